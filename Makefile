@@ -1,0 +1,58 @@
+# Two commands do everything on a fresh machine (Linux, Python 3.11+, Rust stable): `make demo` and `make test`.
+# Each target sets up what it needs; a second run reuses what the first one built.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORE_SOURCES := $(shell find rust -name '*.rs' -o -name '*.toml' -o -name '*.vocab' -o -name '*.bin' | grep -v /target/) Cargo.toml Cargo.lock
+FILE ?=
+
+.PHONY: build demo test test-python test-rust lint format bench lock clean
+
+build: $(VENV)/.built
+
+$(VENV)/.installed: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit("Retold needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@
+
+$(VENV)/.built: $(VENV)/.installed pyproject.toml $(CORE_SOURCES)
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --locked --quiet
+	touch $@
+
+demo: build
+	$(BIN)/retold demo $(FILE)
+
+test: test-python test-rust
+
+test-python: build
+	$(BIN)/python -m pytest
+
+test-rust:
+	cargo test --workspace --release --locked
+
+lint: build
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/python -m mypy.stubtest retold._core
+	$(BIN)/lint-imports
+	$(BIN)/interrogate
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --release --locked -- -D warnings
+
+format: build
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	cargo fmt --all
+
+bench: build
+	$(BIN)/python -m pytest benches --benchmark-only
+
+lock: $(VENV)/.installed
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
+	cargo generate-lockfile
+
+clean:
+	rm -rf $(VENV) target .pytest_cache .mypy_cache .ruff_cache .hypothesis

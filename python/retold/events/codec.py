@@ -1,0 +1,164 @@
+"""Events to bytes and back: JSON on the wire, one decoder a type, and a chain of upcasters for older versions.
+
+Every version ever shipped can be read for ever. A newer version is refused by name: guessing what a field means would
+damage what the log is for.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, get_args
+
+import msgspec
+from msgspec import Raw, Struct
+
+from retold.errors import CorruptLogError, InputError, SchemaError
+from retold.events.envelope import Draft, Event, Head, Recorded, SessionKey, body_hash
+from retold.events.facts import Fact
+
+VERSION = 1
+"""The schema version that this release writes."""
+
+Upcaster = Callable[[str, dict[str, Any]], tuple[str, dict[str, Any]]]
+"""Turn a fact's type name and data of version n into those of version n + 1."""
+
+UPCASTERS: Mapping[int, Upcaster] = {}
+"""The upcaster from each older version to the next. Version 1 is the first, so there is none yet."""
+
+FACTS: Mapping[str, type[Fact]] = {fact.__name__: fact for fact in get_args(Fact)}
+"""Every fact by its name on the wire."""
+
+
+class _Wire(Struct):
+    v: int
+    id: str
+    tenant: str
+    session: str
+    seq: int
+    at: datetime
+    type: str
+    actor: str
+    cause: str | None
+    prev: str
+    data: Raw
+
+
+_encoder = msgspec.json.Encoder()
+_wire_decoder = msgspec.json.Decoder(_Wire)
+_fact_decoders = {name: msgspec.json.Decoder(fact) for name, fact in FACTS.items()}
+
+
+def encode(event: Event) -> bytes:
+    """Return the bytes to store for *event*, in the current version. The same event gives the same bytes.
+
+    Raises:
+        InputError: if a text holds a lone surrogate, which UTF-8 cannot carry.
+    """
+    try:
+        data = Raw(_encoder.encode(event.data))
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"expected text that UTF-8 can carry, got a lone surrogate in a {event.type} at character {error.start}"
+        ) from None
+    return _encoder.encode(
+        _Wire(
+            v=VERSION,
+            id=event.id,
+            tenant=event.tenant,
+            session=event.session,
+            seq=event.seq,
+            at=event.at,
+            type=event.type,
+            actor=event.actor,
+            cause=event.cause,
+            prev=event.prev,
+            data=data,
+        )
+    )
+
+
+def decode(body: bytes, *, upcasters: Mapping[int, Upcaster] = UPCASTERS, version: int = VERSION) -> Recorded:
+    """Return the event that *body* holds, brought up to *version*.
+
+    Raises:
+        SchemaError: if it was written by a newer version, or is of an unknown type.
+        CorruptLogError: if it is not an event.
+    """
+    try:
+        wire = _wire_decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise CorruptLogError(f"expected an event, got {len(body)} bytes: {error}", session="", seq=0) from None
+    if wire.v > version or wire.v < 1:
+        raise SchemaError(
+            f"expected schema version 1 to {version}, got version {wire.v}", session=wire.session, seq=wire.seq
+        )
+    fact = _fact(wire) if wire.v == version else _upcast(wire, upcasters=upcasters, version=version)
+    event = Event(
+        id=wire.id,
+        tenant=wire.tenant,
+        session=wire.session,
+        seq=wire.seq,
+        at=wire.at,
+        actor=wire.actor,
+        cause=wire.cause,
+        prev=wire.prev,
+        data=fact,
+    )
+    return Recorded(event=event, body=body, hash=body_hash(body))
+
+
+def record(drafts: Iterable[Draft], *, key: SessionKey, head: Head) -> list[Recorded]:
+    """Give each draft its place after *head* and return the events with their bytes, in order."""
+    recorded: list[Recorded] = []
+    for draft in drafts:
+        event = Event(
+            id=draft.id,
+            tenant=key.tenant,
+            session=key.session,
+            seq=head.seq + 1,
+            at=draft.at,
+            actor=draft.actor,
+            cause=draft.cause,
+            prev=head.hash,
+            data=draft.data,
+        )
+        body = encode(event)
+        recorded.append(Recorded(event=event, body=body, hash=body_hash(body)))
+        head = recorded[-1].head
+    return recorded
+
+
+def check_follows(recorded: Recorded, *, head: Head, key: SessionKey) -> None:
+    """Check that *recorded* is the event after *head* of session *key*.
+
+    Raises:
+        CorruptLogError: if a sequence is missing, the chain is broken, or the event belongs to another session.
+    """
+    event = recorded.event
+    if event.seq != head.seq + 1:
+        raise CorruptLogError(f"expected this sequence, the log has {event.seq}", session=key.session, seq=head.seq + 1)
+    if event.prev != head.hash:
+        raise CorruptLogError("its link to the event before is broken", session=key.session, seq=event.seq)
+    if (event.tenant, event.session) != (key.tenant, key.session):
+        raise CorruptLogError("it names another session", session=key.session, seq=event.seq)
+
+
+def _fact(wire: _Wire) -> Fact:
+    decoder = _fact_decoders.get(wire.type)
+    if decoder is None:
+        raise SchemaError(f"expected a known event type, got {wire.type!r}", session=wire.session, seq=wire.seq)
+    try:
+        return decoder.decode(wire.data)
+    except msgspec.MsgspecError as error:
+        raise CorruptLogError(f"expected a {wire.type}: {error}", session=wire.session, seq=wire.seq) from None
+
+
+def _upcast(wire: _Wire, *, upcasters: Mapping[int, Upcaster], version: int) -> Fact:
+    name, data = wire.type, msgspec.json.decode(wire.data, type=dict[str, Any])
+    for old in range(wire.v, version):
+        name, data = upcasters[old](name, data)
+    if name not in FACTS:
+        raise SchemaError(f"expected a known event type, got {name!r}", session=wire.session, seq=wire.seq)
+    try:
+        return msgspec.convert(data, FACTS[name])
+    except msgspec.ValidationError as error:
+        raise CorruptLogError(f"expected a {name}: {error}", session=wire.session, seq=wire.seq) from None

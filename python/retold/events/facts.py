@@ -1,0 +1,308 @@
+"""Facts: what can happen to a session, past tense. Each is the `data` of one event.
+
+Source facts come from agents and people. Derived facts are written only by a worker; each but `ItemRestored` names the
+`base_seq` of the source event that it was decided at: it changes the history as it stood there, and what was appended
+later follows unchanged. So the result does not depend on how far the agent had got when the worker wrote it.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from retold.events.items import Item
+
+Tier = Literal["offload", "summary", "edit", "truncate"]
+"""How a compaction frees room: reversible, summarised, by the agent, or as the last resort."""
+
+Policy = Literal["ladder"]
+
+
+class Window(Struct, frozen=True, omit_defaults=True):
+    """State a model's limits, in tokens.
+
+    Attributes:
+        hard_limit: what the model accepts, input and output together.
+        pre_rot: the size at which quality starts to suffer; compaction aims below it. 0 means: chosen from the others
+            (`pre_rot_tokens`).
+        reserve: room kept free for the model's output. 0 means: a tenth of `hard_limit`, at most 32,000.
+    """
+
+    hard_limit: int
+    pre_rot: int = 0
+    reserve: int = 0
+
+    @property
+    def reserve_tokens(self) -> int:
+        """Return the room kept for output, in tokens."""
+        return self.reserve or min(32_000, self.hard_limit // 10)
+
+    @property
+    def input_limit(self) -> int:
+        """Return the most that a request may hold, in tokens: the hard limit less the reserve."""
+        return self.hard_limit - self.reserve_tokens
+
+    @property
+    def pre_rot_tokens(self) -> int:
+        """Return the pre-rot threshold in tokens; by default 150,000 (AG-Kit's), or the input limit if that is less."""
+        return min(self.pre_rot or 150_000, self.input_limit)
+
+
+class ForkPoint(Struct, frozen=True):
+    """Name the state of another session that a session starts from."""
+
+    session: str
+    seq: int
+
+
+class Pin(Struct, frozen=True):
+    """Record what a compaction kept verbatim: the item's id and the SHA-256 of its content."""
+
+    item: str
+    sha256: str
+
+
+class Receipt(Struct, frozen=True):
+    """Record what a compaction did, in ids and tokens.
+
+    Attributes:
+        kept: how many entries stayed as they were.
+        offloaded: ids of the items that a placeholder stands for now.
+        summarised: ids of the entries that the summary stands for.
+        dropped: ids of the entries that left the history without a trace in it (they stay in the log).
+        cut: ids of the items whose text was cut in the middle.
+        tokens_before: the history's size at the base, upper bound.
+        tokens_after: the size of what replaced it, upper bound.
+        target_tokens: the size that was aimed at.
+        pins: what was kept verbatim, with hashes.
+        prefix_kept: how many leading entries are byte-identical to those before (what a prompt cache keeps).
+    """
+
+    kept: int
+    tokens_before: int
+    tokens_after: int
+    target_tokens: int
+    offloaded: tuple[str, ...] = ()
+    summarised: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+    pins: tuple[Pin, ...] = ()
+    prefix_kept: int = 0
+
+
+class Offload(Struct, frozen=True):
+    """Record one item that left the history reversibly.
+
+    Attributes:
+        item: its id.
+        placeholder: the item that stands in its place (same id, same call, short content).
+        sha256: the hash of the original's content, which a restore must give again.
+        tokens_before: the original's size.
+        tokens_after: the placeholder's size.
+    """
+
+    item: str
+    placeholder: Item
+    sha256: str
+    tokens_before: int
+    tokens_after: int
+
+
+class SummaryField(Struct, frozen=True):
+    """Hold one section of a structured summary and the events that it was drawn from.
+
+    Attributes:
+        name: goal, constraints, decisions, files, errors, open_work, last_step or facts.
+        lines: the section's lines.
+        seqs: the sequences of the events that the lines come from, ascending.
+    """
+
+    name: str
+    lines: tuple[str, ...]
+    seqs: tuple[int, ...] = ()
+
+
+class Keep(Struct, frozen=True, tag="keep"):
+    """Keep the entries from *first* to *last* (both ids included) as they were at the base."""
+
+    first: str
+    last: str
+
+
+class Place(Struct, frozen=True, tag="place"):
+    """Place an item that the same plan has written: an offload's placeholder or the summary, by id."""
+
+    item: str
+
+
+class Put(Struct, frozen=True, tag="put"):
+    """Put new text: an item whose content was cut."""
+
+    item: Item
+
+
+Span = Keep | Place | Put
+
+
+class SessionOpened(Struct, frozen=True):
+    """Open a session. Always sequence 1."""
+
+    window: Window
+    policy: Policy = "ladder"
+    encoding: str = "o200k_base"
+    parent: ForkPoint | None = None
+
+
+class ItemAppended(Struct, frozen=True):
+    """Append one item to the conversation."""
+
+    item: Item
+
+
+class ItemExtended(Struct, frozen=True):
+    """Add streamed *text* to the newest item: a message, a call's arguments, a result or a reasoning text."""
+
+    text: str
+
+
+class UsageReported(Struct, frozen=True, omit_defaults=True):
+    """Record what the provider said a request cost, in tokens. `input_tokens` covers the whole prompt."""
+
+    input_tokens: int
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    model: str = ""
+
+
+class CompactionRequested(Struct, frozen=True, omit_defaults=True):
+    """Ask for a compaction now, whatever the size. `target_tokens` 0 means: the policy's own target."""
+
+    target_tokens: int = 0
+    reason: str = ""
+
+
+class HistoryEdited(Struct, frozen=True):
+    """Replace the entries from *first* to *last* (ids, both included) by *items*; None means from the start or to the end."""
+
+    items: tuple[Item, ...]
+    first: str | None = None
+    last: str | None = None
+    reason: str = ""
+
+
+class ItemPinned(Struct, frozen=True):
+    """Pin an item: it stays in the history verbatim until the session ends."""
+
+    item: str
+
+
+class SessionRewound(Struct, frozen=True):
+    """Return the history to what it was at *to_seq*; everything after it stays in the log, out of the history."""
+
+    to_seq: int
+
+
+class SessionClosed(Struct, frozen=True, omit_defaults=True):
+    """Close the session: nothing may be appended any more."""
+
+    reason: str = ""
+
+
+class SessionErased(Struct, frozen=True, omit_defaults=True):
+    """Record that the session's content was erased, by whom and why."""
+
+    by: str
+    reason: str = ""
+
+
+class CompactionPlanned(Struct, frozen=True):
+    """Announce a compaction of the history as it stands at *base_seq*; it is replaced, failed or abandoned later."""
+
+    plan: str
+    base_seq: int
+    tier: Tier
+    tokens_before: int
+    target_tokens: int
+
+
+class ItemsOffloaded(Struct, frozen=True):
+    """Record the items that a plan offloads, with their placeholders."""
+
+    plan: str
+    base_seq: int
+    items: tuple[Offload, ...]
+
+
+class SummaryWritten(Struct, frozen=True):
+    """Record a summary. It is never computed again: replay reads it from here.
+
+    Attributes:
+        item: the message that the model is sent, with the id that `HistoryReplaced` places.
+        fields: the structured summary that the message was rendered from.
+        summarizer: the name of what wrote it.
+        covers: ids of the entries that it stands for.
+    """
+
+    plan: str
+    base_seq: int
+    item: Item
+    fields: tuple[SummaryField, ...]
+    summarizer: str
+    covers: tuple[str, ...]
+
+
+class HistoryReplaced(Struct, frozen=True):
+    """Replace the history at *base_seq* by *body*; later items follow unchanged.
+
+    Attributes:
+        version: the number of this replacement, 1, 2, 3 … per session.
+        body: the new history in order; kept entries by id, new text only where there is some.
+        hash: the content hash of the new history at the base (`retold.fold.history_hash`).
+    """
+
+    plan: str
+    base_seq: int
+    version: int
+    tier: Tier
+    body: tuple[Span, ...]
+    hash: str
+    receipt: Receipt
+
+
+class CompactionFailed(Struct, frozen=True):
+    """Record that a plan could not be carried out; the history is as it was."""
+
+    plan: str
+    base_seq: int
+    reason: str
+
+
+class CompactionAbandoned(Struct, frozen=True):
+    """Record that a plan was given up because its base is no longer a prefix of the history."""
+
+    plan: str
+    base_seq: int
+    reason: str
+
+
+class ItemRestored(Struct, frozen=True):
+    """Put an offloaded item's original back in its place. Carries it, so that no reader has to search for it."""
+
+    item: Item
+
+
+Source = (
+    SessionOpened
+    | ItemAppended
+    | ItemExtended
+    | UsageReported
+    | CompactionRequested
+    | HistoryEdited
+    | ItemPinned
+    | SessionRewound
+    | SessionClosed
+    | SessionErased
+)
+Based = CompactionPlanned | ItemsOffloaded | SummaryWritten | HistoryReplaced | CompactionFailed | CompactionAbandoned
+"""Derived facts that take effect at their `base_seq`."""
+
+Fact = Source | Based | ItemRestored

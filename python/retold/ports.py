@@ -1,0 +1,119 @@
+"""What the shell needs from outside, as protocols. `retold.wiring` alone names what implements them.
+
+Each port has one contract suite in ``tests/``, which every implementation passes, the in-memory ones included.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+from retold.events import Draft, Head, Recorded, SessionKey
+
+
+class Snapshot(Struct, frozen=True):
+    """Hold a folded state as bytes, and the sequence it was folded up to (inclusive)."""
+
+    seq: int
+    body: bytes
+
+
+class Published(Struct, frozen=True):
+    """Hold a replacement history as readers find it.
+
+    Attributes:
+        version: the number of the replacement, 1, 2, 3 ….
+        seq: the sequence of the event that recorded it.
+        base_seq: the sequence of the source event that it replaced the history at.
+        hash: the content hash of the items.
+        body: the history as JSON bytes (`retold.fold.History`).
+    """
+
+    version: int
+    seq: int
+    base_seq: int
+    hash: str
+    body: bytes
+
+
+class SessionEnd(Struct, frozen=True):
+    """Name a session and the sequence of its last event."""
+
+    key: SessionKey
+    seq: int
+
+
+class Log(Protocol):
+    """Remember events, in one total order per session, and the projections made from them.
+
+    Every method raises UnavailableError when the server cannot be reached within the log's own retries; nothing is
+    lost then, and the call may be repeated. Cancelling an append leaves it either wholly stored or not at all.
+    """
+
+    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+        """Append *drafts* to the session, all or none, and return them as recorded.
+
+        *expected* is the sequence that the session must end at (0: it must not exist yet); None appends wherever it
+        ends. Repeating a call with the same draft ids stores nothing twice and returns what was recorded.
+
+        Raises:
+            ConflictError: if the session ends elsewhere; read on, decide again.
+            InputError: if one event is larger than the log takes, or there are no drafts.
+        """
+        ...
+
+    async def head(self, key: SessionKey) -> Head:
+        """Return where the session ends; `Head()` if there is none."""
+        ...
+
+    def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncIterator[Recorded]:
+        """Yield the events of sequence ``after < seq <= until`` in order, checked against the chain; None is the end.
+
+        Raises:
+            CorruptLogError: at the first sequence that is missing or damaged; what came before was yielded.
+        """
+        ...
+
+    def follow(self, key: SessionKey, *, after: int = 0) -> AsyncIterator[Recorded]:
+        """Yield the events after *after* and then each new one as it is appended, without a gap and without an end."""
+        ...
+
+    def wakes(self) -> AsyncIterator[SessionEnd]:
+        """Yield every session once with its present end, then again whenever it has grown; never ends.
+
+        Wakes may be merged and repeated, never lost: a reader that reads each woken session to its head sees all.
+        """
+        ...
+
+    async def sessions(self) -> list[SessionEnd]:
+        """Return every session and where it ends, ordered by tenant and name."""
+        ...
+
+    async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
+        """Keep *snapshot*; the newest two per session are kept. May be repeated."""
+        ...
+
+    async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
+        """Return the newest kept snapshot with ``seq <= until``, or None if there is none."""
+        ...
+
+    async def publish_history(self, key: SessionKey, published: Published) -> bool:
+        """Publish *published* unless the same or a newer one is there; return whether it was written."""
+        ...
+
+    async def load_history(self, key: SessionKey) -> Published | None:
+        """Return the newest published history, or None."""
+        ...
+
+
+class Clock(Protocol):
+    """Tell the time and make ids. Nothing below the shell needs either."""
+
+    def now(self) -> datetime:
+        """Return the present time in UTC."""
+        ...
+
+    def new_id(self) -> str:
+        """Return a new UUIDv7 as text."""
+        ...
