@@ -9,7 +9,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from retold.events import Draft, Head, Recorded, SessionKey
+from retold.events import Draft, Head, Recorded, SessionKey, SummaryField
+from retold.fold import Context
+from retold.policy import SummarizeSpan
 
 
 class Snapshot(Struct, frozen=True):
@@ -116,4 +118,21 @@ class Clock(Protocol):
 
     def new_id(self) -> str:
         """Return a new UUIDv7 as text."""
+        ...
+
+
+class Summarizer(Protocol):
+    """Write structured summaries. It may be slow and may fail; the worker bounds both."""
+
+    @property
+    def name(self) -> str:
+        """Return the name that is recorded with every summary, for example ``extractive``."""
+        ...
+
+    async def summarize(self, context: Context, decision: SummarizeSpan) -> tuple[SummaryField, ...]:
+        """Return the fields of a summary of the entries that *decision* covers, within its budget.
+
+        Raises:
+            UnavailableError: if it cannot be had now.
+        """
         ...

@@ -3,7 +3,10 @@
 Rules:
 - An item is frozen. Text that the model sees is held as text; what only a provider understands is held as the JSON text
   that came, byte for byte (`Block.body`, `Reasoning.body`, `Opaque.body`).
-- `id` is unique within a session. An empty id means "number me": the fold names the n-th item of a session ``i<n>``.
+- `id` is given by the fold: the n-th item of a session is ``i<n>``, a summary ``s<version>``. What an appended item says is
+  replaced, so ids are unique within a session and do not depend on when a worker wrote in between.
+- An item's JSON is the same before and after a round trip: its hash proves it. So defaults are left out only where they are
+  None, False or empty (msgspec compares a default by identity, and a decoded "function" is another object).
 - Items of one model response (text beside calls, parallel calls) share a `group`; neighbours of one group are rendered
   as one message and never parted.
 """
@@ -47,7 +50,7 @@ class Message(Struct, frozen=True, tag="message", omit_defaults=True):
     Attributes:
         role: who said it.
         content: the parts, in order; may be empty.
-        id: unique within the session; empty until numbered.
+        id: given by the fold; empty before.
         name: the speaker's name, where the form has one.
         group: the model response that this belongs to, where it produced more than one item.
         extra: a JSON object with the fields of the source form that have no place here, or None.
@@ -61,7 +64,7 @@ class Message(Struct, frozen=True, tag="message", omit_defaults=True):
     extra: str | None = None
 
 
-class ToolCall(Struct, frozen=True, tag="tool_call", omit_defaults=True):
+class ToolCall(Struct, frozen=True, tag="tool_call"):
     """Hold a model's request to run a tool.
 
     Attributes:
@@ -80,7 +83,7 @@ class ToolCall(Struct, frozen=True, tag="tool_call", omit_defaults=True):
     extra: str | None = None
 
 
-class ToolResult(Struct, frozen=True, tag="tool_result", omit_defaults=True):
+class ToolResult(Struct, frozen=True, tag="tool_result"):
     """Hold what a tool answered to the call with the same `call_id`."""
 
     call_id: str
@@ -92,7 +95,7 @@ class ToolResult(Struct, frozen=True, tag="tool_result", omit_defaults=True):
     extra: str | None = None
 
 
-class Reasoning(Struct, frozen=True, tag="reasoning", omit_defaults=True):
+class Reasoning(Struct, frozen=True, tag="reasoning"):
     """Hold a model's reasoning: the readable text, and the provider's signed or encrypted block where there is one.
 
     Attributes:

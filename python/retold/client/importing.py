@@ -1,0 +1,174 @@
+"""Import a transcript: each of its sessions becomes a session of the log, event by event, all or the reason why not.
+
+An import that was stopped goes on where it ended: what is in the log already is compared with the transcript and passed
+over. A transcript that says something else than the session holds is refused before anything is written.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from retold.client.client import Client
+from retold.client.session import Session, record_facts
+from retold.errors import InputError
+from retold.events import Fact, SessionKey, SessionOpened, Window
+from retold.formats import Happened, Line, Problem, Start, read_transcript
+
+BATCH_EVENTS = 200
+"""How many events one append takes: all or none of them, in one exchange with the server."""
+
+BATCH_BYTES = 512 * 1024
+"""An append is sent when it holds about this much."""
+
+LINE_BYTES_MAX = 16 * 1024 * 1024
+"""A longer line is reported and passed over."""
+
+IMPORTER = "import"
+"""The actor of imported events."""
+
+
+class ImportReport(Struct, frozen=True):
+    """Say what an import did.
+
+    Attributes:
+        session: the session that was written, or None if the transcript held none.
+        kind: the transcript's kind, for example ``codex``.
+        appended: how many events were appended now.
+        present: how many were in the log already.
+        problems: lines that could not be imported, and notes.
+    """
+
+    session: SessionKey | None
+    kind: str
+    appended: int
+    present: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Return whether every line was imported."""
+        return all(problem.severity != "error" for problem in self.problems)
+
+
+class _Import:
+    """Write the facts of one session in batches."""
+
+    def __init__(self, client: Client, session: Session, kind: str, present: list[Fact]) -> None:
+        self.client = client
+        self.session = session
+        self.kind = kind
+        self.present = present
+        self.batch: list[Fact] = []
+        self.batch_bytes = 0
+        self.seen = 0
+        self.appended = 0
+        self.problems: list[Problem] = []
+
+    async def take(self, fact: Fact, line: int) -> None:
+        self.seen += 1
+        if self.seen <= len(self.present):
+            if self.present[self.seen - 1] != fact:
+                raise InputError(
+                    f"expected line {line} to be what session {self.session.key.session!r} holds, it differs: "
+                    "import it under another name"
+                )
+            return
+        self.batch.append(fact)
+        self.batch_bytes += len(msgspec.json.encode(fact))
+        if len(self.batch) >= BATCH_EVENTS or self.batch_bytes >= BATCH_BYTES:
+            await self.flush()
+
+    async def flush(self) -> None:
+        if not self.batch:
+            return
+        await record_facts(self.client.log, self.client.clock, self.session.key, self.batch, actor=IMPORTER)
+        self.appended += len(self.batch)
+        self.batch, self.batch_bytes = [], 0
+
+    def report(self) -> ImportReport:
+        return ImportReport(
+            session=self.session.key,
+            kind=self.kind,
+            appended=self.appended,
+            present=min(self.seen, len(self.present)),
+            problems=tuple(self.problems),
+        )
+
+
+async def import_transcript(
+    client: Client,
+    lines: Iterable[Line],
+    *,
+    name: str,
+    session: str | None = None,
+    tenant: str = "default",
+    window: Window | None = None,
+) -> list[ImportReport]:
+    """Import the transcript in *lines* and return a report a session; *name* says where it comes from.
+
+    *session* renames the session of a transcript that holds one. Lines that cannot be read are reported, the rest is
+    imported.
+
+    Raises:
+        InputError: if the log holds a session of the same name with other content.
+        UnavailableError: if the log could not be reached; repeat the import, it goes on where it ended.
+    """
+    reports: list[ImportReport] = []
+    current: _Import | None = None
+    early: list[Problem] = []
+    for event in read_transcript(lines, name=name):
+        match event:
+            case Start():
+                if current is not None:
+                    await current.flush()
+                    reports.append(current.report())
+                current = await _begin(client, event, session=session, tenant=tenant, window=window)
+                current.problems.extend(early)
+                early = []
+            case Happened():
+                assert current is not None
+                await current.take(event.fact, event.line)
+            case Problem():
+                (early if current is None else current.problems).append(event)
+    if current is not None:
+        await current.flush()
+        reports.append(current.report())
+    elif early:
+        reports.append(ImportReport(session=None, kind="unknown", appended=0, present=0, problems=tuple(early)))
+    return reports
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """Yield the lines of the file at *path*, numbered from 1; of a line over `LINE_BYTES_MAX` only its size.
+
+    Raises:
+        InputError: if *path* is not a file that can be read.
+    """
+    try:
+        with path.open("rb") as file:
+            number = 0
+            while body := file.readline(LINE_BYTES_MAX + 1):
+                number += 1
+                size = len(body)
+                while not body.endswith(b"\n") and size > LINE_BYTES_MAX and (rest := file.readline(LINE_BYTES_MAX)):
+                    size += len(rest)
+                    body = rest
+                yield Line(number=number, body=body if size <= LINE_BYTES_MAX else b"", size_bytes=size)
+    except IsADirectoryError:
+        raise InputError(f"expected a file, got a directory: {path}") from None
+    except OSError as error:
+        raise InputError(f"expected a file that can be read, got {error.strerror}: {path}") from None
+
+
+async def _begin(
+    client: Client, start: Start, *, session: str | None, tenant: str, window: Window | None
+) -> _Import:
+    opened = await client.session(session or start.session, tenant=tenant, window=window)
+    present = [
+        recorded.event.data
+        async for recorded in client.log.read(opened.key)
+        if recorded.event.actor == IMPORTER and not isinstance(recorded.event.data, SessionOpened)
+    ]
+    return _Import(client, opened, start.kind, present)

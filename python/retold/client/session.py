@@ -1,0 +1,150 @@
+"""One session, as an agent uses it: append what happened, ask for the history to send next."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, get_args
+
+from retold.errors import InputError
+from retold.events import (
+    CompactionRequested,
+    Draft,
+    Fact,
+    HistoryEdited,
+    Item,
+    ItemAppended,
+    ItemExtended,
+    ItemPinned,
+    Recorded,
+    SessionClosed,
+    SessionKey,
+    UsageReported,
+)
+from retold.fold import Context, History, history_of
+from retold.formats import to_items
+from retold.ports import Clock, Log
+from retold.replay import history_at, load
+
+_ITEMS = get_args(Item)
+
+
+class Session:
+    """Append to one session and read its histories. Get it from `Client.session`.
+
+    Every append returns the sequence of its last event, and is durable by then as far as the server's profile says.
+    """
+
+    def __init__(self, log: Log, clock: Clock, key: SessionKey, *, actor: str) -> None:
+        """Work on session *key* of *log*, writing as *actor*."""
+        self._log = log
+        self._clock = clock
+        self._actor = actor
+        self._known: Context | None = None
+        self.key = key
+
+    async def append(self, message: Mapping[str, Any] | Item, *, expected: int | None = None) -> int:
+        """Append one message, in chat, Responses or Anthropic form, or an `Item`; return the last event's sequence.
+
+        A message that holds several items (text beside calls) is appended whole or not at all. With *expected*, it is
+        appended only if the session ends at that sequence.
+
+        Raises:
+            InputError: if the message is of no form that is known; nothing was appended.
+            ConflictError: if the session ends elsewhere than *expected*.
+            UnavailableError: if the log could not be reached; the call may be repeated.
+        """
+        return await self._record([ItemAppended(item=item) for item in _items(message)], expected=expected)
+
+    async def append_many(self, messages: Sequence[Mapping[str, Any] | Item], *, expected: int | None = None) -> int:
+        """Append *messages* in order and as one, all or none; return the last event's sequence.
+
+        Raises:
+            InputError: as `append`, or if they are more than one append takes.
+            ConflictError: as `append`.
+            UnavailableError: as `append`.
+        """
+        items = [item for message in messages for item in _items(message)]
+        return await self._record([ItemAppended(item=item) for item in items], expected=expected)
+
+    async def extend(self, text: str) -> int:
+        """Add streamed *text* to the newest item; return the event's sequence. Raises as `append`."""
+        return await self._record([ItemExtended(text=text)])
+
+    async def report_usage(self, *, input_tokens: int, output_tokens: int = 0, cached_tokens: int = 0) -> int:
+        """Record what the provider said the last request cost, in tokens. Raises as `append`."""
+        usage = UsageReported(input_tokens=input_tokens, output_tokens=output_tokens, cached_tokens=cached_tokens)
+        return await self._record([usage])
+
+    async def pin(self, item_id: str) -> int:
+        """Keep an item of the present history verbatim from now on; return the event's sequence.
+
+        Raises:
+            InputError: if the item is not in the history.
+            ConflictError: if the session grew while it was looked up; repeat the call.
+        """
+        context = await self._load()
+        if all(entry.item.id != item_id for entry in context.entries):
+            raise InputError(f"expected the id of an item of the history, got {item_id!r}")
+        return await self._record([ItemPinned(item=item_id)], expected=context.seq)
+
+    async def edit(
+        self, items: Sequence[Mapping[str, Any] | Item], *, first: str | None = None, last: str | None = None
+    ) -> int:
+        """Replace the entries from *first* to *last* by *items*; None is the start or the end. Returns the sequence.
+
+        Raises:
+            InputError: if an id is not in the history or the range is the wrong way round.
+            ConflictError: if the session grew while it was looked up; repeat the call.
+        """
+        context = await self._load()
+        ids = [entry.item.id for entry in context.entries]
+        for item_id in (first, last):
+            if item_id is not None and item_id not in ids:
+                raise InputError(f"expected the id of an item of the history, got {item_id!r}")
+        if first is not None and last is not None and ids.index(first) > ids.index(last):
+            raise InputError(f"expected a range in the history's order, got {first!r} to {last!r}")
+        new = tuple(item for message in items for item in _items(message))
+        return await self._record([HistoryEdited(items=new, first=first, last=last)], expected=context.seq)
+
+    async def request_compaction(self, *, reason: str = "") -> int:
+        """Ask the worker to compact now, whatever the size; return the request's sequence. Raises as `append`."""
+        return await self._record([CompactionRequested(reason=reason)])
+
+    async def close(self, *, reason: str = "") -> int:
+        """Mark the session as done; return the event's sequence. Raises as `append`."""
+        return await self._record([SessionClosed(reason=reason)])
+
+    async def history(self, *, at: int | datetime | None = None) -> History:
+        """Return the history to send: now, or as it was after event *at* or at that time (UTC if it has no zone).
+
+        Raises:
+            InputError: if the session does not reach *at*, or had not begun.
+            CorruptLogError: if an event on the way is missing or damaged.
+        """
+        if at is not None:
+            return await history_at(self._log, self.key, at)
+        return history_of(await self._load())
+
+    async def _load(self) -> Context:
+        self._known = await load(self._log, self.key, base=self._known)
+        return self._known
+
+    async def _record(self, facts: Sequence[Fact], *, expected: int | None = None) -> int:
+        recorded = await record_facts(self._log, self._clock, self.key, facts, actor=self._actor, expected=expected)
+        return recorded[-1].event.seq
+
+
+async def record_facts(
+    log: Log, clock: Clock, key: SessionKey, facts: Sequence[Fact], *, actor: str, expected: int | None = None
+) -> list[Recorded]:
+    """Append *facts* to a session as one. Raises as `Log.append`."""
+    if not facts:
+        raise InputError("expected at least one item to append, got none")
+    now = clock.now()
+    drafts = [Draft(id=clock.new_id(), at=now, actor=actor, data=fact) for fact in facts]
+    return await log.append(key, drafts, expected=expected)
+
+
+def _items(message: Mapping[str, Any] | Item) -> tuple[Item, ...]:
+    return (message,) if isinstance(message, _ITEMS) else to_items(message)
+
+

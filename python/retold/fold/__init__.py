@@ -1,0 +1,46 @@
+"""What is so: events are folded into a context; its history is what the model is sent."""
+
+from retold.fold.builder import INEFFECTIVE_GAIN, Builder
+from retold.fold.context import (
+    Context,
+    Entry,
+    EntryForm,
+    decode_context,
+    encode_context,
+    history_hash,
+    item_hash,
+    total_tokens,
+)
+from retold.fold.counting import PRIMING, Tokens, count_item
+from retold.fold.folding import advance, base_of, fold, in_decision_order, reaches_before
+from retold.fold.history import History, decode_history, encode_history, history_of, replacement_of
+from retold.fold.spans import placeholder_entry, spread, summary_entry
+
+__all__ = [
+    "INEFFECTIVE_GAIN",
+    "PRIMING",
+    "Builder",
+    "Context",
+    "Entry",
+    "EntryForm",
+    "History",
+    "Tokens",
+    "advance",
+    "base_of",
+    "count_item",
+    "decode_context",
+    "decode_history",
+    "encode_context",
+    "encode_history",
+    "fold",
+    "history_hash",
+    "history_of",
+    "in_decision_order",
+    "item_hash",
+    "placeholder_entry",
+    "reaches_before",
+    "replacement_of",
+    "spread",
+    "summary_entry",
+    "total_tokens",
+]

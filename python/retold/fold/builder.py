@@ -1,0 +1,379 @@
+"""Everything that moves a session's state lives here: one builder, one method a fact.
+
+Rules:
+- The builder is private to whoever folds; `freeze` gives the state away, frozen. (Copying state per event is quadratic.)
+- A derived fact changes the history as it stood at its `base_seq`; entries that came later follow unchanged. So folding
+  ``base, later, replaced`` gives the same history as ``base, replaced, later``.
+- What does not fit the state is refused with the sequence named, never repaired in silence.
+"""
+
+from typing import Any, assert_never
+
+from msgspec import structs
+
+from retold.errors import CorruptLogError
+from retold.events import (
+    CompactionAbandoned,
+    CompactionFailed,
+    CompactionPlanned,
+    CompactionRequested,
+    Fact,
+    HistoryEdited,
+    HistoryReplaced,
+    Item,
+    ItemAppended,
+    ItemExtended,
+    ItemPinned,
+    ItemRestored,
+    ItemsOffloaded,
+    Message,
+    Opaque,
+    Reasoning,
+    Recorded,
+    SessionClosed,
+    SessionErased,
+    SessionKey,
+    SessionOpened,
+    SessionRewound,
+    SummaryWritten,
+    Text,
+    ToolCall,
+    ToolResult,
+    UsageReported,
+)
+from retold.fold.context import Context, Entry, history_hash, item_hash, total_tokens
+from retold.fold.counting import PRIMING, Tokens, count_item
+from retold.fold.spans import placeholder_entry, spread, summary_entry
+from retold.tokens import Counter, Encoding, encoding
+
+INEFFECTIVE_GAIN = 0.05
+"""A replacement that frees less than this share of the pre-rot threshold is ineffective (AG-Kit's figure)."""
+
+_NOTHING_PLANNED: dict[str, Any] = {"plan": None, "staged": {}, "staged_summary": ()}
+
+
+class Builder:
+    """Fold events of one session, in order, into a state.
+
+    Start it from nothing, whose first event must be `SessionOpened`, or from a frozen state (`Builder.resume`).
+    """
+
+    def __init__(self) -> None:
+        """Start before the first event."""
+        self._context: Context | None = None
+        self._entries: list[Entry] = []
+        self._tokens = Tokens(reconstructed=PRIMING)
+        self._encoding: Encoding | None = None
+        self._open_text: Counter | None = None
+
+    @classmethod
+    def resume(cls, context: Context) -> "Builder":
+        """Return a builder that goes on from *context*."""
+        builder = cls()
+        builder._restart(context)
+        return builder
+
+    @property
+    def seq(self) -> int:
+        """Return the last sequence folded in; 0 before the first."""
+        return 0 if self._context is None else self._context.seq
+
+    @property
+    def upper_tokens(self) -> int:
+        """Return the size of the history now, upper bound. O(1)."""
+        return self._tokens.upper
+
+    @property
+    def outline(self) -> Context:
+        """Return the state with its entries left out. O(1)."""
+        return structs.replace(self._now, entries=(), tokens=self._tokens)
+
+    def freeze_at(self, seq: int) -> Context:
+        """Return the state as it is now, as the base of a plan made at source event *seq*. O(entries)."""
+        return structs.replace(self.freeze(), seq=seq)
+
+    def freeze(self) -> Context:
+        """Return the state as it is now. O(entries).
+
+        Raises:
+            CorruptLogError: if there was no event yet.
+        """
+        if self._context is None:
+            raise CorruptLogError("expected a session with events, it has none", session="", seq=1)
+        return structs.replace(self._context, entries=tuple(self._entries), tokens=self._tokens)
+
+    def apply(self, recorded: Recorded) -> None:
+        """Fold one event in. Its chain is taken as checked.
+
+        Raises:
+            CorruptLogError: if the event does not fit the state. A `SessionRewound` does not either: give it to
+                `rewind`, with the state that it returns to.
+        """
+        event = recorded.event
+        if self._context is None:
+            self._open(event.data, SessionKey(tenant=event.tenant, session=event.session))
+        else:
+            self._change(event.data, event.seq)
+        if event.seq > self.seq:
+            self._set(seq=event.seq, head=recorded.hash)
+
+    def rewind(self, recorded: Recorded, past: Context) -> None:
+        """Fold a `SessionRewound` in: take the history of *past*, keep this session's end and its numbering."""
+        now = self._now
+        self._restart(
+            structs.replace(
+                past,
+                seq=recorded.event.seq,
+                head=recorded.hash,
+                next_item=now.next_item,
+                version=now.version + 1,
+                version_seq=recorded.event.seq,
+                base_seq=recorded.event.seq,
+                requested=None,
+                **_NOTHING_PLANNED,
+            )
+        )
+
+    @property
+    def _now(self) -> Context:
+        assert self._context is not None
+        return self._context
+
+    def _set(self, **changes: Any) -> None:
+        self._context = structs.replace(self._now, **changes)
+
+    def _restart(self, context: Context) -> None:
+        self._context = context
+        self._entries = list(context.entries)
+        self._tokens = context.tokens
+        self._encoding = encoding(context.encoding)
+        self._open_text = None
+
+    def _refuse(self, reason: str, seq: int) -> CorruptLogError:
+        return CorruptLogError(reason, session=self._now.key.session, seq=seq)
+
+    def _open(self, fact: Fact, key: SessionKey) -> None:
+        if not isinstance(fact, SessionOpened):
+            raise CorruptLogError(
+                f"expected SessionOpened first, got {type(fact).__name__}", session=key.session, seq=1
+            )
+        self._restart(
+            Context(
+                key=key,
+                seq=0,
+                head="",
+                window=fact.window,
+                policy=fact.policy,
+                encoding=fact.encoding,
+                entries=(),
+                tokens=self._tokens,
+                parent=fact.parent,
+            )
+        )
+
+    def _change(self, fact: Fact, seq: int) -> None:  # noqa: C901 - one case a fact, each a single call
+        match fact:
+            case ItemAppended():
+                self._append(fact.item, seq)
+            case ItemExtended():
+                self._extend(fact.text, seq)
+            case UsageReported():
+                self._set(usage=fact)
+            case CompactionRequested():
+                self._set(requested=fact, requested_seq=seq)
+            case HistoryEdited():
+                self._edit(fact, seq)
+            case ItemPinned():
+                self._pin(fact.item, seq)
+            case SessionClosed():
+                self._set(closed=True)
+            case SessionErased():
+                self._erase(seq)
+            case CompactionPlanned():
+                self._set(plan=fact)
+            case ItemsOffloaded():
+                self._stage_offloads(fact, seq)
+            case SummaryWritten():
+                self._stage_summary(fact)
+            case HistoryReplaced():
+                self._replace(fact, seq)
+            case CompactionFailed() | CompactionAbandoned():
+                self._give_up(fact)
+            case ItemRestored():
+                self._restore(fact.item, seq)
+            case SessionOpened():
+                raise self._refuse("expected one SessionOpened, got a second", seq)
+            case SessionRewound():
+                raise self._refuse("expected the state that it returns to, got none", seq)
+            case _:
+                assert_never(fact)
+
+    # ---- what agents do -------------------------------------------------------------------------------------------
+
+    def _count(self, item: Item) -> Tokens:
+        assert self._encoding is not None
+        return count_item(item, self._encoding)
+
+    def _numbered(self, item: Item) -> Item:
+        number = self._now.next_item
+        self._set(next_item=number + 1)
+        return structs.replace(item, id=f"i{number}")
+
+    def _append(self, item: Item, seq: int) -> None:
+        item = self._numbered(item)
+        entry = Entry(item=item, tokens=self._count(item), seq=seq)
+        self._entries.append(entry)
+        self._tokens += entry.tokens
+        self._open_text = None
+        if self._now.closed:
+            self._set(closed=False)
+
+    def _extend(self, text: str, seq: int) -> None:
+        if not self._entries or self._entries[-1].form != "whole":
+            raise self._refuse("expected an open item to extend, there is none", seq)
+        entry = self._entries[-1]
+        before = _open_text(entry.item)
+        if before is None:
+            raise self._refuse(f"expected an item with text to extend, got {type(entry.item).__name__}", seq)
+        if self._open_text is None:
+            assert self._encoding is not None
+            self._open_text = self._encoding.counter()
+            self._open_text.append(before)
+        old = self._open_text.total
+        grown = Tokens(exact=self._open_text.append(text) - old)
+        self._entries[-1] = structs.replace(
+            entry, item=_with_open_text(entry.item, before + text), tokens=entry.tokens + grown
+        )
+        self._tokens += grown
+
+    def _edit(self, fact: HistoryEdited, seq: int) -> None:
+        first = 0 if fact.first is None else self._position(fact.first, seq)
+        last = len(self._entries) - 1 if fact.last is None else self._position(fact.last, seq)
+        if last < first - 1:
+            raise self._refuse("expected a range whose first item comes before its last", seq)
+        items = [self._numbered(item) for item in fact.items]
+        edited = [Entry(item=item, tokens=self._count(item), seq=seq, form="edited") for item in items]
+        self._entries[first : last + 1] = edited
+        self._replaced(seq, base_seq=seq)
+
+    def _pin(self, item_id: str, seq: int) -> None:
+        self._position(item_id, seq)
+        if item_id not in self._now.pinned:
+            self._set(pinned=(*self._now.pinned, item_id))
+
+    def _erase(self, seq: int) -> None:
+        self._entries = []
+        self._set(erased=True, summary=(), pinned=(), requested=None, **_NOTHING_PLANNED)
+        self._replaced(seq, base_seq=seq)
+
+    def _position(self, item_id: str, seq: int) -> int:
+        for position, entry in enumerate(self._entries):
+            if entry.item.id == item_id:
+                return position
+        raise self._refuse(f"expected an item of the history, {item_id!r} is not in it", seq)
+
+    # ---- what a worker does ---------------------------------------------------------------------------------------
+
+    def _stage_offloads(self, fact: ItemsOffloaded, seq: int) -> None:
+        staged = dict(self._now.staged)
+        for offload in fact.items:
+            entry = self._entries[self._position(offload.item, seq)]
+            tokens = self._count(offload.placeholder)
+            staged[offload.item] = placeholder_entry(
+                offload.placeholder, seq=entry.seq, original=offload.sha256, tokens=tokens
+            )
+        self._set(staged=staged)
+
+    def _stage_summary(self, fact: SummaryWritten) -> None:
+        entry = summary_entry(fact.item, base_seq=fact.base_seq, tokens=self._count(fact.item))
+        self._set(staged={**self._now.staged, fact.item.id: entry}, staged_summary=fact.fields)
+
+    def _replace(self, fact: HistoryReplaced, seq: int) -> None:
+        if fact.version != self._now.version + 1:
+            raise self._refuse(f"expected version {self._now.version + 1}, got {fact.version}", seq)
+        cut = next((at for at, entry in enumerate(self._entries) if entry.seq > fact.base_seq), len(self._entries))
+        base, tail = self._entries[:cut], self._entries[cut:]
+        body = self._spread(fact, base, seq)
+        if history_hash(body) != fact.hash:
+            raise self._refuse("the replacement history's hash does not match what the events give", seq)
+        after = total_tokens(body).upper
+        gain = total_tokens(base).upper - after
+        little = gain < INEFFECTIVE_GAIN * self._now.window.pre_rot_tokens
+        self._entries = [*body, *tail]
+        self._set(
+            ineffective=self._now.ineffective + 1 if little else 0,
+            settled_tokens=after + PRIMING,
+            summary=self._now.staged_summary or self._now.summary,
+            requested=self._request_after(fact.base_seq),
+            **_NOTHING_PLANNED,
+        )
+        self._replaced(seq, base_seq=fact.base_seq)
+
+    def _request_after(self, base_seq: int) -> CompactionRequested | None:
+        return self._now.requested if self._now.requested_seq > base_seq else None
+
+    def _spread(self, fact: HistoryReplaced, base: list[Entry], seq: int) -> tuple[Entry, ...]:
+        try:
+            body = spread(fact.body, base=base, staged=self._now.staged, count=self._count)
+        except KeyError as error:
+            raise self._refuse(f"expected an item of the base, {error.args[0]!r} is not in it", seq) from None
+        return tuple(body)
+
+    def _restore(self, item: Item, seq: int) -> None:
+        position = self._position(item.id, seq)
+        entry = self._entries[position]
+        if entry.form != "placeholder" or entry.original != item_hash(item):
+            raise self._refuse(f"expected the original of offloaded item {item.id!r}", seq)
+        self._entries[position] = Entry(item=item, tokens=self._count(item), seq=entry.seq)
+        self._replaced(seq, base_seq=seq)
+
+    def _give_up(self, fact: CompactionFailed | CompactionAbandoned) -> None:
+        plan = self._now.plan
+        self._set(**_NOTHING_PLANNED)
+        if isinstance(fact, CompactionFailed):
+            self._set(
+                ineffective=self._now.ineffective + 1,
+                settled_tokens=self._now.settled_tokens if plan is None else plan.tokens_before,
+                requested=self._request_after(fact.base_seq),
+            )
+
+    def _replaced(self, seq: int, *, base_seq: int) -> None:
+        kept = {entry.item.id for entry in self._entries}
+        self._tokens = total_tokens(self._entries) + Tokens(reconstructed=PRIMING)
+        self._open_text = None
+        self._set(
+            version=self._now.version + 1,
+            version_seq=seq,
+            base_seq=base_seq,
+            pinned=tuple(pin for pin in self._now.pinned if pin in kept),
+        )
+
+
+def _open_text(item: Item) -> str | None:
+    match item:
+        case Message() | ToolResult():
+            last = item.content[-1] if item.content else Text("")
+            return last.text if isinstance(last, Text) else ""
+        case ToolCall():
+            return item.arguments
+        case Reasoning():
+            return item.text
+        case Opaque():
+            return None
+        case _:
+            assert_never(item)
+
+
+def _with_open_text(item: Item, text: str) -> Item:
+    match item:
+        case Message() | ToolResult():
+            fixed = item.content[:-1] if item.content and isinstance(item.content[-1], Text) else item.content
+            return structs.replace(item, content=(*fixed, Text(text)))
+        case ToolCall():
+            return structs.replace(item, arguments=text)
+        case Reasoning():
+            return structs.replace(item, text=text)
+        case Opaque():
+            return item
+        case _:
+            assert_never(item)

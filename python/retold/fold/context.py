@@ -1,0 +1,153 @@
+"""What is so: the state of one session after some event, frozen. Everything that moves it lives in `builder`."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from retold.errors import CorruptLogError
+from retold.events import (
+    CompactionPlanned,
+    CompactionRequested,
+    ForkPoint,
+    Head,
+    Item,
+    Policy,
+    SessionKey,
+    SummaryField,
+    UsageReported,
+    Window,
+)
+from retold.fold.counting import Tokens
+
+EntryForm = Literal["whole", "placeholder", "summary", "cut", "edited"]
+"""How an entry came to be what it is: as it was appended, or by which kind of compaction."""
+
+
+class Entry(Struct, frozen=True):
+    """Hold one entry of a history.
+
+    Attributes:
+        item: what the model is sent.
+        tokens: what it costs.
+        seq: the sequence of the event that brought the item (a summary: the base of its plan).
+        form: how it came to be what it is.
+        original: for a placeholder, the content hash of what it stands for.
+    """
+
+    item: Item
+    tokens: Tokens
+    seq: int
+    form: EntryForm = "whole"
+    original: str | None = None
+
+
+class Context(Struct, frozen=True):
+    """Hold the state of a session at `seq`: what policy decides on, and what a snapshot stores.
+
+    Attributes:
+        seq: the last event folded in.
+        head: that event's hash.
+        entries: the history, in order.
+        tokens: the size of the history as one request, priming included.
+        version: how many replacements there have been.
+        base_seq: the source event at which the last replacement took effect; 0 if there was none.
+        version_seq: the event that made the newest version.
+        next_item: the number of the next item without an id of its own.
+        pinned: ids of the items that were pinned by request.
+        plan: the compaction that was planned and neither replaced, failed nor abandoned yet.
+        summary: the fields of the newest summary, which the next one builds on.
+        staged: the entries that the open plan has written (placeholders, the summary), by item id, not in place yet.
+        staged_summary: the fields of the staged summary.
+        requested: a compaction that was asked for and not done yet.
+        requested_seq: the sequence of that request.
+        settled_tokens: the size (upper bound) right after the last replacement or failure, 0 before the first.
+        ineffective: how many replacements or failures in a row freed less than the policy's least gain.
+        usage: the provider's newest figures.
+        closed: whether the session was closed and nothing appended since.
+        erased: whether the session's content was erased.
+    """
+
+    key: SessionKey
+    seq: int
+    head: str
+    window: Window
+    policy: Policy
+    encoding: str
+    entries: tuple[Entry, ...]
+    tokens: Tokens
+    parent: ForkPoint | None = None
+    version: int = 0
+    base_seq: int = 0
+    version_seq: int = 0
+    next_item: int = 1
+    pinned: tuple[str, ...] = ()
+    plan: CompactionPlanned | None = None
+    summary: tuple[SummaryField, ...] = ()
+    staged: dict[str, Entry] = {}
+    staged_summary: tuple[SummaryField, ...] = ()
+    requested: CompactionRequested | None = None
+    requested_seq: int = 0
+    settled_tokens: int = 0
+    ineffective: int = 0
+    usage: UsageReported | None = None
+    closed: bool = False
+    erased: bool = False
+
+    @property
+    def end(self) -> Head:
+        """Return where the session ends in this state."""
+        return Head(seq=self.seq, hash=self.head)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Context)
+
+
+def encode_context(context: Context) -> bytes:
+    """Return *context* as bytes; the same state gives the same bytes."""
+    return _encoder.encode(context)
+
+
+def decode_context(body: bytes, *, key: SessionKey) -> Context:
+    """Return the state that *body* holds.
+
+    Raises:
+        CorruptLogError: if *body* is not a state of session *key*.
+    """
+    try:
+        context = _decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise CorruptLogError(f"expected a snapshot: {error}", session=key.session, seq=0) from None
+    if context.key != key:
+        raise CorruptLogError("its snapshot belongs to another session", session=key.session, seq=context.seq)
+    return context
+
+
+def item_hash(item: Item) -> str:
+    """Return the content hash of *item*: SHA-256 of its JSON, in hex."""
+    return sha256(_encoder.encode(item)).hexdigest()
+
+
+def history_hash(entries: Sequence[Entry]) -> str:
+    """Return the content hash of a history: SHA-256 over its items' JSON, one a line.
+
+    It covers what the model is sent and the items' ids; it does not cover sequences, so two runs that interleaved
+    differently have the same hash.
+    """
+    digest = sha256()
+    for entry in entries:
+        digest.update(_encoder.encode(entry.item))
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def total_tokens(entries: Sequence[Entry]) -> Tokens:
+    """Return the sum over *entries*, without priming."""
+    return Tokens(
+        exact=sum(entry.tokens.exact for entry in entries),
+        reconstructed=sum(entry.tokens.reconstructed for entry in entries),
+        estimated=sum(entry.tokens.estimated for entry in entries),
+    )

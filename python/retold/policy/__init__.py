@@ -1,0 +1,28 @@
+"""What to do: a pure function reads a context and returns a decision; another turns the decision into facts."""
+
+from retold.policy.compact import Compacted, carry_out, compact, extract_for
+from retold.policy.decisions import Decision, OffloadItems, SummarizeSpan, TruncateHistory
+from retold.policy.ladder import choose, decide, is_due
+from retold.policy.limits import Limits, limits_of
+from retold.policy.replacement import Replacement, Summary, plan_id, replace, tier_of
+
+__all__ = [
+    "Compacted",
+    "Decision",
+    "Limits",
+    "OffloadItems",
+    "Replacement",
+    "Summary",
+    "SummarizeSpan",
+    "TruncateHistory",
+    "carry_out",
+    "choose",
+    "compact",
+    "decide",
+    "extract_for",
+    "is_due",
+    "limits_of",
+    "plan_id",
+    "replace",
+    "tier_of",
+]

@@ -1,0 +1,53 @@
+"""Decisions: what policy wants done, as values. A worker carries one out and records it as facts (`replacement`)."""
+
+from msgspec import Struct
+
+from retold.events import Offload, Put, Span
+
+
+class OffloadItems(Struct, frozen=True):
+    """Put placeholders in the place of items; reversible.
+
+    Attributes:
+        items: what to offload, in the history's order.
+        body: the new history.
+    """
+
+    items: tuple[Offload, ...]
+    body: tuple[Span, ...]
+    target_tokens: int
+
+
+class SummarizeSpan(Struct, frozen=True):
+    """Let a summary stand for entries.
+
+    Attributes:
+        covers: ids of the entries that the summary stands for, oldest first.
+        body: the new history; it places the summary by `summary_id`.
+        summary_id: the id that the summary's item gets.
+        budget_tokens: the most that the summary may take.
+    """
+
+    covers: tuple[str, ...]
+    body: tuple[Span, ...]
+    summary_id: str
+    budget_tokens: int
+    target_tokens: int
+
+
+class TruncateHistory(Struct, frozen=True):
+    """Cut texts in the middle and drop the oldest entries; the last resort.
+
+    Attributes:
+        cut: the items whose text was cut, as they are now.
+        dropped: ids of the entries that leave.
+        body: the new history.
+    """
+
+    cut: tuple[Put, ...]
+    dropped: tuple[str, ...]
+    body: tuple[Span, ...]
+    target_tokens: int
+
+
+Decision = OffloadItems | SummarizeSpan | TruncateHistory

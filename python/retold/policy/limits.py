@@ -1,0 +1,80 @@
+"""The sizes at which the ladder acts, derived from a window."""
+
+from msgspec import Struct
+
+from retold.events import Window
+from retold.fold import INEFFECTIVE_GAIN
+
+OFFLOAD_SHARE = 0.80
+"""Offloading starts at this share of the pre-rot threshold (AG-Kit's figure)."""
+
+SUMMARY_SHARE = 0.95
+"""Summarising starts at this share of the pre-rot threshold (AG-Kit's figure)."""
+
+TARGET_SHARE = 0.60
+"""A compaction aims at this share, well below where the next one starts, so that the two do not chase each other."""
+
+TAIL_SHARE = 0.25
+"""The newest entries stay whole within this share (opencode's figure)."""
+
+USER_TOKENS_MAX = 20_000
+"""User messages are kept verbatim, newest first, within this (Codex's figure)."""
+
+SUMMARY_TOKENS_MAX = 4_000
+"""A summary takes at most this."""
+
+KEEP_RECENT = 8
+"""Offloading never touches the newest entries, this many of them."""
+
+
+class Limits(Struct, frozen=True):
+    """Hold the ladder's sizes, in tokens.
+
+    Attributes:
+        offload_at: where offloading starts.
+        summary_at: where summarising starts.
+        target: what a compaction aims at.
+        ceiling: what a request may never exceed.
+        least_gain: what a compaction must free to be worth it.
+        tail: what the newest entries may take when older ones are summarised.
+        user: what kept user messages may take beside the tail.
+        summary: what a summary may take.
+    """
+
+    offload_at: int
+    summary_at: int
+    target: int
+    ceiling: int
+    least_gain: int
+    tail: int
+    user: int
+    summary: int
+
+
+def limits_of(window: Window) -> Limits:
+    """Return the ladder's sizes for *window*."""
+    size = window.pre_rot_tokens
+    return Limits(
+        offload_at=int(size * OFFLOAD_SHARE),
+        summary_at=int(size * SUMMARY_SHARE),
+        target=int(size * TARGET_SHARE),
+        ceiling=window.input_limit,
+        least_gain=int(size * INEFFECTIVE_GAIN),
+        tail=int(size * TAIL_SHARE),
+        user=min(USER_TOKENS_MAX, int(size * TAIL_SHARE)),
+        summary=min(SUMMARY_TOKENS_MAX, size // 10),
+    )
+
+
+def limits_within(budget_tokens: int) -> Limits:
+    """Return the sizes for one compaction that must end within *budget_tokens*."""
+    return Limits(
+        offload_at=budget_tokens,
+        summary_at=budget_tokens,
+        target=budget_tokens,
+        ceiling=budget_tokens,
+        least_gain=0,
+        tail=budget_tokens // 2,
+        user=min(USER_TOKENS_MAX, budget_tokens // 4),
+        summary=min(SUMMARY_TOKENS_MAX, budget_tokens // 5),
+    )

@@ -1,0 +1,136 @@
+"""Tier 2, offload: old tool outputs and long arguments leave the history, each behind a placeholder that tells how to
+get it back. Reversible: the original is in the log, and its hash in the event.
+
+Order: results that a later one repeats, then results of a call that was made again, then the oldest first.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import structs
+
+from retold.events import Item, Keep, Offload, Place, Span, Text, ToolCall, ToolResult, plain_text
+from retold.fold import Context, Entry, count_item, item_hash
+from retold.policy.bonds import open_calls, pair_of
+from retold.policy.decisions import OffloadItems
+from retold.policy.limits import KEEP_RECENT, Limits
+from retold.tokens import encoding
+
+OFFLOAD_TOKENS_MIN = 120
+"""Smaller items stay: a placeholder takes about 40 tokens itself."""
+
+
+def plan_offload(context: Context, limits: Limits) -> OffloadItems | None:
+    """Return what to offload to come under the target, or as near as offloading gets; None if nothing can be."""
+    size = context.tokens.upper
+    chosen: dict[int, Offload] = {}
+    partner = pair_of(context.entries)
+    for at in _candidates(context):
+        if size <= limits.target:
+            break
+        offload = _offload(context, at, partner=partner.get(at))
+        if offload.tokens_after < offload.tokens_before:
+            chosen[at] = offload
+            size -= offload.tokens_before - offload.tokens_after
+    if not chosen:
+        return None
+    items = tuple(chosen[at] for at in sorted(chosen))
+    replaced: dict[int, Span | None] = {at: Place(offload.item) for at, offload in chosen.items()}
+    return OffloadItems(items=items, body=body_of(context.entries, replaced), target_tokens=limits.target)
+
+
+def body_of(entries: Sequence[Entry], replaced: dict[int, Span | None]) -> tuple[Span, ...]:
+    """Return the body that keeps every entry but those in *replaced*, which become their span, or leave for None."""
+    body: list[Span] = []
+    run: list[str] = []
+
+    def close_run() -> None:
+        if run:
+            body.append(Keep(first=run[0], last=run[-1]))
+            run.clear()
+
+    for at, entry in enumerate(entries):
+        if at not in replaced:
+            run.append(entry.item.id)
+            continue
+        close_run()
+        span = replaced[at]
+        if span is not None:
+            body.append(span)
+    close_run()
+    return tuple(body)
+
+
+def placeholder_for(entry: Entry, *, tool: str) -> Item:
+    """Return the item that stands for *entry*, a call or a result of *tool*: same call, short content."""
+    item, size = entry.item, entry.tokens.total
+    if isinstance(item, ToolCall):
+        note = f"arguments offloaded: {size} tokens; restore item {item.id} to read them"
+        arguments = msgspec.json.encode({"retold": note}).decode() if item.kind == "function" else f"[Retold: {note}]"
+        return structs.replace(item, arguments=arguments, extra=None)
+    assert isinstance(item, ToolResult)
+    lines = plain_text(item.content).count("\n") + 1
+    note = f"[Retold: result of {tool} offloaded: {size} tokens, {lines} lines; restore item {item.id} to read it]"
+    return structs.replace(item, content=(Text(note),), extra=None)
+
+
+def _offload(context: Context, at: int, *, partner: int | None) -> Offload:
+    entry = context.entries[at]
+    call = None if partner is None else context.entries[partner].item
+    placeholder = placeholder_for(entry, tool=call.name if isinstance(call, ToolCall) else "a tool")
+    return Offload(
+        item=entry.item.id,
+        placeholder=placeholder,
+        sha256=item_hash(entry.item),
+        tokens_before=entry.tokens.upper,
+        tokens_after=count_item(placeholder, encoding(context.encoding)).upper,
+    )
+
+
+def _candidates(context: Context) -> list[int]:
+    """Return the positions that may be offloaded, in the order in which they should be."""
+    entries = context.entries
+    old = [at for at in range(len(entries) - KEEP_RECENT) if _may_leave(entries[at], context)]
+    waiting = open_calls(entries)
+    repeats, again = _repeated(entries), _called_again(entries)
+
+    def place(at: int) -> tuple[bool, bool, int]:
+        return (at not in repeats, at not in again, at)
+
+    return sorted((at for at in old if at not in waiting), key=place)
+
+
+def _may_leave(entry: Entry, context: Context) -> bool:
+    return (
+        isinstance(entry.item, ToolCall | ToolResult)
+        and entry.form in ("whole", "edited")
+        and entry.tokens.upper >= OFFLOAD_TOKENS_MIN
+        and entry.item.id not in context.pinned
+    )
+
+
+def _repeated(entries: Sequence[Entry]) -> set[int]:
+    """Return the results whose text a later result has again."""
+    newest: dict[str, int] = {}
+    repeated: set[int] = set()
+    for at, entry in enumerate(entries):
+        if isinstance(entry.item, ToolResult):
+            text = plain_text(entry.item.content)
+            if text in newest:
+                repeated.add(newest[text])
+            newest[text] = at
+    return repeated
+
+
+def _called_again(entries: Sequence[Entry]) -> set[int]:
+    """Return the results of calls that were made again later with the same arguments."""
+    newest: dict[tuple[str, str], int] = {}
+    again: set[int] = set()
+    for call, result in sorted(pair_of(entries).items()):
+        item = entries[call].item
+        if isinstance(item, ToolCall):
+            key = (item.name, item.arguments)
+            if key in newest:
+                again.add(newest[key])
+            newest[key] = result
+    return again

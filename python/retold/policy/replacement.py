@@ -1,0 +1,173 @@
+"""Turn a decision into the facts that record it: what was offloaded or summarised, the new history, its receipt."""
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from msgspec import Struct
+
+from retold.events import (
+    Fact,
+    HistoryReplaced,
+    ItemsOffloaded,
+    Pin,
+    Receipt,
+    SummaryField,
+    SummaryWritten,
+    Tier,
+)
+from retold.fold import (
+    PRIMING,
+    Context,
+    Entry,
+    count_item,
+    history_hash,
+    item_hash,
+    placeholder_entry,
+    spread,
+    summary_entry,
+    total_tokens,
+)
+from retold.policy.decisions import Decision, OffloadItems, SummarizeSpan, TruncateHistory
+from retold.policy.summary import fixed_positions, summary_message
+from retold.tokens import encoding
+
+
+class Summary(Struct, frozen=True):
+    """Hold a written summary and the name of what wrote it."""
+
+    fields: tuple[SummaryField, ...]
+    summarizer: str
+
+
+class Replacement(Struct, frozen=True):
+    """Hold the facts that carry a decision out, the last of them `HistoryReplaced`, and the entries they give."""
+
+    facts: tuple[Fact, ...]
+    replaced: HistoryReplaced
+    entries: tuple[Entry, ...]
+
+
+def tier_of(decision: Decision) -> Tier:
+    """Return the ladder's step that *decision* is."""
+    match decision:
+        case OffloadItems():
+            return "offload"
+        case SummarizeSpan():
+            return "summary"
+        case TruncateHistory():
+            return "truncate"
+        case _:
+            assert_never(decision)
+
+
+def plan_id(context: Context) -> str:
+    """Return the name of the plan that the next replacement of *context* carries out."""
+    return f"{context.version + 1}@{context.seq}"
+
+
+def replace(context: Context, decision: Decision, *, summary: Summary | None = None) -> Replacement | None:
+    """Return the facts that carry *decision* out on the history of *context*, whose `seq` is their base.
+
+    *summary* is what a summarizer wrote, for a `SummarizeSpan` only. None is returned if the result would not be
+    smaller than what it replaces, or the summary is longer than planned: go on to the next tier then.
+    """
+    vocabulary = encoding(context.encoding)
+    before_facts, staged = _staged(context, decision, summary)
+    entries = spread(
+        decision.body, base=context.entries, staged=staged, count=lambda item: count_item(item, vocabulary)
+    )
+    after = total_tokens(entries).upper + PRIMING
+    missed = isinstance(decision, SummarizeSpan) and after > decision.target_tokens
+    if missed or after >= context.tokens.upper:
+        return None
+    replaced = HistoryReplaced(
+        plan=plan_id(context),
+        base_seq=context.seq,
+        version=context.version + 1,
+        tier=tier_of(decision),
+        body=decision.body,
+        hash=history_hash(entries),
+        receipt=_receipt(context, decision, tuple(entries), after),
+    )
+    return Replacement(facts=(*before_facts, replaced), replaced=replaced, entries=tuple(entries))
+
+
+def _staged(
+    context: Context, decision: Decision, summary: Summary | None
+) -> tuple[tuple[Fact, ...], Mapping[str, Entry]]:
+    plan, base_seq = plan_id(context), context.seq
+    vocabulary = encoding(context.encoding)
+    match decision:
+        case OffloadItems():
+            at = {entry.item.id: entry.seq for entry in context.entries}
+            staged = {
+                item.item: placeholder_entry(
+                    item.placeholder,
+                    seq=at[item.item],
+                    original=item.sha256,
+                    tokens=count_item(item.placeholder, vocabulary),
+                )
+                for item in decision.items
+            }
+            return (ItemsOffloaded(plan=plan, base_seq=base_seq, items=decision.items),), staged
+        case SummarizeSpan():
+            assert summary is not None
+            message = summary_message(summary.fields, item_id=decision.summary_id, covers=len(decision.covers))
+            written = SummaryWritten(
+                plan=plan,
+                base_seq=base_seq,
+                item=message,
+                fields=summary.fields,
+                summarizer=summary.summarizer,
+                covers=decision.covers,
+            )
+            entry = summary_entry(message, base_seq=base_seq, tokens=count_item(message, vocabulary))
+            return (written,), {decision.summary_id: entry}
+        case TruncateHistory():
+            return (), {}
+        case _:
+            assert_never(decision)
+
+
+def _receipt(context: Context, decision: Decision, entries: tuple[Entry, ...], after: int) -> Receipt:
+    ids = {entry.item.id for entry in context.entries if entry.form != "summary"}
+    kept = sum(1 for entry in entries if entry.item.id in ids) - _changed(decision)
+    pins = tuple(
+        Pin(item=context.entries[at].item.id, sha256=item_hash(context.entries[at].item))
+        for at in sorted(fixed_positions(context))
+    )
+    return Receipt(
+        kept=kept,
+        tokens_before=context.tokens.upper,
+        tokens_after=after,
+        target_tokens=decision.target_tokens,
+        offloaded=tuple(item.item for item in decision.items) if isinstance(decision, OffloadItems) else (),
+        summarised=decision.covers if isinstance(decision, SummarizeSpan) else (),
+        dropped=decision.dropped if isinstance(decision, TruncateHistory) else (),
+        cut=tuple(put.item.id for put in decision.cut) if isinstance(decision, TruncateHistory) else (),
+        pins=pins,
+        prefix_kept=_common_prefix(context.entries, entries),
+    )
+
+
+def _changed(decision: Decision) -> int:
+    match decision:
+        case OffloadItems():
+            return len(decision.items)
+        case SummarizeSpan():
+            return 0
+        case TruncateHistory():
+            return len(decision.cut)
+        case _:
+            assert_never(decision)
+
+
+def _common_prefix(old: tuple[Entry, ...], new: tuple[Entry, ...]) -> int:
+    count = 0
+    for before, after in zip(old, new, strict=False):
+        if before.item != after.item:
+            break
+        count += 1
+    return count
+
+

@@ -1,0 +1,106 @@
+"""Tier 4, truncate: deterministic, always fits, or names the floor that cannot.
+
+First texts are cut in the middle, the longest allowed length falling step by step; then the oldest entries leave, calls
+with their results. Pins, open calls and the latest user message are never touched: together they are the floor.
+"""
+
+from msgspec import structs
+
+from retold.errors import FloorError
+from retold.events import Item, Message, Put, Reasoning, Span, Text, ToolCall, ToolResult, plain_text
+from retold.fold import PRIMING, Context, Entry, Tokens, count_item, total_tokens
+from retold.policy.bonds import atoms
+from retold.policy.decisions import TruncateHistory
+from retold.policy.limits import Limits
+from retold.policy.offload import body_of, placeholder_for
+from retold.policy.summary import fixed_positions
+from retold.tokens import Encoding, encoding
+
+CUT_LENGTHS_TOKENS = (8_000, 2_000, 500, 125, 25)
+"""The lengths that texts are cut to, tried in turn."""
+
+
+def plan_truncate(context: Context, limits: Limits) -> TruncateHistory:
+    """Return what to cut and drop to come under the target, or as near as what must stay allows.
+
+    Raises:
+        FloorError: if what must be kept verbatim, with what it cannot be parted from, is larger than the ceiling.
+    """
+    fixed = fixed_positions(context)
+    floor = total_tokens([context.entries[at] for at in sorted(fixed)]).upper + PRIMING
+    if floor > limits.ceiling:
+        raise FloorError(floor_tokens=floor, budget_tokens=limits.ceiling)
+    target = max(limits.target, floor)
+    cut, size = _cut(context, fixed, target)
+    dropped: set[int] = set()
+    for atom in atoms(context.entries):
+        if size <= target:
+            break
+        if fixed.isdisjoint(atom):
+            dropped.update(atom)
+            size -= sum(_size(context.entries[at], cut.get(at)) for at in atom)
+    if size > limits.ceiling:
+        raise FloorError(floor_tokens=size, budget_tokens=limits.ceiling)
+    puts = {at: Put(item) for at, (item, _) in cut.items() if at not in dropped}
+    replaced: dict[int, Span | None] = {**puts, **dict.fromkeys(dropped)}
+    return TruncateHistory(
+        cut=tuple(puts[at] for at in sorted(puts)),
+        dropped=tuple(context.entries[at].item.id for at in sorted(dropped)),
+        body=body_of(context.entries, replaced),
+        target_tokens=target,
+    )
+
+
+def cut_middle(text: str, *, length_tokens: int, mark: str, vocabulary: Encoding) -> str:
+    """Return *text* with its middle replaced by *mark*, so that head and tail have about *length_tokens* together."""
+    ids = vocabulary.encode(text)
+    half = length_tokens // 2
+    head = vocabulary.decode(ids[:half]).decode(errors="ignore")
+    tail = vocabulary.decode(ids[len(ids) - half :]).decode(errors="ignore")
+    return f"{head}\n{mark}\n{tail}"
+
+
+_Cut = dict[int, tuple[Item, Tokens]]
+
+
+def _cut(context: Context, fixed: set[int], target: int) -> tuple[_Cut, int]:
+    vocabulary = encoding(context.encoding)
+    cut: _Cut = {}
+    size = context.tokens.upper
+    for length in CUT_LENGTHS_TOKENS:
+        for at, entry in enumerate(context.entries):
+            if size <= target:
+                return cut, size
+            if at in fixed or _size(entry, cut.get(at)) <= 2 * length:
+                continue
+            shorter = _shorter(entry, length, vocabulary)
+            if shorter is not None and shorter[1].upper < _size(entry, cut.get(at)):
+                size -= _size(entry, cut.get(at)) - shorter[1].upper
+                cut[at] = shorter
+    return cut, size
+
+
+def _size(entry: Entry, cut: tuple[Item, Tokens] | None) -> int:
+    return entry.tokens.upper if cut is None else cut[1].upper
+
+
+def _shorter(entry: Entry, length_tokens: int, vocabulary: Encoding) -> tuple[Item, Tokens] | None:
+    item = entry.item
+    mark = f"[Retold: cut here, {entry.tokens.total} tokens in all; the whole is item {item.id} in the log]"
+
+    def cut(text: str) -> str:
+        return cut_middle(text, length_tokens=length_tokens, mark=mark, vocabulary=vocabulary)
+
+    shorter: Item
+    match item:
+        case Message() | ToolResult():
+            shorter = structs.replace(item, content=(Text(cut(plain_text(item.content))),), extra=None)
+        case ToolCall(kind="function"):
+            shorter = placeholder_for(entry, tool=item.name)
+        case ToolCall():
+            shorter = structs.replace(item, arguments=cut(item.arguments), extra=None)
+        case Reasoning(body=None):
+            shorter = structs.replace(item, text=cut(item.text))
+        case _:
+            return None
+    return shorter, count_item(shorter, vocabulary)

@@ -1,0 +1,6 @@
+"""Any state that ever was: read from the log, rebuilt from a snapshot and its tail, and proven."""
+
+from retold.replay.reading import at_time, history_at, load
+from retold.replay.verifying import Verdict, verify
+
+__all__ = ["Verdict", "at_time", "history_at", "load", "verify"]

@@ -1,0 +1,5 @@
+"""What writes summaries."""
+
+from retold.summarizers.extractive import ExtractiveSummarizer
+
+__all__ = ["ExtractiveSummarizer"]

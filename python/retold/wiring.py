@@ -1,0 +1,64 @@
+"""What implements what: the only place that names implementations."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uuid_utils
+
+from retold.client import Client
+from retold.log.embedded import EmbeddedServer, find_running
+from retold.log.jetstream import JetStreamLog
+from retold.ports import Log
+from retold.settings import Profile, Settings
+from retold.summarizers import ExtractiveSummarizer
+from retold.worker import Worker
+
+
+class SystemClock:
+    """Tell the machine's time and make ids from it."""
+
+    def now(self) -> datetime:
+        """Return the present time in UTC."""
+        return datetime.now(UTC)
+
+    def new_id(self) -> str:
+        """Return a new UUIDv7 as text."""
+        return str(uuid_utils.uuid7())
+
+
+@asynccontextmanager
+async def connect(
+    url: str | None = None, *, data_dir: Path | None = None, profile: Profile | None = None, actor: str = "agent"
+) -> AsyncIterator[Client]:
+    """Connect to the log at *url*; without one, to the embedded server of *data_dir*, started if it is not running.
+
+    Raises:
+        UnavailableError: if the server cannot be reached or started.
+        InputError: if it holds streams of the same names that are not Retold's.
+    """
+    settings = Settings()
+    async with AsyncExitStack() as stack:
+        address = url or settings.url
+        if address is None:
+            directory = data_dir or settings.data_dir
+            running = find_running(directory)
+            if running is None:
+                server = EmbeddedServer(directory, profile=profile or settings.profile)
+                running = await stack.enter_async_context(server)
+            address = running.url
+        log = await stack.enter_async_context(open_log(address))
+        yield Client(log, SystemClock(), actor=actor)
+
+
+@asynccontextmanager
+async def open_log(url: str) -> AsyncIterator[Log]:
+    """Open the log at *url* and close it at the end."""
+    async with JetStreamLog.open(url) as log:
+        yield log
+
+
+def worker_for(log: Log) -> Worker:
+    """Return a worker on *log* with the extractive summarizer."""
+    return Worker(log, SystemClock(), ExtractiveSummarizer())

@@ -1,0 +1,7 @@
+"""The compactor: follows the log, folds, decides, writes what it decided as events, publishes."""
+
+from retold.worker.compactor import Compactor
+from retold.worker.live import LiveSession
+from retold.worker.worker import Worker
+
+__all__ = ["Compactor", "LiveSession", "Worker"]

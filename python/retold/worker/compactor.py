@@ -1,0 +1,217 @@
+"""Decide on one session and carry it out: plan, result, publication, snapshot, in this order, each an effect of its own.
+
+Rules:
+- Every write names the sequence that the session must end at. Somebody else's event in between means: read it, and if it
+  changes what the plan was made on, abandon the plan.
+- An effect that was done is found again after a crash; one that was not is done again. Ids and times of what is written
+  differ then, the history does not.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from retold.errors import ConflictError, CorruptLogError, FloorError, RetoldError, UnavailableError
+from retold.events import (
+    CompactionAbandoned,
+    CompactionFailed,
+    CompactionPlanned,
+    Draft,
+    Fact,
+    SessionKey,
+)
+from retold.fold import Context, encode_context, encode_history, replacement_of
+from retold.log.tail import read_tail
+from retold.policy import (
+    Decision,
+    Replacement,
+    SummarizeSpan,
+    Summary,
+    carry_out,
+    decide,
+    is_due,
+    limits_of,
+    plan_id,
+    replace,
+    tier_of,
+)
+from retold.ports import Clock, Log, Published, Snapshot, Summarizer
+from retold.worker.live import LiveSession
+
+CONFLICTS_MAX = 1_000
+"""How often one write is tried again because somebody else wrote first; an agent in full flow loses seldom."""
+
+SNAPSHOT_EVENTS = 256
+"""A snapshot is kept when this many events have come since the one before: a tail this long is read in milliseconds."""
+
+SUMMARY_TIMEOUT_S = 120.0
+"""A summarizer that takes longer has failed."""
+
+_log = logging.getLogger(__name__)
+
+
+class Compactor:
+    """Bring sessions up to date: fold what is new, compact where the policy says so, publish."""
+
+    def __init__(self, log: Log, clock: Clock, summarizer: Summarizer, *, actor: str = "worker") -> None:
+        """Write to *log* as *actor*."""
+        self._log = log
+        self._clock = clock
+        self._summarizer = summarizer
+        self._actor = actor
+        self._published: dict[SessionKey, int] = {}
+        self._snapshots: dict[SessionKey, int] = {}
+
+    async def open(self, key: SessionKey) -> LiveSession:
+        """Load a session from its newest usable snapshot and the events after it.
+
+        Raises:
+            CorruptLogError: if an event is missing or damaged.
+        """
+        published = await self._log.load_history(key)
+        self._published[key] = 0 if published is None else published.version
+        tail = await read_tail(self._log, key)
+        self._snapshots[key] = 0 if tail.base is None else tail.base.seq
+        return LiveSession(key, tail.events, base=tail.base)
+
+    def forget(self, key: SessionKey) -> None:
+        """Drop what is remembered of a session that is no longer held."""
+        self._published.pop(key, None)
+        self._snapshots.pop(key, None)
+
+    async def advance(self, live: LiveSession) -> None:
+        """Read what is new, decide after each source event, and leave the session settled or stale.
+
+        A stale session is to be opened again. Cancelled or failed in the middle, it is to be opened again too.
+        """
+        await self._catch_up(live)
+        while not live.is_stale and live.step():
+            if live.is_open and is_due(live.outline, live.upper_tokens, limits_of(live.outline.window)):
+                await self._compact(live)
+            if not live.is_stale and live.is_settled:
+                await self._catch_up(live)
+        if live.is_settled and live.head.seq > 0:
+            await self._publish(live.outline.version, live)
+            await self._keep_snapshot(live)
+
+    async def _compact(self, live: LiveSession) -> None:
+        context = live.context
+        plan = plan_id(context)
+        try:
+            decision = decide(context, context.window)
+            if decision is None:
+                return
+            if context.plan is None and not await self._write(live, context, [_planned(context, decision)]):
+                return
+            replacement = await self._replacement(context, decision)
+        except FloorError as error:
+            failed = CompactionFailed(plan=plan, base_seq=context.seq, reason=str(error))
+            await self._write(live, context, [failed])
+            return
+        if await self._write(live, context, replacement.facts):
+            replaced = replacement.replaced
+            _log.info(
+                "compacted session %s: version %d by %s, %d tokens to %d",
+                live.key.session,
+                replaced.version,
+                replaced.tier,
+                replaced.receipt.tokens_before,
+                replaced.receipt.tokens_after,
+            )
+            await self._publish(replaced.version, live)
+
+    async def _replacement(self, context: Context, decision: Decision) -> Replacement:
+        summary = await self._summary(context, decision) if isinstance(decision, SummarizeSpan) else None
+        replacement = replace(context, decision, summary=summary)
+        if replacement is not None:
+            return replacement
+        return carry_out(context, limits_of(context.window))
+
+    async def _summary(self, context: Context, decision: SummarizeSpan) -> Summary | None:
+        try:
+            async with asyncio.timeout(SUMMARY_TIMEOUT_S):
+                fields = await self._summarizer.summarize(context, decision)
+        except (RetoldError, TimeoutError) as error:
+            _log.warning("summarizer %s failed: %s", self._summarizer.name, type(error).__name__)
+            return None
+        return Summary(fields=fields, summarizer=self._summarizer.name)
+
+    async def _write(self, live: LiveSession, context: Context, facts: Sequence[Fact]) -> bool:
+        """Append *facts*, decided at *context*; return False if the plan had to be abandoned instead."""
+        drafts = self._drafts(facts)
+        for _ in range(CONFLICTS_MAX):
+            if live.is_stale or live.barrier_seq > context.seq:
+                await self._abandon(live, context)
+                return False
+            if await self._append(live, drafts):
+                return True
+        raise _crowded_out(live.key)
+
+    async def _abandon(self, live: LiveSession, context: Context) -> None:
+        if live.outline.plan is None:
+            return
+        reason = "the history it was made on has changed"
+        drafts = self._drafts([CompactionAbandoned(plan=plan_id(context), base_seq=context.seq, reason=reason)])
+        for _ in range(CONFLICTS_MAX):
+            if await self._append(live, drafts):
+                return
+        raise _crowded_out(live.key)
+
+    async def _append(self, live: LiveSession, drafts: Sequence[Draft]) -> bool:
+        """Append *drafts* at the session's end as it is known; if it has moved on, read on and return False."""
+        try:
+            recorded = await self._log.append(live.key, drafts, expected=live.head.seq)
+        except ConflictError:
+            await self._catch_up(live)
+            return False
+        for one in recorded:
+            live.take_own(one)
+        return True
+
+    def _drafts(self, facts: Sequence[Fact]) -> list[Draft]:
+        now = self._clock.now()
+        return [Draft(id=self._clock.new_id(), at=now, actor=self._actor, data=fact) for fact in facts]
+
+    async def _catch_up(self, live: LiveSession) -> None:
+        async for recorded in self._log.read(live.key, after=live.head.seq):
+            if recorded.event.prev != live.head.hash:
+                raise CorruptLogError(
+                    "its link to the event before is broken", session=live.key.session, seq=recorded.event.seq
+                )
+            live.take(recorded)
+
+    async def _publish(self, version: int, live: LiveSession) -> None:
+        if version <= self._published.get(live.key, 0):
+            return
+        context = live.context
+        history = replacement_of(context)
+        published = Published(
+            version=version,
+            seq=context.version_seq,
+            base_seq=context.base_seq,
+            hash=history.hash,
+            body=encode_history(history),
+        )
+        await self._log.publish_history(live.key, published)
+        self._published[live.key] = version
+
+    async def _keep_snapshot(self, live: LiveSession) -> None:
+        if live.head.seq - self._snapshots.get(live.key, 0) < SNAPSHOT_EVENTS:
+            return
+        context = live.snapshot()
+        await self._log.save_snapshot(live.key, Snapshot(seq=context.seq, body=encode_context(context)))
+        self._snapshots[live.key] = context.seq
+
+
+def _planned(context: Context, decision: Decision) -> CompactionPlanned:
+    return CompactionPlanned(
+        plan=plan_id(context),
+        base_seq=context.seq,
+        tier=tier_of(decision),
+        tokens_before=context.tokens.upper,
+        target_tokens=decision.target_tokens,
+    )
+
+
+def _crowded_out(key: SessionKey) -> UnavailableError:
+    return UnavailableError(f"expected to write to session {key.session!r}, others wrote first {CONFLICTS_MAX} times")

@@ -1,0 +1,126 @@
+"""One session as a worker holds it: its state in decision order, and what the log has beyond that.
+
+A worker decides after each source event, in order, on the state as it was there, however far the log has got in the
+meantime. So its decisions do not depend on when it came by: a worker that was killed and started again, or one that
+lags, comes to the same history.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from retold.events import (
+    CompactionPlanned,
+    Head,
+    HistoryEdited,
+    ItemExtended,
+    ItemPinned,
+    ItemRestored,
+    Recorded,
+    SessionErased,
+    SessionKey,
+    SessionRewound,
+)
+from retold.fold import Builder, Context, base_of, fold, in_decision_order
+
+_BARRIERS = (HistoryEdited, ItemExtended, ItemPinned, ItemRestored, SessionErased, SessionRewound)
+"""Events that change what a plan was made on: a plan with an earlier base is given up."""
+
+
+class LiveSession:
+    """Hold a session between the log and the decisions on it.
+
+    Attributes:
+        key: the session.
+        head: where the log was read to.
+        barrier_seq: the newest event that a plan with an earlier base cannot outlive; 0 if there is none.
+        is_stale: whether the session must be loaded again: it was rewound, or another worker wrote to it.
+    """
+
+    def __init__(self, key: SessionKey, events: Sequence[Recorded], *, base: Context | None = None) -> None:
+        """Start from *events*, which follow *base*: all there is in the log when the worker comes by.
+
+        A rewind among them must not return to before *base*.
+        """
+        self.key = key
+        self.head = events[-1].head if events else Head() if base is None else base.end
+        self.barrier_seq = 0
+        self.is_stale = False
+        rewound = max((at for at, recorded in enumerate(events) if _is_rewind(recorded)), default=-1) + 1
+        start = fold(events[:rewound], base=base) if rewound else base
+        later = events[rewound:]
+        self._builder = Builder() if start is None else Builder.resume(start)
+        self._ahead = deque(in_decision_order(later))
+        self._place = self._builder.seq
+        closed = [_closed_place(recorded) for recorded in later]
+        self._closed_seq = max([0 if start is None or rewound else start.seq, *closed])
+        self._note_barriers(later)
+
+    @property
+    def context(self) -> Context:
+        """Return the state at the present place, with the place as its `seq`: the base of a plan made here."""
+        return self._builder.freeze_at(self._place)
+
+    @property
+    def outline(self) -> Context:
+        """Return the state at the present place without its entries. O(1)."""
+        return self._builder.outline
+
+    @property
+    def upper_tokens(self) -> int:
+        """Return the size of the history at the present place, upper bound. O(1)."""
+        return self._builder.upper_tokens
+
+    @property
+    def is_settled(self) -> bool:
+        """Return whether the state is that of the log's head."""
+        return not self.is_stale and not self._ahead and self._builder.seq == self.head.seq
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether a decision may be taken at the present place: nobody has decided there or later."""
+        decided_here = bool(self._ahead) and base_of(self._ahead[0]) == self._place
+        return self._place > self._closed_seq and not decided_here
+
+    def snapshot(self) -> Context:
+        """Return the state of the log's head. Only for a settled session."""
+        assert self.is_settled
+        return self._builder.freeze()
+
+    def take(self, recorded: Recorded) -> None:
+        """Take in the next event of the log, written by somebody else."""
+        self.head = recorded.head
+        self._note_barriers([recorded])
+        if _is_rewind(recorded) or base_of(recorded) is not None:
+            self.is_stale = True
+        self._ahead.append(recorded)
+
+    def take_own(self, recorded: Recorded) -> None:
+        """Take in the next event of the log, decided at the present place."""
+        self.head = recorded.head
+        self._closed_seq = max(self._closed_seq, _closed_place(recorded))
+        self._builder.apply(recorded)
+
+    def step(self) -> bool:
+        """Move over the next event; return whether there was one."""
+        if not self._ahead:
+            return False
+        recorded = self._ahead.popleft()
+        self._builder.apply(recorded)
+        self._place = base_of(recorded) or recorded.event.seq
+        return True
+
+    def _note_barriers(self, events: Sequence[Recorded]) -> None:
+        for recorded in events:
+            if isinstance(recorded.event.data, _BARRIERS):
+                self.barrier_seq = recorded.event.seq
+
+
+def _is_rewind(recorded: Recorded) -> bool:
+    return isinstance(recorded.event.data, SessionRewound)
+
+
+def _closed_place(recorded: Recorded) -> int:
+    """Return the place that *recorded* settles the decision for, or 0 if it settles none."""
+    if isinstance(recorded.event.data, CompactionPlanned):
+        return 0
+    return base_of(recorded) or 0
