@@ -1,11 +1,11 @@
-"""Retold keeps LLM agents inside their context window: the model reads the conversation retold shorter; the log keeps it all.
+"""Retold keeps LLM agents inside their context window: the model reads it retold shorter; the log keeps every word.
 
-    async with retold.connect() as client:                  # no URL: the embedded server
-        session = await client.session("agent-42", window=retold.Window(hard_limit=200_000))
-        await session.append({"role": "user", "content": "..."})
-        history = await session.history()
+async with retold.connect() as client:                  # no URL: the embedded server
+    session = await client.session("agent-42", window=retold.Window(hard_limit=200_000))
+    await session.append({"role": "user", "content": "..."})
+    history = await session.history()
 
-    result = retold.compact(messages, budget_tokens=8_000)  # no log, no server, pure
+result = retold.compact(messages, budget_tokens=8_000)  # no log, no server, pure
 """
 
 from retold import tokens

@@ -9,7 +9,7 @@ import uuid_utils
 
 from retold.client import Client
 from retold.log.embedded import EmbeddedServer, find_running
-from retold.log.jetstream import JetStreamLog
+from retold.log.jetstream import connect_log
 from retold.ports import Log
 from retold.settings import Profile, Settings
 from retold.summarizers import ExtractiveSummarizer
@@ -48,15 +48,8 @@ async def connect(
                 server = EmbeddedServer(directory, profile=profile or settings.profile)
                 running = await stack.enter_async_context(server)
             address = running.url
-        log = await stack.enter_async_context(open_log(address))
+        log = await stack.enter_async_context(connect_log(address))
         yield Client(log, SystemClock(), actor=actor)
-
-
-@asynccontextmanager
-async def open_log(url: str) -> AsyncIterator[Log]:
-    """Open the log at *url* and close it at the end."""
-    async with JetStreamLog.open(url) as log:
-        yield log
 
 
 def worker_for(log: Log) -> Worker:

@@ -1,5 +1,7 @@
 """A connection to a log, and the sessions in it."""
 
+from contextlib import suppress
+
 from retold.client.session import Session, record_facts
 from retold.errors import ConflictError, InputError
 from retold.events import Policy, SessionKey, SessionOpened, Window, session_key
@@ -39,10 +41,8 @@ class Client:
         vocabulary(encoding)
         if (await self.log.head(key)).seq == 0:
             opened = SessionOpened(window=window, policy=policy, encoding=encoding)
-            try:
+            with suppress(ConflictError):  # somebody else may open it in between, which is what is wanted
                 await record_facts(self.log, self.clock, key, [opened], actor=self._actor, expected=0)
-            except ConflictError:
-                pass  # somebody else opened it in between, which is what was wanted
         return Session(self.log, self.clock, key, actor=self._actor)
 
     async def existing(self, name: str, *, tenant: str = "default") -> Session:

@@ -4,7 +4,7 @@ An import that was stopped goes on where it ended: what is in the log already is
 over. A transcript that says something else than the session holds is refused before anything is written.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -55,7 +55,7 @@ class ImportReport(Struct, frozen=True):
 class _Import:
     """Write the facts of one session in batches."""
 
-    def __init__(self, client: Client, session: Session, kind: str, present: list[Fact]) -> None:
+    def __init__(self, client: Client, session: Session, kind: str, present: Sequence[Fact]) -> None:
         self.client = client
         self.session = session
         self.kind = kind
@@ -162,9 +162,7 @@ def read_lines(path: Path) -> Iterator[Line]:
         raise InputError(f"expected a file that can be read, got {error.strerror}: {path}") from None
 
 
-async def _begin(
-    client: Client, start: Start, *, session: str | None, tenant: str, window: Window | None
-) -> _Import:
+async def _begin(client: Client, start: Start, *, session: str | None, tenant: str, window: Window | None) -> _Import:
     opened = await client.session(session or start.session, tenant=tenant, window=window)
     present = [
         recorded.event.data

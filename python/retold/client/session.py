@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 from retold.errors import InputError
 from retold.events import (
@@ -23,8 +23,6 @@ from retold.fold import Context, History, history_of
 from retold.formats import to_items
 from retold.ports import Clock, Log
 from retold.replay import history_at, load
-
-_ITEMS = get_args(Item)
 
 
 class Session:
@@ -145,6 +143,4 @@ async def record_facts(
 
 
 def _items(message: Mapping[str, Any] | Item) -> tuple[Item, ...]:
-    return (message,) if isinstance(message, _ITEMS) else to_items(message)
-
-
+    return to_items(message) if isinstance(message, Mapping) else (message,)

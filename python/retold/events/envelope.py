@@ -40,9 +40,7 @@ def session_key(session: str, *, tenant: str = "default") -> SessionKey:
     for what, name in (("tenant", tenant), ("session", session)):
         if not _NAME.match(name):
             got = f"{len(name)} characters" if len(name) > 128 else repr(name)
-            raise InputError(
-                f"expected a {what} name of 1 to 128 letters, digits, '_', '-' or '=', got {got}"
-            )
+            raise InputError(f"expected a {what} name of 1 to 128 letters, digits, '_', '-' or '=', got {got}")
     return SessionKey(tenant=tenant, session=session)
 
 

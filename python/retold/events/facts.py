@@ -181,7 +181,7 @@ class CompactionRequested(Struct, frozen=True, omit_defaults=True):
 
 
 class HistoryEdited(Struct, frozen=True):
-    """Replace the entries from *first* to *last* (ids, both included) by *items*; None means from the start or to the end."""
+    """Replace the entries from *first* to *last* (ids, both included) by *items*; None is the start, or the end."""
 
     items: tuple[Item, ...]
     first: str | None = None
@@ -305,4 +305,7 @@ Source = (
 Based = CompactionPlanned | ItemsOffloaded | SummaryWritten | HistoryReplaced | CompactionFailed | CompactionAbandoned
 """Derived facts that take effect at their `base_seq`."""
 
-Fact = Source | Based | ItemRestored
+Derived = Based | ItemRestored
+"""Facts that only a worker writes."""
+
+Fact = Source | Derived

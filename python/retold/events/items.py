@@ -3,10 +3,10 @@
 Rules:
 - An item is frozen. Text that the model sees is held as text; what only a provider understands is held as the JSON text
   that came, byte for byte (`Block.body`, `Reasoning.body`, `Opaque.body`).
-- `id` is given by the fold: the n-th item of a session is ``i<n>``, a summary ``s<version>``. What an appended item says is
-  replaced, so ids are unique within a session and do not depend on when a worker wrote in between.
-- An item's JSON is the same before and after a round trip: its hash proves it. So defaults are left out only where they are
-  None, False or empty (msgspec compares a default by identity, and a decoded "function" is another object).
+- `id` is given by the fold: the n-th item of a session is ``i<n>``, a summary ``s<version>``. What an appended item
+  says is replaced, so ids are unique within a session and do not depend on when a worker wrote in between.
+- An item's JSON is the same before and after a round trip: its hash proves it. So defaults are left out only where they
+  are None, False or empty (msgspec compares a default by identity, and a decoded "function" is another object).
 - Items of one model response (text beside calls, parallel calls) share a `group`; neighbours of one group are rendered
   as one message and never parted.
 """

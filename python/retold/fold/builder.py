@@ -1,7 +1,7 @@
 """Everything that moves a session's state lives here: one builder, one method a fact.
 
 Rules:
-- The builder is private to whoever folds; `freeze` gives the state away, frozen. (Copying state per event is quadratic.)
+- The builder is private to whoever folds; `freeze` gives the state away. (Copying the state per event is quadratic.)
 - A derived fact changes the history as it stood at its `base_seq`; entries that came later follow unchanged. So folding
   ``base, later, replaced`` gives the same history as ``base, replaced, later``.
 - What does not fit the state is refused with the sequence named, never repaired in silence.
@@ -17,6 +17,7 @@ from retold.events import (
     CompactionFailed,
     CompactionPlanned,
     CompactionRequested,
+    Derived,
     Fact,
     HistoryEdited,
     HistoryReplaced,
@@ -189,6 +190,13 @@ class Builder:
                 self._set(closed=True)
             case SessionErased():
                 self._erase(seq)
+            case SessionOpened() | SessionRewound():
+                raise self._refuse(f"expected a fact about an open session, got {type(fact).__name__}", seq)
+            case _:
+                self._derive(fact, seq)
+
+    def _derive(self, fact: Derived, seq: int) -> None:
+        match fact:
             case CompactionPlanned():
                 self._set(plan=fact)
             case ItemsOffloaded():
@@ -201,10 +209,6 @@ class Builder:
                 self._give_up(fact)
             case ItemRestored():
                 self._restore(fact.item, seq)
-            case SessionOpened():
-                raise self._refuse("expected one SessionOpened, got a second", seq)
-            case SessionRewound():
-                raise self._refuse("expected the state that it returns to, got none", seq)
             case _:
                 assert_never(fact)
 

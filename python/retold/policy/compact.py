@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from retold.errors import FloorError, InputError
-from retold.events import Form, HistoryReplaced, Item, Policy, Receipt, SessionKey, Tier, Window
+from retold.events import Form, Item, Policy, Receipt, SessionKey, Tier, Window
 from retold.fold import PRIMING, Context, Entry, Tokens, count_item, total_tokens
 from retold.formats import detect_forms, render, to_items
 from retold.policy.decisions import SummarizeSpan

@@ -33,7 +33,7 @@ _RULE = re.compile(
     re.IGNORECASE,
 )
 _DECISION = re.compile(
-    r"\b(decided|decision|instead of|let's use|i'll use|we'll use|going with|chose|chosen|root cause|turns out|because)\b"
+    r"\b(decided|decision|instead of|let's use|i'll use|we'll use|going with|chosen?|root cause|turns out|because)\b"
     r"|决定|选择|改用|采用|原因是|根因",
     re.IGNORECASE,
 )
@@ -81,9 +81,7 @@ def extract_summary(
     }
     before = {field.name: field for field in previous}
     fields = [_merged(name, before.get(name), found[name]) for name in FIELDS]
-    return within_budget(
-        fields, budget_tokens=budget_tokens, encoding=encoding, item_id=item_id, covers=len(entries)
-    )
+    return within_budget(fields, budget_tokens=budget_tokens, encoding=encoding, item_id=item_id, covers=len(entries))
 
 
 def _merged(name: str, before: SummaryField | None, found: Sequence[_Line]) -> SummaryField:
@@ -187,5 +185,3 @@ def _last_step(entries: Sequence[Entry]) -> list[_Line]:
         if isinstance(entry.item, ToolCall):
             return [_line(f"called {entry.item.name} with {entry.item.arguments}", entry)]
     return []
-
-

@@ -1,5 +1,6 @@
-"""Tier 2, offload: old tool outputs and long arguments leave the history, each behind a placeholder that tells how to
-get it back. Reversible: the original is in the log, and its hash in the event.
+"""Tier 2, offload: old tool outputs and long arguments leave the history, each behind a placeholder.
+
+The placeholder tells what it was and how to get it back: the original is in the log, and its hash in the event.
 
 Order: results that a later one repeats, then results of a call that was made again, then the oldest first.
 """

@@ -169,5 +169,3 @@ def _common_prefix(old: tuple[Entry, ...], new: tuple[Entry, ...]) -> int:
             break
         count += 1
     return count
-
-

@@ -1,8 +1,8 @@
-"""Decide on one session and carry it out: plan, result, publication, snapshot, in this order, each an effect of its own.
+"""Decide on one session and carry it out: plan, result, publication, snapshot, each an effect of its own.
 
 Rules:
-- Every write names the sequence that the session must end at. Somebody else's event in between means: read it, and if it
-  changes what the plan was made on, abandon the plan.
+- Every write names the sequence that the session must end at. Somebody else's event in between means: read it, and if
+  it changes what the plan was made on, abandon the plan.
 - An effect that was done is found again after a crash; one that was not is done again. Ids and times of what is written
   differ then, the history does not.
 """

@@ -75,7 +75,7 @@ class Worker:
         except CorruptLogError as error:
             self._damaged[key] = error
             self._live.pop(key, None)
-            _log.error("set aside: %s", error)  # noqa: TRY400 - the message says all, a trace would hold content
+            _log.error("set aside: %s", error)
         finally:
             self._running.discard(key)
 
