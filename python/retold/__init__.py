@@ -22,7 +22,7 @@ from retold.errors import (
 from retold.events import Item, Message, Opaque, Reasoning, Text, ToolCall, ToolResult, Window
 from retold.fold import History
 from retold.policy import Compacted, compact
-from retold.wiring import connect
+from retold.wiring import connect, worker
 
 __all__ = [
     "Client",
@@ -47,4 +47,5 @@ __all__ = [
     "compact",
     "connect",
     "tokens",
+    "worker",
 ]

@@ -1,5 +1,6 @@
 """What implements what: the only place that names implementations."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -46,12 +47,31 @@ async def connect(
             running = find_running(directory)
             if running is None:
                 server = EmbeddedServer(directory, profile=profile or settings.profile)
-                running = await stack.enter_async_context(server)
-            address = running.url
+                address = (await stack.enter_async_context(server)).url
+            else:
+                address = running.url
         log = await stack.enter_async_context(connect_log(address))
-        yield Client(log, SystemClock(), actor=actor)
+        yield client_of(log, actor=actor)
+
+
+def client_of(log: Log, *, actor: str = "agent") -> Client:
+    """Return a client on *log* that writes as *actor*."""
+    return Client(log, SystemClock(), actor=actor)
 
 
 def worker_for(log: Log) -> Worker:
     """Return a worker on *log* with the extractive summarizer."""
     return Worker(log, SystemClock(), ExtractiveSummarizer())
+
+
+@asynccontextmanager
+async def worker(client: Client) -> AsyncIterator[Worker]:
+    """Run a worker beside *client* in this process, until the block ends; `Worker.drain` waits until it is up to date.
+
+    A worker that stops because the server stayed away ends the block with its error.
+    """
+    running = worker_for(client.log)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(running.run())
+        yield running
+        task.cancel()

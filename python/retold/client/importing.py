@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from retold.client.client import Client
 from retold.client.session import Session, record_facts
 from retold.errors import InputError
 from retold.events import Fact, SessionKey, SessionOpened, Window
-from retold.formats import Happened, Line, Problem, Start, read_transcript
+from retold.formats.transcripts import Happened, Line, Problem, Start, read_transcript, split_lines
 
 BATCH_EVENTS = 200
 """How many events one append takes: all or none of them, in one exchange with the server."""
@@ -22,8 +22,8 @@ BATCH_EVENTS = 200
 BATCH_BYTES = 512 * 1024
 """An append is sent when it holds about this much."""
 
-LINE_BYTES_MAX = 16 * 1024 * 1024
-"""A longer line is reported and passed over."""
+CHUNK_BYTES = 1024 * 1024
+"""A file is read in pieces of this size."""
 
 IMPORTER = "import"
 """The actor of imported events."""
@@ -108,65 +108,60 @@ async def import_transcript(
 ) -> list[ImportReport]:
     """Import the transcript in *lines* and return a report a session; *name* says where it comes from.
 
-    *session* renames the session of a transcript that holds one. Lines that cannot be read are reported, the rest is
-    imported.
+    *session* renames the transcript's first session. Lines that cannot be read are reported, the rest is imported.
 
     Raises:
         InputError: if the log holds a session of the same name with other content.
         UnavailableError: if the log could not be reached; repeat the import, it goes on where it ended.
     """
-    reports: list[ImportReport] = []
+    imports: dict[str, _Import] = {}
     current: _Import | None = None
     early: list[Problem] = []
     for event in read_transcript(lines, name=name):
         match event:
             case Start():
-                if current is not None:
-                    await current.flush()
-                    reports.append(current.report())
-                current = await _begin(client, event, session=session, tenant=tenant, window=window)
-                current.problems.extend(early)
-                early = []
+                if event.session not in imports:
+                    own = session if session is not None and not imports else event.session
+                    opened = await client.session(own, tenant=tenant, window=window)
+                    imports[event.session] = await _begin(client, opened, event.kind)
+                current = imports[event.session]
             case Happened():
                 assert current is not None
                 await current.take(event.fact, event.line)
             case Problem():
                 (early if current is None else current.problems).append(event)
-    if current is not None:
-        await current.flush()
-        reports.append(current.report())
-    elif early:
-        reports.append(ImportReport(session=None, kind="unknown", appended=0, present=0, problems=tuple(early)))
-    return reports
+    for one in imports.values():
+        await one.flush()
+    return _reports(list(imports.values()), early)
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """Yield the lines of the file at *path*, numbered from 1; of a line over `LINE_BYTES_MAX` only its size.
+    """Yield the lines of the file at *path*, numbered from 1; of an oversized line only its size.
 
     Raises:
         InputError: if *path* is not a file that can be read.
     """
     try:
         with path.open("rb") as file:
-            number = 0
-            while body := file.readline(LINE_BYTES_MAX + 1):
-                number += 1
-                size = len(body)
-                while not body.endswith(b"\n") and size > LINE_BYTES_MAX and (rest := file.readline(LINE_BYTES_MAX)):
-                    size += len(rest)
-                    body = rest
-                yield Line(number=number, body=body if size <= LINE_BYTES_MAX else b"", size_bytes=size)
+            yield from split_lines(iter(lambda: file.read(CHUNK_BYTES), b""))
     except IsADirectoryError:
         raise InputError(f"expected a file, got a directory: {path}") from None
     except OSError as error:
         raise InputError(f"expected a file that can be read, got {error.strerror}: {path}") from None
 
 
-async def _begin(client: Client, start: Start, *, session: str | None, tenant: str, window: Window | None) -> _Import:
-    opened = await client.session(session or start.session, tenant=tenant, window=window)
+async def _begin(client: Client, session: Session, kind: str) -> _Import:
     present = [
         recorded.event.data
-        async for recorded in client.log.read(opened.key)
+        async for recorded in client.log.read(session.key)
         if recorded.event.actor == IMPORTER and not isinstance(recorded.event.data, SessionOpened)
     ]
-    return _Import(client, opened, start.kind, present)
+    return _Import(client, session, kind, present)
+
+
+def _reports(imports: Sequence[_Import], early: Sequence[Problem]) -> list[ImportReport]:
+    reports = [one.report() for one in imports]
+    if not reports:
+        return [ImportReport(session=None, kind="unknown", appended=0, present=0, problems=tuple(early))]
+    reports[0] = structs.replace(reports[0], problems=(*early, *reports[0].problems))
+    return reports

@@ -86,7 +86,7 @@ class Compactor:
         """
         await self._catch_up(live)
         while not live.is_stale and live.step():
-            if live.is_open and is_due(live.outline, live.upper_tokens, limits_of(live.outline.window)):
+            if live.is_open and not live.is_overtaken and is_due(live.outline, live.upper_tokens, limits_of(live.outline.window)):
                 await self._compact(live)
             if not live.is_stale and live.is_settled:
                 await self._catch_up(live)
@@ -140,7 +140,7 @@ class Compactor:
         """Append *facts*, decided at *context*; return False if the plan had to be abandoned instead."""
         drafts = self._drafts(facts)
         for _ in range(CONFLICTS_MAX):
-            if live.is_stale or live.barrier_seq > context.seq:
+            if live.is_stale or live.is_overtaken:
                 await self._abandon(live, context)
                 return False
             if await self._append(live, drafts):

@@ -32,7 +32,6 @@ class LiveSession:
     Attributes:
         key: the session.
         head: where the log was read to.
-        barrier_seq: the newest event that a plan with an earlier base cannot outlive; 0 if there is none.
         is_stale: whether the session must be loaded again: it was rewound, or another worker wrote to it.
     """
 
@@ -43,7 +42,7 @@ class LiveSession:
         """
         self.key = key
         self.head = events[-1].head if events else Head() if base is None else base.end
-        self.barrier_seq = 0
+        self._barrier_seq = 0
         self.is_stale = False
         rewound = max((at for at, recorded in enumerate(events) if _is_rewind(recorded)), default=-1) + 1
         start = fold(events[:rewound], base=base) if rewound else base
@@ -81,6 +80,11 @@ class LiveSession:
         decided_here = bool(self._ahead) and base_of(self._ahead[0]) == self._place
         return self._place > self._closed_seq and not decided_here
 
+    @property
+    def is_overtaken(self) -> bool:
+        """Return whether a known barrier comes after the present place: a plan made here would be abandoned."""
+        return self._barrier_seq > self._place
+
     def snapshot(self) -> Context:
         """Return the state of the log's head. Only for a settled session."""
         assert self.is_settled
@@ -112,7 +116,7 @@ class LiveSession:
     def _note_barriers(self, events: Sequence[Recorded]) -> None:
         for recorded in events:
             if isinstance(recorded.event.data, _BARRIERS):
-                self.barrier_seq = recorded.event.seq
+                self._barrier_seq = recorded.event.seq
 
 
 def _is_rewind(recorded: Recorded) -> bool:
