@@ -1,0 +1,189 @@
+"""The JetStream API over a link: requests in JSON, publishes that are acknowledged, and what the answers mean.
+
+nats-py's own JetStream layer is not used: it has no atomic batches, no batched direct get and no ordered pull consumer,
+and it raises where an answer such as "wrong last sequence" is an ordinary outcome here.
+"""
+
+import base64
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from nats.aio.msg import Msg
+
+from retold.errors import UnavailableError
+from retold.log.link import Link, Lost
+
+WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
+"""The subject does not end where the publish said: a conflict, or our own earlier try. R1 and R3 differ."""
+CONTAINS_DUPLICATE = 10201
+"""An atomic batch holds a message whose id is stored already."""
+STREAM_NOT_FOUND = 10059
+NOT_ENABLED = frozenset({10039, 10076})
+SAME_NAME = frozenset({10058, 10065})
+"""The stream exists with another configuration, or its subjects overlap with another stream's."""
+_PASSING = frozenset({10008, 10009, 10049, 10158, 10168, 10175, 10176, 10210})
+"""Errors that pass: no leader yet, store being opened, the same id still in process, a batch whose start was lost."""
+
+
+_FULL = frozenset({10023, 10047, 10077})
+"""The stream, the account or the disk takes no more. The code beside them is 503, and yet trying again is of no use."""
+
+
+class Failure(Struct, frozen=True):
+    """Hold an error of the API as it came."""
+
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
+
+
+class Ack(Struct, frozen=True):
+    """Hold the answer to a publish: where it was stored, or why not."""
+
+    seq: int = 0
+    duplicate: bool = False
+    error: Failure | None = None
+
+
+class Stored(Struct, frozen=True):
+    """Hold one message as the server has it. `position` is its sequence in the stream, not in the session."""
+
+    subject: str
+    position: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Refused(Exception):  # noqa: N818 -- an answer, not an error: callers turn it into one of retold.errors
+    """Carry the API's error to the caller that knows what it means."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(f"{failure.err_code or failure.code}: {failure.description}")
+
+
+class _Held(Struct):
+    subject: str
+    seq: int
+    hdrs: str = ""
+    data: str = ""
+
+
+class _Got(Struct):
+    message: _Held | None = None
+    error: Failure | None = None
+
+
+_acks = msgspec.json.Decoder(Ack)
+_gots = msgspec.json.Decoder(_Got)
+
+
+async def call(link: Link, verb: str, request: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Ask ``$JS.API.<verb>`` and return the answer; retried while it passes.
+
+    Raises:
+        Refused: with the API's error.
+        UnavailableError: if no answer came.
+    """
+    payload = b"" if request is None else msgspec.json.encode(request)
+
+    async def once() -> dict[str, Any]:
+        message = await link.ask(f"$JS.API.{verb}", payload)
+        answer = msgspec.json.decode(message.data, type=dict[str, Any])
+        if "error" in answer:
+            refuse(msgspec.convert(answer["error"], Failure))
+        return answer
+
+    return await link.retry(once)
+
+
+async def publish(link: Link, subject: str, body: bytes, headers: dict[str, str]) -> Ack:
+    """Publish once into a stream and return the answer, which may be an error.
+
+    Raises:
+        Lost: if it is not known whether the message was stored, or the server said to try again.
+        UnavailableError: if the stream or the server takes no more.
+    """
+    message = await link.ask(subject, body, headers=headers)
+    return read_ack(message)
+
+
+def read_ack(message: Msg) -> Ack:
+    """Return the acknowledgement that *message* holds.
+
+    Raises:
+        Lost: if the server said to try again.
+        UnavailableError: if the stream or the server takes no more.
+    """
+    ack = _acks.decode(message.data)
+    failure = ack.error
+    if failure is None:
+        return ack
+    if failure.err_code in WRONG_LAST_SEQUENCE or failure.err_code == CONTAINS_DUPLICATE:
+        return ack
+    if _passes(failure):
+        raise Lost(failure.description)
+    raise UnavailableError(f"the server refused to store: {failure.description} (error {failure.err_code})")
+
+
+def refuse(failure: Failure) -> None:
+    """Raise what *failure* is: `Lost` if it passes, else `Refused`."""
+    if _passes(failure):
+        raise Lost(failure.description)
+    raise Refused(failure)
+
+
+def _passes(failure: Failure) -> bool:
+    if failure.err_code in _FULL:
+        return "closed" in failure.description  # the store of a stream whose server is just stopping
+    return failure.err_code in _PASSING or (failure.code == 503 and failure.err_code not in NOT_ENABLED)
+
+
+async def get(link: Link, stream: str, request: dict[str, object]) -> Stored | None:
+    """Return one message from the stream's leader, or None if it has none that matches. Never a stale answer.
+
+    A direct get would be cheaper by a quarter, but any replica may answer it, and one that lags has not the newest.
+
+    *request* is ``{"last_by_subj": s}``, ``{"seq": n}`` or ``{"seq": n, "next_by_subj": s}``.
+
+    Raises:
+        Refused: if the server answers with another error than "not found".
+    """
+    payload = msgspec.json.encode(request)
+
+    async def once() -> Stored | None:
+        message = await link.ask(f"$JS.API.STREAM.MSG.GET.{stream}", payload)
+        got = _gots.decode(message.data)
+        if got.error is not None:
+            if got.error.code == 404 and got.error.err_code != STREAM_NOT_FOUND:
+                return None
+            refuse(got.error)
+        return _stored(got.message)
+
+    return await link.retry(once)
+
+
+def direct(message: Msg) -> Stored:
+    """Return the message that a direct get answered with."""
+    headers = message.headers or {}
+    return Stored(
+        subject=headers["Nats-Subject"], position=int(headers["Nats-Sequence"]), headers=headers, body=message.data
+    )
+
+
+def _stored(held: _Held | None) -> Stored | None:
+    if held is None:
+        return None
+    return Stored(
+        subject=held.subject,
+        position=held.seq,
+        headers=_headers(base64.b64decode(held.hdrs)),
+        body=base64.b64decode(held.data),
+    )
+
+
+def _headers(raw: bytes) -> dict[str, str]:
+    lines = raw.decode().split("\r\n")[1:]
+    pairs = (line.partition(":") for line in lines if line)
+    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -1,0 +1,158 @@
+"""Large bodies: content-addressed in the object store, and claims for them in the messages.
+
+Rules:
+- The body is stored before the message that claims it; a crash in between leaves an unused blob, no dangling claim.
+- The layout is the standard object store's, so any NATS client can read a blob by its SHA-256.
+- Chunks are written under a name of their own try: a try that fails half-way can never mix with the next one.
+"""
+
+import asyncio
+import base64
+from collections import OrderedDict
+from hashlib import sha256
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct
+
+from retold.errors import CorruptLogError
+from retold.log import api, pages
+from retold.log.link import Link, Lost
+from retold.log.names import BLOBS, BLOBS_BUCKET, CLAIM, CLAIM_BYTES
+
+CHUNK_BYTES = 256 * 1024
+CHUNKS_IN_FLIGHT_MAX = 16
+"""4 MiB unacknowledged at most: enough to hide the round trip, small beside the server's 64 MiB for a connection."""
+HEADROOM_BYTES = 4096
+"""Room left for headers below the server's largest message."""
+KNOWN_MAX = 4096
+"""How many blobs are remembered as present, to spare the question."""
+
+
+class Claim(Struct, frozen=True):
+    """Stand in a message for a body in the object store."""
+
+    sha256: str
+    size: int
+
+
+class _Options(Struct):
+    max_chunk_size: int
+
+
+class _Meta(Struct):
+    name: str
+    bucket: str
+    nuid: str
+    size: int
+    chunks: int
+    digest: str
+    mtime: str = "0001-01-01T00:00:00Z"
+    options: _Options | None = None
+    deleted: bool = False
+
+
+_metas = msgspec.json.Decoder(_Meta)
+
+
+class Blobs:
+    """Keep bodies by their SHA-256."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._known: OrderedDict[str, None] = OrderedDict()
+
+    async def claim(self, body: bytes, headers: dict[str, str]) -> bytes:
+        """Return what a message is to carry for *body*: itself, or a claim, once the store has it.
+
+        *headers* gains the claim's header in the second case.
+        """
+        if len(body) <= min(CLAIM_BYTES, self._link.max_payload_bytes - HEADROOM_BYTES):
+            return body
+        name = await self.put(body)
+        headers[CLAIM] = name
+        return msgspec.json.encode(Claim(sha256=name, size=len(body)))
+
+    async def redeem(self, stored: api.Stored, *, session: str, seq: int) -> bytes:
+        """Return the body that *stored* carries or claims.
+
+        Raises:
+            CorruptLogError: if the claimed blob is missing or is not what was claimed; it names *session* and *seq*.
+        """
+        name = stored.headers.get(CLAIM)
+        if name is None:
+            return stored.body
+        body = await self.get(name)
+        if body is None:
+            raise CorruptLogError(f"expected a blob {name}, the object store has none", session=session, seq=seq)
+        if sha256(body).hexdigest() != name:
+            raise CorruptLogError(f"blob {name} does not match its name", session=session, seq=seq)
+        return body
+
+    async def put(self, body: bytes) -> str:
+        """Store *body* unless it is there, and return its name: its SHA-256 in hex. May be repeated."""
+        name = sha256(body).hexdigest()
+        if name not in self._known and not await self._is_whole(name):
+            await self._link.retry(lambda: self._write(name, body))
+        self._known[name] = None
+        if len(self._known) > KNOWN_MAX:
+            self._known.popitem(last=False)
+        return name
+
+    async def get(self, name: str) -> bytes | None:
+        """Return the bytes stored under *name*, unchecked, or None. What is there may be incomplete."""
+        meta = await self._meta(name)
+        if meta is None:
+            return None
+        body = bytearray()
+        position = 0
+        while len(body) < meta.size:
+            page = await pages.page_or_next(self._link, BLOBS, _chunks(meta.nuid), start=position + 1)
+            if not page:
+                break
+            body += b"".join(stored.body for stored in page)
+            position = page[-1].position
+        return bytes(body)
+
+    async def _is_whole(self, name: str) -> bool:
+        # The meta is written last, so where it is the chunks were; damage to them shows in the hash on reading.
+        return await self._meta(name) is not None
+
+    async def _meta(self, name: str) -> _Meta | None:
+        stored = await api.get(self._link, BLOBS, {"last_by_subj": _meta_subject(name)})
+        if stored is None:
+            return None
+        meta = _metas.decode(stored.body)
+        return None if meta.deleted else meta
+
+    async def _write(self, name: str, body: bytes) -> None:
+        nuid = uuid4().hex
+        chunk_bytes = min(CHUNK_BYTES, self._link.max_payload_bytes - HEADROOM_BYTES)
+        chunks = [body[at : at + chunk_bytes] for at in range(0, len(body), chunk_bytes)]
+        for first in range(0, len(chunks), CHUNKS_IN_FLIGHT_MAX):
+            group = chunks[first : first + CHUNKS_IN_FLIGHT_MAX]
+            positions = await asyncio.gather(*(self._store(_chunks(nuid), chunk, {}) for chunk in group))
+            if positions != sorted(positions):
+                raise Lost("chunks were stored out of order")
+        meta = _Meta(
+            name=name,
+            bucket=BLOBS_BUCKET,
+            nuid=nuid,
+            size=len(body),
+            chunks=len(chunks),
+            digest="SHA-256=" + base64.urlsafe_b64encode(bytes.fromhex(name)).decode(),
+            options=_Options(max_chunk_size=chunk_bytes),
+        )
+        await self._store(_meta_subject(name), msgspec.json.encode(meta), {"Nats-Rollup": "sub"})
+
+    async def _store(self, subject: str, body: bytes, headers: dict[str, str]) -> int:
+        ack = await api.publish(self._link, subject, body, headers)
+        return ack.seq
+
+
+def _chunks(nuid: str) -> str:
+    return f"$O.{BLOBS_BUCKET}.C.{nuid}"
+
+
+def _meta_subject(name: str) -> str:
+    return f"$O.{BLOBS_BUCKET}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"

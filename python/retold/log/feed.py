@@ -1,0 +1,226 @@
+"""Feeds: an ordered pull consumer that is made anew whenever anything about it is in doubt.
+
+Rules:
+- The server's consumer is a convenience that may vanish at any time. The place is kept here, in the stream's own
+  positions, and a new consumer starts behind it.
+- Deliveries are numbered by the server: a number that jumps means a loss on the way, and a new consumer.
+- Silence is noticed by missing heartbeats, a lost connection at once.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct
+from nats.aio.msg import Msg
+
+from retold.log import api
+from retold.log.api import Stored
+from retold.log.link import STATUS, Link, Lost
+
+PULL_EVENTS = 256
+"""Messages asked for at a time: what may lie here unread."""
+PULL_BYTES_MAX = 16 * 1024 * 1024
+"""The most bytes asked for at a time: holds 64 of the largest messages."""
+PULL_EXPIRES_S = 30
+HEARTBEAT_S = 5
+SILENCE_S = 2.5 * HEARTBEAT_S
+"""After two missing heartbeats the consumer counts as gone."""
+INACTIVE_S = 60
+"""When the server drops a consumer that nobody pulls from, should we not get to delete it."""
+
+_NS = 1_000_000_000
+_HEARTBEAT = "100"
+_PULL_OVER = frozenset({"404", "408"})
+_LASTS = {"deliver_policy": "last_per_subject", "headers_only": True}
+_EPHEMERAL = {"ack_policy": "none", "mem_storage": True, "num_replicas": 1, "inactive_threshold": INACTIVE_S * _NS}
+_PULL = msgspec.json.encode(
+    {
+        "batch": PULL_EVENTS,
+        "max_bytes": PULL_BYTES_MAX,
+        "expires": PULL_EXPIRES_S * _NS,
+        "idle_heartbeat": HEARTBEAT_S * _NS,
+    }
+)
+
+
+class Delivery(Struct, frozen=True):
+    """Pair a message with how many more lay here already when it was taken."""
+
+    stored: Stored
+    buffered: int
+
+
+class _Pull:
+    """Take the deliveries of one consumer, and wake the one who waits."""
+
+    def __init__(self) -> None:
+        self.messages: deque[Msg] = deque()
+        self.arrived = asyncio.Event()
+        self.is_lost = False
+
+    def deliver(self, message: Msg) -> None:
+        self.messages.append(message)
+        self.arrived.set()
+
+    def lose(self, reason: Lost) -> None:
+        del reason
+        self.is_lost = True
+        self.arrived.set()
+
+    async def next(self) -> Msg:
+        while not self.messages:
+            if self.is_lost:
+                raise Lost("the connection was lost")
+            self.arrived.clear()
+            try:
+                async with asyncio.timeout(SILENCE_S):
+                    await self.arrived.wait()
+            except TimeoutError:
+                raise Lost("the consumer fell silent") from None
+        return self.messages.popleft()
+
+
+class _Consumer:
+    """Hold one consumer on the server, while it is not in doubt.
+
+    Attributes:
+        pending: how many messages it found waiting when it was made.
+    """
+
+    def __init__(self, link: Link, pull: _Pull, *, subject: str, reply: str, pending: int) -> None:
+        self._link = link
+        self._pull = pull
+        self._subject = subject
+        self._reply = reply
+        self.pending = pending
+
+    async def deliveries(self) -> AsyncIterator[Delivery]:
+        """Yield what it delivers, in order and without a gap.
+
+        Raises:
+            Lost: when that cannot be said any more.
+        """
+        delivered = 0
+        while True:
+            await self._link.send(self._subject, _PULL, reply=self._reply)
+            for _ in range(PULL_EVENTS):
+                message = await self._message()
+                if message is None:
+                    break
+                stored, number = _read(message)
+                if number != delivered + 1:
+                    raise Lost("a delivery was lost on the way")
+                delivered = number
+                yield Delivery(stored=stored, buffered=len(self._pull.messages))
+
+    async def _message(self) -> Msg | None:
+        """Return the next message; None when the server has ended this pull and wants another."""
+        while True:
+            message = await self._pull.next()
+            headers = message.headers or {}
+            status = headers.get(STATUS)
+            if status is None:
+                return message
+            if status in _PULL_OVER or (status == "409" and "MaxBytes" in headers.get("Description", "")):
+                return None
+            if status != _HEARTBEAT:
+                raise Lost(f"the consumer ended with status {status}")
+
+
+class Feed:
+    """Deliver a stream's messages on one subject filter."""
+
+    def __init__(self, link: Link, stream: str, subject: str) -> None:
+        self._link = link
+        self._stream = stream
+        self._subject = subject
+
+    async def after(self, position: int, *, check: Callable[[int], Awaitable[None]]) -> AsyncGenerator[Stored, None]:
+        """Yield the messages after stream *position*, without an end.
+
+        *check* is awaited with the position before each new consumer but the first.
+
+        Raises:
+            UnavailableError: if the server does not come back within the link's retries.
+        """
+        while True:
+            config = {"deliver_policy": "by_start_sequence", "opt_start_seq": position + 1}
+            with suppress(Lost):
+                async with self._consumer(config) as consumer:
+                    async for delivery in consumer.deliveries():
+                        position = delivery.stored.position
+                        yield delivery.stored
+            await check(position)
+
+    async def lasts(self) -> AsyncGenerator[Delivery, None]:
+        """Yield the last message of every subject, then every new one, headers only, without an end.
+
+        After a break all the last ones come again: what was written meanwhile, or lost by the server, shows in them.
+
+        Raises:
+            UnavailableError: if the server does not come back within the link's retries.
+        """
+        while True:
+            with suppress(Lost):
+                async with self._consumer(_LASTS) as consumer:
+                    async for delivery in consumer.deliveries():
+                        yield delivery
+
+    async def lasts_now(self) -> list[Stored]:
+        """Return the last message of every subject as it stands, headers only.
+
+        Raises:
+            UnavailableError: if the server does not answer within the link's retries.
+        """
+        return await self._link.retry(self._lasts_once)
+
+    async def _lasts_once(self) -> list[Stored]:
+        got: list[Stored] = []
+        async with self._consumer(_LASTS) as consumer:
+            if consumer.pending:
+                async for delivery in consumer.deliveries():
+                    got.append(delivery.stored)
+                    if len(got) >= consumer.pending:
+                        break
+        return got
+
+    @asynccontextmanager
+    async def _consumer(self, config: dict[str, Any]) -> AsyncIterator[_Consumer]:
+        name = f"retold-{uuid4().hex}"
+        full = config | _EPHEMERAL | {"name": name, "filter_subject": self._subject}
+        request = {"stream_name": self._stream, "config": full}
+        info = await api.call(self._link, f"CONSUMER.CREATE.{self._stream}.{name}.{self._subject}", request)
+        pull = _Pull()
+        async with self._link.subscription(pull) as reply:
+            try:
+                yield _Consumer(
+                    self._link,
+                    pull,
+                    subject=f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{name}",
+                    reply=reply,
+                    pending=int(info.get("num_pending", 0)),
+                )
+            finally:
+                await self._link.forget(f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}")
+
+
+def _read(message: Msg) -> tuple[Stored, int]:
+    """Return the message and its number in the consumer.
+
+    The reply subject is ``$JS.ACK.<stream>.<consumer>.<tries>.<position>.<number>.<time>.<pending>``, or the same with
+    domain and account before the stream and a token at the end.
+    """
+    tokens = message.reply.split(".")
+    shift = 0 if len(tokens) == 9 else 2
+    stored = Stored(
+        subject=message.subject,
+        position=int(tokens[5 + shift]),
+        headers=message.headers or {},
+        body=message.data,
+    )
+    return stored, int(tokens[6 + shift])

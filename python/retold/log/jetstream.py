@@ -1,0 +1,216 @@
+"""The log on NATS JetStream.
+
+One object holds one connection and may be shared by all tasks of one event loop. What it remembers (`trails`) only
+saves round trips; any number of processes may write to the same sessions.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Self
+
+from retold.errors import CorruptLogError, InputError
+from retold.events import Draft, Head, Recorded, SessionKey
+from retold.log import streams
+from retold.log.api import Stored
+from retold.log.blobs import Blobs
+from retold.log.feed import Feed
+from retold.log.link import Link
+from retold.log.names import EVENTS, EVENTS_ALL, checked, event_subject, key_of
+from retold.log.projections import Projections
+from retold.log.reader import Reader, seq_of
+from retold.log.streams import ServerFacts
+from retold.log.trails import Mark, Trails
+from retold.log.writer import Writer
+from retold.ports import Published, SessionEnd, Snapshot
+
+
+class JetStreamLog:
+    """Remember events in JetStream; see `retold.ports.Log` for what each method promises.
+
+    Open it with `connect_log` or `JetStreamLog.open`.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._trails = Trails()
+        self._blobs = Blobs(link)
+        self._reader = Reader(link, self._blobs, self._trails)
+        self._writer = Writer(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
+        self._projections = Projections(link, self._blobs)
+
+    @classmethod
+    async def open(cls, url: str, *, name: str = "retold", replicas: int = 1) -> "JetStreamLog":
+        """Connect to *url*, create the streams that are missing with *replicas* copies each, and return the log.
+
+        *name* is what the server shows for the connection. Close the log when done.
+
+        Raises:
+            InputError: if a stream exists that the log cannot use.
+            UnavailableError: if there is no server, JetStream is not enabled, or the server is older than 2.12.
+        """
+        link = await Link.open(url, name=name)
+        try:
+            await streams.set_up(link, replicas=replicas)
+        except BaseException:
+            await link.close()
+            raise
+        return cls(link)
+
+    async def close(self) -> None:
+        """Wait for what is being sent, then disconnect. May be repeated; the log is of no use afterwards."""
+        await self._link.close()
+
+    async def __aenter__(self) -> Self:
+        """Return itself: the log is open already."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the log."""
+        await self.close()
+
+    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+        """Append *drafts*, all or none; one event is one publish, several are one atomic batch.
+
+        At most `APPEND_EVENTS_MAX` drafts and `APPEND_BYTES_MAX` bytes. A repeated call is recognised as `writer` says.
+        """
+        return await self._writer.append(checked(key), drafts, expected=expected)
+
+    async def head(self, key: SessionKey) -> Head:
+        """Return where the session ends, from the stream's leader. One round trip."""
+        return (await self._reader.end(checked(key))).head
+
+    async def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncIterator[Recorded]:
+        """Yield the events of ``after < seq <= until``; None is the end as it is when the read starts."""
+        _check_range(after)
+        async with aclosing(self._reader.read(checked(key), after=after, until=until)) as events:
+            async for recorded in events:
+                yield recorded
+
+    async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncIterator[Recorded]:
+        """Yield the events after *after*, then each new one.
+
+        Raises:
+            CorruptLogError: also if the server has lost an event that was yielded already.
+        """
+        _check_range(after)
+        end = (await self._reader.end(checked(key))).head.seq
+        mark = await self._reader.find(key, min(after, end))
+
+        async def check(_: int) -> None:
+            await self._check_kept(key, mark)
+
+        async with aclosing(Feed(self._link, EVENTS, event_subject(key)).after(mark.position, check=check)) as feed:
+            async for stored in feed:
+                async with aclosing(self._up_to(stored, key=key, mark=mark)) as events:
+                    async for recorded, position in events:
+                        mark = Mark(head=recorded.head, position=position)
+                        if recorded.event.seq > after:
+                            yield recorded
+
+    async def wakes(self) -> AsyncIterator[SessionEnd]:
+        """Yield every session with its end, then again whenever it has grown.
+
+        A session whose last message names no sequence is woken with 0: reading it shows the damage.
+        """
+        ends: dict[SessionKey, int] = {}
+        async with aclosing(Feed(self._link, EVENTS, EVENTS_ALL).lasts()) as feed:
+            async for delivery in feed:
+                ends[key_of(delivery.stored.subject)] = max(seq_of(delivery.stored), 0)
+                if delivery.buffered == 0:
+                    woken, ends = ends, {}
+                    for key, seq in woken.items():
+                        yield SessionEnd(key=key, seq=seq)
+
+    async def sessions(self) -> list[SessionEnd]:
+        """Return every session and its end, ordered by tenant and name. About 40 µs a session.
+
+        A session whose last event the server cannot read is listed with the number of its messages: reading it shows
+        the damage.
+        """
+        counts = await streams.counts(self._link, EVENTS, EVENTS_ALL)
+        lasts = await Feed(self._link, EVENTS, EVENTS_ALL).lasts_now()
+        ends = {key_of(subject): count for subject, count in counts.items()}
+        ends |= {key_of(stored.subject): max(seq_of(stored), 0) for stored in lasts}
+        return [SessionEnd(key=key, seq=ends[key]) for key in sorted(ends)]
+
+    async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
+        """Keep *snapshot*, unless a newer one is kept already."""
+        await self._projections.save_snapshot(checked(key), snapshot)
+        self._trails.of(key).saw(snapshot.seq)
+
+    async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
+        """Return the newest whole snapshot with ``seq <= until``, or None."""
+        snapshot = await self._projections.load_snapshot(checked(key), until=until)
+        if snapshot is not None:
+            self._trails.of(key).saw(snapshot.seq)
+        return snapshot
+
+    async def publish_history(self, key: SessionKey, published: Published) -> bool:
+        """Publish *published* unless the same or a newer one, by (version, seq), is there."""
+        written = await self._projections.publish_history(checked(key), published)
+        self._trails.of(key).saw(published.seq)
+        return written
+
+    async def load_history(self, key: SessionKey) -> Published | None:
+        """Return the published history, or None."""
+        published = await self._projections.load_history(checked(key))
+        if published is not None:
+            self._trails.of(key).saw(published.seq)
+        return published
+
+    async def inspect(self) -> ServerFacts:
+        """Return how the server and the streams stand."""
+        return await streams.inspect(self._link)
+
+    async def _up_to(
+        self, stored: Stored, *, key: SessionKey, mark: Mark
+    ) -> AsyncGenerator[tuple[Recorded, int], None]:
+        """Yield the events after *mark* up to the one in *stored*, with their positions; mostly just that one."""
+        if stored.position <= mark.position:
+            return
+        seq = seq_of(stored)
+        if seq <= mark.head.seq + 1:
+            # The next one; anything else is refused here, because it does not follow.
+            yield await self._reader.recorded(stored, key=key, head=mark.head), stored.position
+            return
+        # A gap: the consumer passed over what it could not read, or events are gone. The reader tells, and names it.
+        self._trails.of(key).note(mark)
+        async with aclosing(self._reader.read(key, after=mark.head.seq, until=seq)) as events:
+            async for recorded in events:
+                yield recorded, stored.position
+
+    async def _check_kept(self, key: SessionKey, mark: Mark) -> None:
+        """Check that the server still has the event that was yielded last: it may have come back without its tail."""
+        if mark.head.seq == 0:
+            return
+        stored = await self._reader.at(mark.position)
+        if stored is None or stored.subject != event_subject(key) or seq_of(stored) != mark.head.seq:
+            raise CorruptLogError("the server has lost it after it was read", session=key.session, seq=mark.head.seq)
+
+
+@asynccontextmanager
+async def connect_log(url: str, *, name: str = "retold", replicas: int = 1) -> AsyncIterator[JetStreamLog]:
+    """Open a `JetStreamLog` and close it at the end; see `JetStreamLog.open`."""
+    log = await JetStreamLog.open(url, name=name, replicas=replicas)
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+async def inspect_server(url: str, *, name: str = "retold doctor") -> ServerFacts:
+    """Return how the server at *url* and the streams on it stand, without creating any.
+
+    Raises:
+        UnavailableError: if there is no server.
+    """
+    link = await Link.open(url, name=name)
+    try:
+        return await streams.inspect(link)
+    finally:
+        await link.close()
+
+
+def _check_range(after: int) -> None:
+    if after < 0:
+        raise InputError(f"expected a sequence of 0 or more, got after={after}")

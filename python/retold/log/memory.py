@@ -1,0 +1,160 @@
+"""The log in memory: one process, nothing kept. For tests, for examples, and for `retold.compact`.
+
+It passes the contract suite of the real log, its limits included, and finds the same damage.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from retold.errors import ConflictError, CorruptLogError, InputError
+from retold.events import Draft, Head, Recorded, SessionKey, check_follows, record
+from retold.log.names import checked
+from retold.log.writer import check_drafts, check_sizes
+from retold.ports import Published, SessionEnd, Snapshot
+
+SNAPSHOTS_KEPT = 2
+
+
+class MemoryLog:
+    """Remember events in this process; see `retold.ports.Log`. Not safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._events: dict[SessionKey, list[Recorded]] = {}
+        self._ids: dict[tuple[SessionKey, str], int] = {}
+        self._heads: dict[SessionKey, Head] = {}
+        self._snapshots: dict[SessionKey, list[Snapshot]] = {}
+        self._histories: dict[SessionKey, Published] = {}
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+        """Append *drafts*, all or none. Every repeated call is recognised, however old."""
+        check_drafts(drafts)
+        head = self._heads.get(checked(key), Head())
+        repeated = self._repeated(key, drafts)
+        if repeated is not None and expected in (None, repeated[0].event.seq - 1):
+            return repeated
+        if head.seq < self._seen(key):
+            raise CorruptLogError(
+                "it was stored, and now the log ends before it", session=key.session, seq=head.seq + 1
+            )
+        if expected is not None and head.seq != expected:
+            raise ConflictError(session=key.session, expected=expected, actual=head.seq)
+        events = record(drafts, key=key, head=head)
+        check_sizes(events)
+        self._events.setdefault(key, []).extend(events)
+        self._ids.update({(key, recorded.event.id): recorded.event.seq for recorded in events})
+        self._heads[key] = events[-1].head
+        self._wake()
+        return events
+
+    async def head(self, key: SessionKey) -> Head:
+        """Return where the session ends; `Head()` if there is none."""
+        return self._heads.get(checked(key), Head())
+
+    async def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncIterator[Recorded]:
+        """Yield the events of ``after < seq <= until`` in order, checked; None is the end when the read starts."""
+        if after < 0:
+            raise InputError(f"expected a sequence of 0 or more, got after={after}")
+        seen = self._seen(checked(key))
+        goal = seen if until is None else min(until, seen)
+        head = self._head_at(key, after) if goal > after else Head()
+        for seq in range(after + 1, goal + 1):
+            recorded = self._next(key, seq)
+            check_follows(recorded, head=head, key=key)
+            head = recorded.head
+            yield recorded
+
+    async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncIterator[Recorded]:
+        """Yield the events after *after* and then each new one, without an end."""
+        while True:
+            changed = self._change()
+            async for recorded in self.read(key, after=after):
+                after = recorded.event.seq
+                yield recorded
+            await changed
+
+    async def wakes(self) -> AsyncIterator[SessionEnd]:
+        """Yield every session with its end, then again whenever it has grown; never ends."""
+        woken: dict[SessionKey, int] = {}
+        while True:
+            changed = self._change()
+            for key, head in list(self._heads.items()):
+                if woken.get(key) != head.seq:
+                    woken[key] = head.seq
+                    yield SessionEnd(key=key, seq=head.seq)
+            await changed
+
+    async def sessions(self) -> list[SessionEnd]:
+        """Return every session and where it ends, ordered by tenant and name."""
+        return [SessionEnd(key=key, seq=self._heads[key].seq) for key in sorted(self._heads)]
+
+    async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
+        """Keep *snapshot*, unless the newest kept is of a later sequence or the very same."""
+        kept = self._snapshots.setdefault(checked(key), [])
+        if kept and (kept[-1].seq > snapshot.seq or kept[-1] == snapshot):
+            return
+        kept.append(snapshot)
+        del kept[:-SNAPSHOTS_KEPT]
+
+    async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
+        """Return the newest kept snapshot with ``seq <= until``, or None."""
+        kept = self._snapshots.get(checked(key), [])
+        return next((snapshot for snapshot in reversed(kept) if until is None or snapshot.seq <= until), None)
+
+    async def publish_history(self, key: SessionKey, published: Published) -> bool:
+        """Publish *published* unless the same or a newer one, by (version, seq), is there."""
+        there = self._histories.get(checked(key))
+        if there is not None and (there.version, there.seq) >= (published.version, published.seq):
+            return False
+        self._histories[key] = published
+        return True
+
+    async def load_history(self, key: SessionKey) -> Published | None:
+        """Return the published history, or None."""
+        return self._histories.get(checked(key))
+
+    def lose(self, key: SessionKey, seq: int) -> None:
+        """Lose event *seq*: the fault that tests plant."""
+        self._events[key] = [recorded for recorded in self._events[key] if recorded.event.seq != seq]
+
+    def _repeated(self, key: SessionKey, drafts: Sequence[Draft]) -> list[Recorded] | None:
+        found = [self._ids.get((key, draft.id), 0) for draft in drafts]
+        first = found[0]
+        if not any(found):
+            return None
+        if found != list(range(first, first + len(drafts))) or not first:
+            raise InputError(
+                f"some of the {len(drafts)} draft ids are recorded at sequence {max(found)} and others are not: "
+                "a repeated append carries the same drafts"
+            )
+        return [self._next(key, seq) for seq in found]
+
+    def _seen(self, key: SessionKey) -> int:
+        """Return the largest sequence that anything here proves to exist."""
+        history = self._histories.get(key)
+        seen = [self._heads.get(key, Head()).seq, 0 if history is None else history.seq]
+        return max(seen + [snapshot.seq for snapshot in self._snapshots.get(key, [])])
+
+    def _head_at(self, key: SessionKey, seq: int) -> Head:
+        return Head() if seq == 0 else self._next(key, seq).head
+
+    def _next(self, key: SessionKey, seq: int) -> Recorded:
+        events = self._events.get(key, [])
+        if seq <= len(events) and events[seq - 1].event.seq == seq:
+            return events[seq - 1]
+        found = next((recorded for recorded in events if recorded.event.seq == seq), None)
+        if found is None:
+            raise CorruptLogError("it is missing", session=key.session, seq=seq)
+        return found
+
+    def _change(self) -> asyncio.Future[None]:
+        """Return a future that is done at the next append. Taken before looking, so that nothing falls between."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        return future
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)

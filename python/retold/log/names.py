@@ -1,0 +1,82 @@
+"""What the log is called on the server: streams, subjects, headers, and the limits that hold for all of them.
+
+Rules:
+- A session's partition is taken from its name alone and never changes: 64 partitions, so that workers can share the
+  sessions by subject filter.
+- Tenant and session are the last two tokens of every subject; their characters are those that a subject may hold.
+"""
+
+from hashlib import sha256
+
+from retold.events import SessionKey, session_key
+
+EVENTS = "RETOLD_EVENTS"
+SNAPSHOTS = "RETOLD_SNAPSHOTS"
+DEAD = "RETOLD_DEAD"
+HISTORIES_BUCKET = "RETOLD_HISTORIES"
+HISTORIES = f"KV_{HISTORIES_BUCKET}"
+BLOBS_BUCKET = "RETOLD_BLOBS"
+BLOBS = f"OBJ_{BLOBS_BUCKET}"
+
+EVENTS_ALL = "retold.ev.>"
+PARTITIONS = 64
+
+SEQ = "Retold-Seq"
+"""Header: the session's own sequence, so that wakes and searches need no body."""
+CLAIM = "Retold-Claim"
+"""Header: the SHA-256 of a body that is in the object store; the message's own body is a claim for it."""
+HASH = "Retold-Hash"
+"""Header: the SHA-256 of a projection's body."""
+VERSION = "Retold-Version"
+BASE_SEQ = "Retold-Base-Seq"
+CONTENT_HASH = "Retold-Content-Hash"
+
+MSG_ID = "Nats-Msg-Id"
+EXPECTED_SUBJECT_SEQ = "Nats-Expected-Last-Subject-Sequence"
+BATCH_ID = "Nats-Batch-Id"
+BATCH_SEQ = "Nats-Batch-Sequence"
+BATCH_COMMIT = "Nats-Batch-Commit"
+
+EVENT_BYTES_MAX = 32 * 1024 * 1024
+"""The largest event: above it, a body does not belong in a conversation that a model is to be sent."""
+APPEND_EVENTS_MAX = 1000
+"""The most events one append takes: the server's own limit for an atomic batch."""
+APPEND_BYTES_MAX = 64 * 1024 * 1024
+"""The most bytes one append takes, all bodies together: what a process may have to hold while it retries."""
+CLAIM_BYTES = 256 * 1024
+"""Bodies above this go to the object store, and the message carries a claim."""
+
+
+def partition(key: SessionKey) -> int:
+    """Return the session's partition, 0 to 63. It depends on the names alone."""
+    return sha256(f"{key.tenant}/{key.session}".encode()).digest()[0] % PARTITIONS
+
+
+def checked(key: SessionKey) -> SessionKey:
+    """Return *key*.
+
+    Raises:
+        InputError: if a name holds what a subject cannot carry; a key may have been made without `session_key`.
+    """
+    return session_key(key.session, tenant=key.tenant)
+
+
+def event_subject(key: SessionKey) -> str:
+    """Return the subject of the session's events."""
+    return f"retold.ev.{partition(key)}.{key.tenant}.{key.session}"
+
+
+def snapshot_subject(key: SessionKey) -> str:
+    """Return the subject of the session's snapshots."""
+    return f"retold.snap.{key.tenant}.{key.session}"
+
+
+def history_subject(key: SessionKey) -> str:
+    """Return the subject that the key-value store keeps the session's published history under."""
+    return f"$KV.{HISTORIES_BUCKET}.{key.tenant}.{key.session}"
+
+
+def key_of(subject: str) -> SessionKey:
+    """Return the session that *subject* belongs to: its last two tokens."""
+    _, tenant, session = subject.rsplit(".", 2)
+    return SessionKey(tenant=tenant, session=session)

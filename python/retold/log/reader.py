@@ -1,0 +1,242 @@
+"""Reading: pages of events, each checked against the chain, and a search for where to begin.
+
+Rules:
+- A read knows before it starts how far it must get: the end as the stream's leader has it, and every sequence that an
+  append, an earlier read, a snapshot or a published history has proved to exist. Ending before that is damage.
+- A page may come from a replica that lags. So a gap is believed only when the leader has it too.
+- Damage is named by the first sequence that is missing or wrong. Nothing is skipped.
+"""
+
+from collections.abc import AsyncGenerator
+
+from retold.errors import CorruptLogError
+from retold.events import SEQ_MAX, Head, Recorded, SessionKey, body_hash, check_follows, decode
+from retold.log import api, pages, streams
+from retold.log.api import Refused, Stored
+from retold.log.blobs import Blobs
+from retold.log.link import Link
+from retold.log.names import CLAIM, EVENTS, HISTORIES, SEQ, SNAPSHOTS, event_subject, history_subject, snapshot_subject
+from retold.log.trails import START, Mark, Trails
+
+NEAR_EVENTS = 200
+"""A search that is this near to its event reads on instead of halving again: one page costs as much as four probes."""
+PROBES_MAX = 128
+"""Halving a 63-bit range takes 63 probes; twice that is a fault of ours."""
+
+
+class Reader:
+    """Read sessions out of the event stream."""
+
+    def __init__(self, link: Link, blobs: Blobs, trails: Trails) -> None:
+        self._link = link
+        self._blobs = blobs
+        self._trails = trails
+
+    async def end(self, key: SessionKey) -> Mark:
+        """Return where the session ends now, from the leader; `START` if there is none.
+
+        One round trip for a session that this process knows, five for one that it does not.
+
+        Raises:
+            CorruptLogError: if the last event is not readable, or the session ends before what is known to exist.
+        """
+        trail = self._trails.of(key)
+        await self._ask_witnesses(key)
+        stored = await self._last(key)
+        mark = START if stored is None else self._mark(stored, key)
+        if mark.head.seq < trail.seen:
+            raise CorruptLogError(
+                f"it was stored, and now the log ends before it (sequences up to {trail.seen} are known)",
+                session=key.session,
+                seq=mark.head.seq + 1,
+            )
+        trail.note(mark)
+        return mark
+
+    async def read(self, key: SessionKey, *, after: int, until: int | None) -> AsyncGenerator[Recorded, None]:
+        """Yield the events of ``after < seq <= until`` in order; None is the end as it is when the read starts.
+
+        Raises:
+            CorruptLogError: at the first sequence that is missing or damaged.
+        """
+        goal = await self._goal(key, until)
+        if goal <= after:
+            return
+        mark = await self.find(key, after)
+        while mark.head.seq < goal:
+            for stored in await self._following(key, mark, goal=goal):
+                if seq_of(stored) != mark.head.seq + 1:
+                    break
+                recorded = await self.recorded(stored, key=key, head=mark.head)
+                mark = Mark(head=recorded.head, position=stored.position)
+                yield recorded
+                if mark.head.seq >= goal:
+                    break
+            self._trails.of(key).note(mark)
+
+    async def find(self, key: SessionKey, seq: int) -> Mark:
+        """Return the mark of event *seq*: from memory, or by halving the stream, about 0.3 ms a probe.
+
+        Raises:
+            CorruptLogError: if that event is missing or damaged.
+        """
+        if seq == 0:
+            return START
+        known = self._trails.of(key).marks.get(seq)
+        if known is not None:
+            return known
+        stored = await self._search(key, seq)
+        if stored is None:
+            raise CorruptLogError("it is missing", session=key.session, seq=seq)
+        mark = self._mark(stored, key)
+        self._trails.of(key).note(mark)
+        return mark
+
+    async def recorded(self, stored: Stored, *, key: SessionKey, head: Head) -> Recorded:
+        """Return the event that *stored* holds or claims, checked to follow *head*.
+
+        Raises:
+            CorruptLogError: if it does not, or is not an event.
+        """
+        body = await self._blobs.redeem(stored, session=key.session, seq=head.seq + 1)
+        recorded = _decode(body, key=key, seq=head.seq + 1)
+        check_follows(recorded, head=head, key=key)
+        return recorded
+
+    async def at(self, position: int) -> Stored | None:
+        """Return the message at *position* of the stream, from the leader, or None."""
+        return await api.get(self._link, EVENTS, {"seq": position})
+
+    async def _goal(self, key: SessionKey, until: int | None) -> int:
+        """Return the sequence that the read must reach.
+
+        Where the last message cannot be read or names no sequence, that is `SEQ_MAX`: then the read runs into the
+        damage, after everything that comes before it.
+        """
+        trail = self._trails.of(key)
+        await self._ask_witnesses(key)
+        if until is not None and until <= trail.seen:
+            return until
+        try:
+            last = await self._last(key)
+        except CorruptLogError:
+            return SEQ_MAX if until is None else until
+        seq = 0 if last is None else seq_of(last)
+        if seq < 0:
+            return SEQ_MAX if until is None else until
+        trail.saw(seq)
+        return trail.seen if until is None else min(until, trail.seen)
+
+    async def _ask_witnesses(self, key: SessionKey) -> None:
+        """Learn, once, up to which sequence the session's projections say that it went.
+
+        A server that was killed drops what follows a damaged place of its files without a word, and then the events
+        alone look whole. The projections lie in other files.
+        """
+        trail = self._trails.of(key)
+        if not trail.witnessed:
+            trail.saw(await self._witness(HISTORIES, history_subject(key)))
+            trail.saw(await self._witness(SNAPSHOTS, snapshot_subject(key)))
+            trail.witnessed = True
+
+    async def _last(self, key: SessionKey) -> Stored | None:
+        """Return the session's last message, or None if it has none.
+
+        Raises:
+            CorruptLogError: if there is one that the server cannot read.
+        """
+        subject = event_subject(key)
+        request: dict[str, object] = {"last_by_subj": subject}
+        seq = max(self._trails.of(key).seen, 1)
+        stored = await self._leader(key, request, seq=seq)
+        if stored is not None:
+            return stored
+        # The server says "not found" of a message that it cannot read, and would even take a first event again. Its
+        # count of the subject tells the two apart; asking again, whether the first event came in between.
+        count = (await streams.counts(self._link, EVENTS, subject)).get(subject, 0)
+        stored = await self._leader(key, request, seq=seq) if count else None
+        if count and stored is None:
+            raise CorruptLogError("the server cannot read the last event", session=key.session, seq=count)
+        return stored
+
+    async def _witness(self, stream: str, subject: str) -> int:
+        stored = await api.get(self._link, stream, {"last_by_subj": subject})
+        return 0 if stored is None else max(seq_of(stored), 0)
+
+    async def _following(self, key: SessionKey, mark: Mark, *, goal: int) -> list[Stored]:
+        """Return a page that starts with the event after *mark*, or the leader's next message alone."""
+        page = await pages.page(self._link, EVENTS, event_subject(key), start=mark.position + 1)
+        if page and seq_of(page[0]) == mark.head.seq + 1:
+            return page
+        missing = mark.head.seq + 1
+        request = {"seq": mark.position + 1, "next_by_subj": event_subject(key)}
+        stored = await self._leader(key, request, seq=missing)
+        if stored is None:
+            known = "it was stored" if goal == SEQ_MAX else f"sequences up to {goal} were stored"
+            raise CorruptLogError(
+                f"{known}, and now the log ends before or cannot be read", session=key.session, seq=missing
+            )
+        if seq_of(stored) != missing:
+            # Raises: what the leader has is not what must follow. A header that lies about its event shows here too.
+            await self.recorded(stored, key=key, head=mark.head)
+            raise CorruptLogError("its sequence header is wrong", session=key.session, seq=missing)
+        return [stored]
+
+    async def _leader(self, key: SessionKey, request: dict[str, object], *, seq: int) -> Stored | None:
+        try:
+            return await api.get(self._link, EVENTS, request)
+        except Refused as refused:
+            raise CorruptLogError(
+                f"the server cannot read it (error {refused.failure.err_code or refused.failure.code})",
+                session=key.session,
+                seq=seq,
+            ) from None
+
+    async def _search(self, key: SessionKey, seq: int) -> Stored | None:
+        """Return the message of event *seq* by halving the range of positions, or None if it is not there."""
+        subject = event_subject(key)
+        low, near = 1, 0
+        last = await self._leader(key, {"last_by_subj": subject}, seq=seq)
+        high = 0 if last is None else last.position
+        for _ in range(PROBES_MAX):
+            if seq - near <= NEAR_EVENTS:
+                page = await pages.page(self._link, EVENTS, subject, start=low, events_max=NEAR_EVENTS)
+                return next((stored for stored in page if seq_of(stored) == seq), None)
+            if low > high:
+                return None
+            middle = (low + high) // 2
+            stored = await api.get(self._link, EVENTS, {"seq": middle, "next_by_subj": subject})
+            found = seq + 1 if stored is None else seq_of(stored)
+            if stored is not None and found <= seq:
+                low, near = stored.position, found
+                if found == seq:
+                    return stored
+                low += 1
+            else:
+                high = middle - 1
+        raise AssertionError("halving ends within its bound")
+
+    @staticmethod
+    def _mark(stored: Stored, key: SessionKey) -> Mark:
+        """Return the mark of *stored* without fetching its blob: the claim is the hash that the chain needs."""
+        claim = stored.headers.get(CLAIM)
+        if claim is not None:
+            return Mark(head=Head(seq=seq_of(stored), hash=claim), position=stored.position)
+        seq = _decode(stored.body, key=key, seq=seq_of(stored)).event.seq
+        return Mark(head=Head(seq=seq, hash=body_hash(stored.body)), position=stored.position)
+
+
+def _decode(body: bytes, *, key: SessionKey, seq: int) -> Recorded:
+    """Decode, and name session and sequence where the codec cannot know them."""
+    try:
+        return decode(body)
+    except CorruptLogError as error:
+        if error.session:
+            raise
+        raise CorruptLogError(error.reason, session=key.session, seq=seq) from None
+
+
+def seq_of(stored: Stored) -> int:
+    """Return the session sequence that the header names; -1 if it names none."""
+    text = stored.headers.get(SEQ, "")
+    return int(text) if text.isascii() and text.isdigit() else -1

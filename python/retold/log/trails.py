@@ -1,0 +1,91 @@
+"""Trails: where in the stream a session's events lie, as far as this process has seen. Bounded, and only ever a hint.
+
+The server checks every append against the true end, and every read checks the chain, so a stale trail costs a round
+trip and never correctness.
+"""
+
+from asyncio import Lock
+from collections import OrderedDict
+from weakref import WeakValueDictionary
+
+from msgspec import Struct
+
+from retold.events import Head, SessionKey
+
+TRAILS_MAX = 10_000
+"""Sessions remembered; about 1 KiB each."""
+MARKS_MAX = 8
+"""Places remembered per session: the ends of the latest reads and appends."""
+WRITTEN_MAX = 65_536
+"""Appends remembered by the id of their first draft, to know a repeated call; about 200 bytes each."""
+
+
+class Mark(Struct, frozen=True):
+    """Pair a place in the session with its place in the stream."""
+
+    head: Head
+    position: int
+
+
+START = Mark(head=Head(), position=0)
+
+
+class Trail:
+    """Remember one session.
+
+    Attributes:
+        end: where it ended when last written or asked, or None if that must be asked again.
+        marks: some places, by session sequence.
+        seen: the largest sequence known to have been stored.
+        witnessed: whether the published history and the snapshots were asked what they have seen.
+    """
+
+    def __init__(self) -> None:
+        self.end: Mark | None = None
+        self.marks: OrderedDict[int, Mark] = OrderedDict()
+        self.seen = 0
+        self.witnessed = False
+
+    def note(self, mark: Mark) -> None:
+        """Remember *mark*, and that its sequence exists."""
+        self.marks[mark.head.seq] = mark
+        self.marks.move_to_end(mark.head.seq)
+        if len(self.marks) > MARKS_MAX:
+            self.marks.popitem(last=False)
+        self.saw(mark.head.seq)
+
+    def saw(self, seq: int) -> None:
+        """Remember that sequence *seq* was stored."""
+        self.seen = max(self.seen, seq)
+
+
+class Trails:
+    """Remember the sessions used last."""
+
+    def __init__(self) -> None:
+        self._trails: OrderedDict[SessionKey, Trail] = OrderedDict()
+        self._locks: WeakValueDictionary[SessionKey, Lock] = WeakValueDictionary()
+        self._written: OrderedDict[str, tuple[SessionKey, int]] = OrderedDict()
+
+    def of(self, key: SessionKey) -> Trail:
+        """Return the session's trail, a new one if there is none."""
+        trail = self._trails.setdefault(key, Trail())
+        self._trails.move_to_end(key)
+        if len(self._trails) > TRAILS_MAX:
+            self._trails.popitem(last=False)
+        return trail
+
+    def lock(self, key: SessionKey) -> Lock:
+        """Return the lock that orders this process's own appends to the session."""
+        return self._locks.setdefault(key, Lock())
+
+    def wrote(self, key: SessionKey, *, draft: str, seq: int) -> None:
+        """Remember that an append beginning with *draft* was stored at *seq*."""
+        self._written[draft] = (key, seq)
+        if len(self._written) > WRITTEN_MAX:
+            self._written.popitem(last=False)
+
+    def written(self, key: SessionKey, draft: str) -> int | None:
+        """Return the sequence that an append beginning with *draft* was stored at, or None if it is not remembered."""
+        found = self._written.get(draft)
+        return found[1] if found is not None and found[0] == key else None

@@ -1,0 +1,94 @@
+//! The class `Encoding`.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use retold_tokens::Builtin;
+
+use crate::counter::Counter;
+use crate::errors::to_python;
+use crate::numbers::{read_ids, read_size};
+use crate::text::{count_with, read_text};
+
+/// A vocabulary with its rules.
+#[pyclass(frozen, module = "retold._core")]
+pub(crate) struct Encoding(retold_tokens::Encoding);
+
+#[pymethods]
+impl Encoding {
+    #[staticmethod]
+    #[pyo3(signature = (name, /))]
+    fn builtin(py: Python<'_>, name: &str) -> PyResult<Self> {
+        let Some(builtin) = Builtin::named(name) else {
+            let names = Builtin::ALL.map(Builtin::name).join(", ");
+            return Err(PyValueError::new_err(format!("expected an encoding of {names}, got {name:?}")));
+        };
+        py.detach(|| retold_tokens::Encoding::builtin(builtin)).map(Self).map_err(to_python)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (name, json, /))]
+    fn from_json(py: Python<'_>, name: &str, json: &[u8]) -> PyResult<Self> {
+        py.detach(|| retold_tokens::Encoding::from_file(name, json)).map(Self).map_err(to_python)
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    #[getter]
+    fn fingerprint(&self) -> String {
+        self.0.fingerprint()
+    }
+
+    #[pyo3(signature = (text, /))]
+    fn count(&self, text: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let (py, text) = (text.py(), read_text(text)?);
+        count_with(py, text.len(), || self.0.count(text)).map_err(to_python)
+    }
+
+    #[pyo3(signature = (texts, /))]
+    fn count_batch(&self, texts: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
+        let py = texts.py();
+        let expected = |_| PyValueError::new_err("expected a list of texts");
+        let texts: Vec<Bound<'_, PyAny>> = texts.extract().map_err(expected)?;
+        let at = |(index, text)| read_text(text).map_err(|error| at_index(py, index, &error));
+        let texts = texts.iter().enumerate().map(at).collect::<PyResult<Vec<&str>>>()?;
+        let size_bytes = texts.iter().map(|text| text.len()).fold(0, usize::saturating_add);
+        let count = || texts.iter().map(|text| self.0.count(text)).collect::<Result<_, _>>();
+        count_with(py, size_bytes, count).map_err(to_python)
+    }
+
+    #[pyo3(signature = (text, limit, /))]
+    fn count_until(&self, text: &Bound<'_, PyAny>, limit: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+        let limit = read_size(limit, "a limit in tokens")?;
+        let (py, text) = (text.py(), read_text(text)?);
+        count_with(py, text.len(), || self.0.count_until(text, limit)).map_err(to_python)
+    }
+
+    #[pyo3(signature = (text, /))]
+    fn encode(&self, text: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
+        let (py, text) = (text.py(), read_text(text)?);
+        count_with(py, text.len(), || self.0.encode(text)).map_err(to_python)
+    }
+
+    #[pyo3(signature = (ids, /))]
+    fn decode<'py>(&self, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = self.0.decode(&read_ids(ids)?).map_err(to_python)?;
+        Ok(PyBytes::new(ids.py(), &bytes))
+    }
+
+    fn counter(&self) -> Counter {
+        Counter::new(self.0.counter())
+    }
+
+    #[pyo3(signature = (snapshot, /))]
+    fn restore(&self, py: Python<'_>, snapshot: &[u8]) -> PyResult<Counter> {
+        count_with(py, snapshot.len(), || self.0.restore(snapshot)).map(Counter::new).map_err(to_python)
+    }
+}
+
+fn at_index(py: Python<'_>, index: usize, error: &PyErr) -> PyErr {
+    PyValueError::new_err(format!("text {index}: {}", error.value(py)))
+}

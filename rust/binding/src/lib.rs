@@ -1,0 +1,37 @@
+//! The Python extension `retold._core`.
+//!
+//! Conversion only: every rule lives in `retold-tokens`, every docstring in `python/retold/_core.pyi`, and the one door
+//! to it is `retold/tokens.py`. One file per type or verb.
+//!
+//! Rules: an error is a `ValueError` whose message holds no text; a long text is counted without the interpreter's
+//! lock; a text is never copied on the way in.
+
+#![forbid(unsafe_code)]
+
+mod counter;
+mod encoding;
+mod errors;
+mod numbers;
+mod text;
+mod vocabularies;
+
+/// The module that Python imports.
+#[pyo3::pymodule]
+mod _core {
+    use pyo3::prelude::*;
+    use pyo3::types::PyTuple;
+    use retold_tokens::Builtin;
+
+    #[pymodule_export]
+    use super::counter::Counter;
+    #[pymodule_export]
+    use super::encoding::Encoding;
+    #[pymodule_export]
+    use super::vocabularies::check_vocabularies;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let names = Builtin::ALL.map(Builtin::name);
+        module.add("ENCODINGS", PyTuple::new(module.py(), names)?)
+    }
+}

@@ -1,0 +1,54 @@
+//! Counts with a Hugging Face `tokenizer.json`, through the `tokenizers` library.
+//!
+//! The counts are those of `encode(text, add_special_tokens=False)`. Truncation and padding that a file asks for are
+//! switched off: they shape batches for a model and would hide how long a text is.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use sha2::{Digest as _, Sha256};
+use tokenizers::Tokenizer;
+
+use crate::error::Error;
+
+/// A tokenizer read from the bytes of a `tokenizer.json`.
+pub(crate) struct FileTokenizer {
+    tokenizer: Tokenizer,
+}
+
+impl FileTokenizer {
+    pub(crate) fn read(json: &[u8]) -> Result<Self, Error> {
+        let mut tokenizer = guarded(|| Tokenizer::from_bytes(json))?;
+        tokenizer.with_padding(None);
+        guarded(|| tokenizer.with_truncation(None).map(|_| ()))?;
+        Ok(Self { tokenizer })
+    }
+
+    /// Return what identifies the vocabulary: the content of the file.
+    pub(crate) fn fingerprint(json: &[u8]) -> [u8; 32] {
+        Sha256::new().chain_update(b"retold tokenizer.json 1\n").chain_update(json).finalize().into()
+    }
+
+    pub(crate) fn count(&self, text: &str) -> Result<usize, Error> {
+        guarded(|| self.tokenizer.encode_fast(text, false).map(|encoding| encoding.len()))
+    }
+
+    pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
+        guarded(|| self.tokenizer.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec()))
+    }
+
+    pub(crate) fn decode(&self, ids: &[u32]) -> Result<Vec<u8>, Error> {
+        if let Some(id) = ids.iter().find(|id| self.tokenizer.id_to_token(**id).is_none()) {
+            return Err(Error::UnknownToken { id: *id });
+        }
+        guarded(|| self.tokenizer.decode(ids, false).map(String::into_bytes))
+    }
+}
+
+/// Turn every failure of the library into an error, its panics on files that contradict themselves included.
+fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, Error> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Error::Tokenizer { reason: error.to_string() }),
+        Err(_) => Err(Error::Tokenizer { reason: "the tokenizers library failed on it".to_owned() }),
+    }
+}

@@ -1,0 +1,70 @@
+//! The slow references: tiktoken's own expressions in tiktoken's own engine, and texts made to be hard for a splitter.
+#![allow(dead_code, unreachable_pub, reason = "every test file takes what it needs of this one")]
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use fancy_regex::Regex;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use retold_tokens::Builtin;
+use retold_tokens::split::Pattern;
+
+/// Copied from `tiktoken_ext/openai_public.py` of tiktoken 0.14.0.
+const O200K: &str = concat!(
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|",
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|",
+    r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+);
+const CL100K: &str = concat!(
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|",
+    r"\s++$|\s*[\r\n]|\s+(?!\S)|\s",
+);
+
+pub fn expression(pattern: Pattern) -> Regex {
+    let text = match pattern {
+        Pattern::O200k => O200K,
+        Pattern::Cl100k => CL100K,
+    };
+    Regex::new(text).unwrap()
+}
+
+pub fn pieces_by_expression(expression: &Regex, text: &str) -> Vec<usize> {
+    expression.find_iter(text).map(|found| found.unwrap().end()).collect()
+}
+
+/// The same cases in every run.
+pub fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, rng_seed: RngSeed::Fixed(20_261), failure_persistence: None, ..ProptestConfig::default() }
+}
+
+pub fn patterns() -> impl Strategy<Value = Pattern> {
+    prop::sample::select(vec![Pattern::O200k, Pattern::Cl100k])
+}
+
+pub fn builtins() -> impl Strategy<Value = Builtin> {
+    prop::sample::select(Builtin::ALL.to_vec())
+}
+
+/// Texts in which every class meets every other: cases, caseless letters, marks, digits, blanks, breaks, contractions.
+pub fn hard_text(parts: usize) -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        8 => prop::sample::select(vec![
+            "a", "b", "Z", "AB", "the", " ", "  ", "\t", "\n", "\r\n", "\r", "/", "'", "'s", "'S", "'ll", "'l", "'r", "'re",
+            "'V", "'\u{17f}", "=", "!!", "-", "1", "23", "4567", "\u{e9}", "\u{c9}", "\u{1c5}", "\u{2b0}", "\u{4e9a}\u{6d32}",
+            "\u{301}", "\u{903}", "\u{20dd}", "\u{661}", "\u{2167}", "\u{bd}", "\u{a0}", "\u{3000}", "\u{2028}", "\u{85}",
+            "\u{180e}", "\u{200b}", "\u{200d}", "\u{1f468}", "\u{fe0f}", "\u{feff}", "\u{0}", "\u{10ffff}", "\u{e000}", "\u{5d0}",
+            "\u{1d7d8}", "\u{16e40}", "<|endoftext|>",
+        ]).prop_map(str::to_owned),
+        1 => any::<char>().prop_map(String::from),
+        1 => "[a-z]{1,12} ?",
+    ];
+    prop::collection::vec(part, 0..parts).prop_map(|parts| parts.concat())
+}
+
+/// Texts whose boundaries hang on what follows: the last of several blanks goes to the next word, a line break takes the
+/// blanks before it, a caseless letter gives up the capitals after it unless a small letter follows.
+pub fn unsettled_text(parts: usize) -> impl Strategy<Value = String> {
+    let part = prop::sample::select(vec![
+        "a", "  ", "   ", "\n", "\n\n ", "\u{4e9a}", "AB", "A", "x", "'", "'r", "12", "!", "/",
+    ]);
+    prop::collection::vec(part, 0..parts).prop_map(|parts| parts.concat())
+}

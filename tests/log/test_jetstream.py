@@ -1,0 +1,218 @@
+"""What only a real server can show: restarts, answers that get lost, and servers that stay away."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+
+import pytest
+from nats.aio.msg import Msg
+from retold.errors import ConflictError, UnavailableError
+from retold.events import Draft, SessionKey
+from retold.log import (
+    EmbeddedServer,
+    JetStreamLog,
+    connect_log,
+    link,
+)
+from retold.log.link import Link, Lost
+from retold.log.names import EVENTS
+
+from tests.log.conftest import WAIT_S, all_seqs, raw_client, take
+
+
+class ForgetfulLink(Link):
+    """Lose the answer to every second request that stores an event: the server has stored it, nobody was told."""
+
+    calls = 0
+
+    async def ask(self, subject: str, payload: bytes = b"", *, headers: dict[str, str] | None = None) -> Msg:
+        """Ask, and lose the answer."""
+        message = await super().ask(subject, payload, headers=headers)
+        if subject.startswith("retold.ev."):
+            self.calls += 1
+            if self.calls % 2:
+                raise Lost("planted: the answer was lost")
+        return message
+
+
+async def restart(server: EmbeddedServer, directory: Path, *, number: signal.Signals) -> EmbeddedServer:
+    """End the server's process by signal *number* and start one on the same files."""
+    os.kill(server.running.pid, number)
+    await server.stop()
+    again = EmbeddedServer(directory)
+    await again.start()
+    return again
+
+
+@pytest.mark.slow
+def test_following_misses_nothing_when_the_server_is_killed(
+    tmp_path: Path, key: SessionKey, drafts: Iterator[Draft]
+) -> None:
+    """If the server is killed and comes back, a follower goes on where it was: no event missed, none twice."""
+
+    async def run() -> None:
+        server = EmbeddedServer(tmp_path)
+        await server.start()
+        async with connect_log(server.url) as log, connect_log(server.url) as writer, asyncio.timeout(WAIT_S):
+            await writer.append(key, take(drafts, 5))
+            got = []
+            async with aclosing(log.follow(key)) as events:  # type: ignore[type-var]
+                async for recorded in events:
+                    got.append(recorded.event.seq)
+                    if recorded.event.seq in (3, 8):
+                        server = await restart(server, tmp_path, number=signal.SIGKILL)
+                        await writer.append(key, take(drafts, 5))
+                    if recorded.event.seq == 15:
+                        break
+            assert got == list(range(1, 16))
+        await server.stop()
+
+    asyncio.run(run())
+
+
+@pytest.mark.slow
+def test_waking_misses_nothing_when_the_server_is_killed(tmp_path: Path, tenant: str, drafts: Iterator[Draft]) -> None:
+    """If the server is killed and comes back, a worker is still woken for every session that grew meanwhile."""
+    keys = [SessionKey(tenant=tenant, session=f"s{number}") for number in range(3)]
+
+    async def run() -> None:
+        server = EmbeddedServer(tmp_path)
+        await server.start()
+        async with connect_log(server.url) as log, connect_log(server.url) as writer, asyncio.timeout(WAIT_S):
+            await writer.append(keys[0], take(drafts, 1))
+            want = {keys[0]: 1}
+            restarts = 0
+            async with aclosing(log.wakes()) as wakes:  # type: ignore[type-var]
+                async for wake in wakes:
+                    if want.get(wake.key) == wake.seq:
+                        del want[wake.key]
+                    if not want and restarts == 2:
+                        break
+                    if not want:
+                        restarts += 1
+                        server = await restart(server, tmp_path, number=signal.SIGKILL)
+                        for one in keys:
+                            end = await writer.append(one, take(drafts, 2))
+                            want[one] = end[-1].event.seq
+        await server.stop()
+
+    asyncio.run(run())
+
+
+@pytest.mark.slow
+def test_appending_goes_on_when_the_server_is_killed(tmp_path: Path, key: SessionKey, drafts: Iterator[Draft]) -> None:
+    """What was appended while the server was killed and restarted is stored once, without gaps, under profile safe."""
+
+    async def write(log: JetStreamLog, started: asyncio.Event) -> None:
+        for number in range(300):
+            await log.append(key, take(drafts, 1 + number % 3))
+            if number == 100:
+                started.set()
+
+    async def run() -> None:
+        server = EmbeddedServer(tmp_path)
+        await server.start()
+        async with connect_log(server.url) as log, asyncio.timeout(WAIT_S):
+            started = asyncio.Event()
+            writing = asyncio.create_task(write(log, started))
+            await started.wait()
+            server = await restart(server, tmp_path, number=signal.SIGKILL)
+            await writing
+        async with connect_log(server.url) as fresh:
+            assert await all_seqs(fresh, key) == list(range(1, 601))
+        await server.stop()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("expected", [None, 0])
+@pytest.mark.parametrize("number", [1, 3])
+def test_an_append_whose_answer_is_lost_is_stored_once(
+    nats_url: str, key: SessionKey, drafts: Iterator[Draft], number: int, expected: int | None
+) -> None:
+    """If the server stored my events but its answer got lost, my call still succeeds, and they are stored once."""
+
+    async def run() -> None:
+        forgetful = await ForgetfulLink.open(nats_url, name="test")
+        async with JetStreamLog(forgetful) as log:
+            recorded = await log.append(key, take(drafts, number), expected=expected)
+            more = await log.append(key, take(drafts, number))
+            assert await all_seqs(log, key) == list(range(1, 2 * number + 1))
+            assert [one.event.seq for one in recorded + more] == list(range(1, 2 * number + 1))
+
+    asyncio.run(run())
+
+
+def test_a_lost_answer_is_not_taken_for_success_when_another_wrote(
+    nats_url: str, key: SessionKey, drafts: Iterator[Draft]
+) -> None:
+    """If another's event is where mine was to go, I get a conflict, however my own answer got lost."""
+
+    async def run() -> None:
+        forgetful = await ForgetfulLink.open(nats_url, name="test")
+        async with JetStreamLog(forgetful) as log, connect_log(nats_url) as other:
+            assert (await log.head(key)).seq == 0
+            await other.append(key, take(drafts, 1))
+            with pytest.raises(ConflictError):
+                await log.append(key, take(drafts, 1), expected=0)
+            assert await all_seqs(log, key) == [1]
+
+    asyncio.run(run())
+
+
+def test_a_server_that_does_not_answer_is_unavailable(
+    tmp_path: Path, key: SessionKey, drafts: Iterator[Draft], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the server stays away, my call ends with an error that names the address, and never shows the token."""
+
+    async def run() -> None:
+        server = EmbeddedServer(tmp_path, profile="fast")
+        running = await server.start()
+        token = running.url.partition("@")[0].removeprefix("nats://")
+        attempts: list[Callable[[], Awaitable[object]]] = []
+        async with connect_log(running.url) as log:
+            mine = take(drafts, 1)
+            attempts += [lambda: log.append(key, mine), lambda: log.head(key), log.sessions]
+            attempts += [lambda: all_seqs(log, key), partial(JetStreamLog.open, running.url)]
+            await server.stop()
+            monkeypatch.setattr(link, "RETRY_TOTAL_S", 0.3)
+            monkeypatch.setattr(link, "ANSWER_TIMEOUT_S", 0.1)
+            monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.3)
+            for attempt in attempts:
+                with pytest.raises(UnavailableError, match=running.address) as unavailable:
+                    await attempt()
+                assert token not in str(unavailable.value)
+
+    asyncio.run(run())
+
+
+def test_a_wrong_token_is_named(nats_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the URL's token is wrong I am told that, and not that the server is away."""
+    monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.5)
+
+    async def run() -> None:
+        with pytest.raises(UnavailableError, match="refused the user, password or token"):
+            await JetStreamLog.open(nats_url.replace("nats://", "nats://wrong"))
+
+    asyncio.run(run())
+
+
+def test_nothing_is_left_on_the_server_by_readers(nats_url: str, key: SessionKey, drafts: Iterator[Draft]) -> None:
+    """When I stop following or waking, the server's consumers for it are gone."""
+
+    async def run() -> None:
+        async with connect_log(nats_url) as log, raw_client(nats_url) as client, asyncio.timeout(WAIT_S):
+            await log.append(key, take(drafts, 3))
+            for feed in (log.follow(key), log.wakes()):
+                async with aclosing(feed):  # type: ignore[type-var]
+                    await anext(feed)
+            await log.sessions()
+            # They are deleted without waiting for it: ask until it is done, or the time is over.
+            while (await client.jetstream().stream_info(EVENTS)).state.consumer_count > 0:
+                pass
+
+    asyncio.run(run())
