@@ -13,7 +13,17 @@ from msgspec import Struct, structs
 from retold.client.client import Client
 from retold.client.session import Session, record_facts
 from retold.errors import InputError
-from retold.events import Fact, SessionKey, SessionOpened, Window
+from retold.events import (
+    Fact,
+    HistoryEdited,
+    Item,
+    ItemAppended,
+    Recorded,
+    SessionKey,
+    SessionOpened,
+    SessionRewound,
+    Window,
+)
 from retold.formats.transcripts import Happened, Line, Problem, Start, read_transcript, split_lines
 
 BATCH_EVENTS = 200
@@ -53,39 +63,74 @@ class ImportReport(Struct, frozen=True):
 
 
 class _Import:
-    """Write the facts of one session in batches."""
+    """Write the facts of one session in batches, and remember where each item of the transcript came to stand.
 
-    def __init__(self, client: Client, session: Session, kind: str, present: Sequence[Fact]) -> None:
+    A transcript names items by their number. The log's history may not hold them any more, because a worker compacts
+    as it grows, so an edit by number becomes one that always holds: a rewind, or a whole new history.
+    """
+
+    def __init__(self, client: Client, session: Session, kind: str, present: Sequence[Recorded]) -> None:
         self.client = client
         self.session = session
         self.kind = kind
         self.present = present
         self.batch: list[Fact] = []
+        self.batch_items: list[int] = []
         self.batch_bytes = 0
+        self.item_seqs: list[int] = []
         self.seen = 0
         self.appended = 0
         self.problems: list[Problem] = []
 
     async def take(self, fact: Fact, line: int) -> None:
+        placed = await self._placed(fact)
+        numbered = len(fact.items) if isinstance(fact, HistoryEdited) else int(isinstance(fact, ItemAppended))
         self.seen += 1
         if self.seen <= len(self.present):
-            if self.present[self.seen - 1] != fact:
+            event = self.present[self.seen - 1].event
+            if event.data != placed:
                 raise InputError(
                     f"expected line {line} to be what session {self.session.key.session!r} holds, it differs: "
                     "import it under another name"
                 )
+            self.item_seqs.extend([event.seq] * numbered)
             return
-        self.batch.append(fact)
-        self.batch_bytes += len(msgspec.json.encode(fact))
+        self.batch.append(placed)
+        self.batch_bytes += len(msgspec.json.encode(placed))
+        self.batch_items.extend([len(self.batch) - 1] * numbered)
         if len(self.batch) >= BATCH_EVENTS or self.batch_bytes >= BATCH_BYTES:
             await self.flush()
 
     async def flush(self) -> None:
         if not self.batch:
             return
-        await record_facts(self.client.log, self.client.clock, self.session.key, self.batch, actor=IMPORTER)
+        log, clock = self.client.log, self.client.clock
+        recorded = await record_facts(log, clock, self.session.key, self.batch, actor=IMPORTER)
+        self.item_seqs.extend(recorded[at].event.seq for at in self.batch_items)
         self.appended += len(self.batch)
-        self.batch, self.batch_bytes = [], 0
+        self.batch, self.batch_items, self.batch_bytes = [], [], 0
+
+    async def _placed(self, fact: Fact) -> Fact:
+        if not isinstance(fact, HistoryEdited) or (fact.first is None and fact.last is None):
+            return fact
+        await self.flush()
+        if fact.last is None and not fact.items:
+            return SessionRewound(to_seq=self._seq_of(fact.first) - 1)
+        if fact.first is None:
+            kept = await self._items_after(self._seq_of(fact.last))
+            return structs.replace(fact, items=(*fact.items, *kept), last=None)
+        raise InputError("expected an edit of the beginning or the end of a transcript, got one of its middle")
+
+    def _seq_of(self, item_id: str | None) -> int:
+        number = int((item_id or "i0")[1:])
+        if not 1 <= number <= len(self.item_seqs):
+            raise InputError(f"expected an edit of item i1 to i{len(self.item_seqs)}, got {item_id!r}")
+        return self.item_seqs[number - 1]
+
+    async def _items_after(self, seq: int) -> list[Item]:
+        until = self.present[self.seen].event.seq - 1 if self.seen < len(self.present) else None
+        facts = [one.event.data async for one in self.client.log.read(self.session.key, after=seq, until=until)]
+        return [fact.item for fact in facts if isinstance(fact, ItemAppended)]
 
     def report(self) -> ImportReport:
         return ImportReport(
@@ -152,7 +197,7 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 async def _begin(client: Client, session: Session, kind: str) -> _Import:
     present = [
-        recorded.event.data
+        recorded
         async for recorded in client.log.read(session.key)
         if recorded.event.actor == IMPORTER and not isinstance(recorded.event.data, SessionOpened)
     ]
