@@ -38,7 +38,7 @@ lint: build
 	$(BIN)/basedpyright
 	$(BIN)/python -m mypy.stubtest retold._core
 	$(BIN)/lint-imports
-	$(BIN)/interrogate
+	$(BIN)/interrogate --quiet -c pyproject.toml tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --release --locked -- -D warnings
 

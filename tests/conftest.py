@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 import pytest
+
 from retold.log.embedded import EmbeddedServer
 
 

@@ -9,7 +9,7 @@ from retold.client import import_transcript, read_lines
 from retold.events import CompactionFailed, HistoryReplaced, Window
 from retold.log.jetstream import connect_log
 from retold.replay import history_at, verify
-from retold.wiring import SystemClock, client_of, worker_for
+from retold.wiring import client_of, worker_for
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 FILES = sorted([*DATA.glob("codex/**/*.jsonl"), *DATA.glob("claude-code/**/*.jsonl")])

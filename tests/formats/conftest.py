@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from retold.events.facts import ItemAppended
 from retold.events.items import Item
 from retold.formats import Happened, Imported, Problem, Start, read_transcript, split_lines

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from retold.events.items import Item, Message, Text
 from retold.formats import LINE_BYTES_MAX, Imported, Line, Problem, lines, read_transcript, split_lines
 from retold.formats.transcripts import SNIFFED_RECORDS_MAX

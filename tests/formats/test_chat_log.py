@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from retold.events.items import Item, Message, Text, ToolCall, ToolResult
 from retold.formats import Imported
 from retold.formats.chat_log import UNDECIDED_MAX

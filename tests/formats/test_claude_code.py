@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from retold.events.facts import HistoryEdited, ItemAppended, UsageReported
 from retold.events.items import Item, Message, Reasoning, Text, ToolCall, ToolResult, plain_text
 from retold.formats import Happened, Imported, Start, claude_code

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from retold.events.facts import HistoryEdited, ItemAppended, UsageReported
 from retold.events.items import Item, Message, Opaque, Reasoning, Text, ToolCall, ToolResult, plain_text
 from retold.formats import Imported, Start

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from retold.events.facts import HistoryEdited, ItemAppended, UsageReported
 from retold.events.items import Form, Item, ToolCall, ToolResult
 from retold.formats import (

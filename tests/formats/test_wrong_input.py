@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from retold.errors import InputError
 from retold.events.items import Form, Message, Opaque, Text
 from retold.formats import detect_form, detect_forms, render, to_items

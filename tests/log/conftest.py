@@ -11,9 +11,12 @@ import msgspec
 import nats
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+
 from retold.errors import CorruptLogError
 from retold.events import Draft, ItemAppended, Message, Recorded, SessionKey, Text
 from retold.log import JetStreamLog, MemoryLog, connect_log
+from retold.log.link import Link, Lost, Sink
 from retold.ports import Log
 
 WAIT_S = 30
@@ -72,6 +75,48 @@ class OnJetStream:
             position = message.seq + 1
         await stream.delete_msg("RETOLD_EVENTS", message.seq)
         await client.close()
+
+
+class ForgetfulLink(Link):
+    """Lose the answer to every second request that stores an event: the server has stored it, nobody was told."""
+
+    calls = 0
+
+    async def ask(self, subject: str, payload: bytes = b"", *, headers: dict[str, str] | None = None) -> Msg:
+        """Ask, and lose the answer."""
+        message = await super().ask(subject, payload, headers=headers)
+        if subject.startswith("retold.ev."):
+            self.calls += 1
+            if self.calls % 2:
+                raise Lost("planted: the answer was lost")
+        return message
+
+
+class HolesLink(Link):
+    """Lose the third delivery of every subscription, as a network between server and client may."""
+
+    @asynccontextmanager
+    async def subscription(self, sink: Sink) -> AsyncIterator[str]:
+        """Subscribe, and lose the third message."""
+        numbers = count(1)
+        deliver = sink.deliver
+
+        def lossy(message: Msg) -> None:
+            if next(numbers) != 3:
+                deliver(message)
+
+        sink.deliver = lossy  # type: ignore[method-assign]
+        async with super().subscription(sink) as subject:
+            yield subject
+
+
+@asynccontextmanager
+async def log_over(kind: type[Link], url: str) -> AsyncIterator[JetStreamLog]:
+    """Open a log over a link that fails as planned."""
+    async with connect_log(url):  # sets up the streams
+        pass
+    async with JetStreamLog(await kind.open(url, name="test")) as log:
+        yield log
 
 
 @pytest.fixture(params=["memory", "jetstream"])

@@ -9,6 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from tests.log.conftest import WAIT_S, all_seqs, api, raw_client, take
+
 from retold.errors import CorruptLogError
 from retold.events import Draft, ItemAppended, Message, SessionKey, Text, record
 from retold.log import (
@@ -17,8 +19,6 @@ from retold.log import (
 )
 from retold.log.names import EVENTS, event_subject
 from retold.ports import Snapshot
-
-from tests.log.conftest import WAIT_S, all_seqs, api, raw_client, take
 
 
 def damage(directory: Path, text: bytes) -> None:
@@ -100,6 +100,31 @@ def test_a_follower_finds_out_that_the_server_lost_what_it_read(
                 with pytest.raises(CorruptLogError) as found:
                     await anext(follow)
             assert found.value.seq == 4
+
+    asyncio.run(run())
+
+
+def test_a_follower_finds_out_that_the_server_came_back_without_its_end(
+    tmp_path: Path, key: SessionKey, drafts: Iterator[Draft]
+) -> None:
+    """If the server restarts without events that I have read, I am told at once, and not when somebody writes again."""
+
+    async def run() -> None:
+        server = EmbeddedServer(tmp_path, profile="fast")
+        await server.start()
+        async with connect_log(server.url) as log, asyncio.timeout(WAIT_S):
+            await log.append(key, take(drafts, 10))
+            follow = log.follow(key)
+            async with aclosing(follow):  # type: ignore[type-var]
+                assert [(await anext(follow)).event.seq for _ in range(10)] == list(range(1, 11))
+                os.kill(server.running.pid, signal.SIGKILL)
+                await server.stop()
+                damage(tmp_path, b"text 000008")
+                await server.start()
+                with pytest.raises(CorruptLogError) as found:
+                    await anext(follow)
+                assert found.value.seq == 10
+        await server.stop()
 
     asyncio.run(run())
 

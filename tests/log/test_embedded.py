@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from retold.errors import InputError, UnavailableError
 from retold.events import Draft, SessionKey
 from retold.log import EmbeddedServer, Profile, Running, connect_log, find_running, inspect_server

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing
 
+from tests.log.conftest import WAIT_S, Logs, read, take
+
 from retold.events import Draft, SessionKey
 from retold.ports import Log, SessionEnd, Snapshot
-
-from tests.log.conftest import WAIT_S, Logs, read, take
 
 
 def test_follow_gives_what_was_and_then_what_comes(logs: Logs, key: SessionKey, drafts: Iterator[Draft]) -> None:

@@ -9,34 +9,20 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from nats.aio.msg import Msg
-from retold.errors import ConflictError, UnavailableError
+from tests.log.conftest import WAIT_S, ForgetfulLink, HolesLink, all_seqs, api, log_over, raw_client, take
+
+from retold.errors import ConflictError, InputError, RetoldError, UnavailableError
 from retold.events import Draft, SessionKey
 from retold.log import (
     EmbeddedServer,
     JetStreamLog,
     connect_log,
     link,
+    writer,
 )
 from retold.log.link import Link, Lost
 from retold.log.names import EVENTS
-
-from tests.log.conftest import WAIT_S, all_seqs, raw_client, take
-
-
-class ForgetfulLink(Link):
-    """Lose the answer to every second request that stores an event: the server has stored it, nobody was told."""
-
-    calls = 0
-
-    async def ask(self, subject: str, payload: bytes = b"", *, headers: dict[str, str] | None = None) -> Msg:
-        """Ask, and lose the answer."""
-        message = await super().ask(subject, payload, headers=headers)
-        if subject.startswith("retold.ev."):
-            self.calls += 1
-            if self.calls % 2:
-                raise Lost("planted: the answer was lost")
-        return message
+from retold.ports import SessionEnd
 
 
 async def restart(server: EmbeddedServer, directory: Path, *, number: signal.Signals) -> EmbeddedServer:
@@ -137,8 +123,7 @@ def test_an_append_whose_answer_is_lost_is_stored_once(
     """If the server stored my events but its answer got lost, my call still succeeds, and they are stored once."""
 
     async def run() -> None:
-        forgetful = await ForgetfulLink.open(nats_url, name="test")
-        async with JetStreamLog(forgetful) as log:
+        async with log_over(ForgetfulLink, nats_url) as log:
             recorded = await log.append(key, take(drafts, number), expected=expected)
             more = await log.append(key, take(drafts, number))
             assert await all_seqs(log, key) == list(range(1, 2 * number + 1))
@@ -153,8 +138,7 @@ def test_a_lost_answer_is_not_taken_for_success_when_another_wrote(
     """If another's event is where mine was to go, I get a conflict, however my own answer got lost."""
 
     async def run() -> None:
-        forgetful = await ForgetfulLink.open(nats_url, name="test")
-        async with JetStreamLog(forgetful) as log, connect_log(nats_url) as other:
+        async with log_over(ForgetfulLink, nats_url) as log, connect_log(nats_url) as other:
             assert (await log.head(key)).seq == 0
             await other.append(key, take(drafts, 1))
             with pytest.raises(ConflictError):
@@ -214,5 +198,95 @@ def test_nothing_is_left_on_the_server_by_readers(nats_url: str, key: SessionKey
             # They are deleted without waiting for it: ask until it is done, or the time is over.
             while (await client.jetstream().stream_info(EVENTS)).state.consumer_count > 0:
                 pass
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_repeat_from_another_process_is_known_to_the_server(
+    nats_url: str, key: SessionKey, drafts: Iterator[Draft], number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where my drafts lie too far back to be searched for, the server knows for two minutes that it has them."""
+    monkeypatch.setattr(writer, "REPEAT_SCAN_EVENTS", 1)
+
+    async def run() -> None:
+        async with connect_log(nats_url) as log, connect_log(nats_url) as another:
+            mine = take(drafts, number)
+            recorded = await log.append(key, mine)
+            await log.append(key, take(drafts, 5))
+            assert await another.append(key, mine) == recorded
+            assert (await log.head(key)).seq == number + 5
+
+    asyncio.run(run())
+
+
+def test_an_id_of_another_session_is_refused(nats_url: str, tenant: str, drafts: Iterator[Draft]) -> None:
+    """If I use the id of another session's event, I am told, instead of getting that event for mine."""
+
+    async def run() -> None:
+        async with connect_log(nats_url) as log, connect_log(nats_url) as another:
+            mine = take(drafts, 1)
+            await log.append(SessionKey(tenant=tenant, session="a"), mine)
+            for batch in (mine, mine + take(drafts, 1)):
+                with pytest.raises(InputError, match="another session"):
+                    await another.append(SessionKey(tenant=tenant, session="b"), batch)
+
+    asyncio.run(run())
+
+
+def test_a_delivery_that_is_lost_on_the_way_is_made_up_for(nats_url: str, tenant: str, drafts: Iterator[Draft]) -> None:
+    """If a message to a follower or a worker gets lost on the way, it comes all the same."""
+    keys = [SessionKey(tenant=tenant, session=f"s{number}") for number in range(4)]
+
+    async def run() -> None:
+        async with log_over(HolesLink, nats_url) as log, asyncio.timeout(WAIT_S):
+            follow = log.follow(keys[0])
+            wakes = log.wakes()
+            async with aclosing(follow), aclosing(wakes):  # type: ignore[type-var]
+                for key in keys:
+                    await log.append(key, take(drafts, 5))
+                assert [(await anext(follow)).event.seq for _ in range(5)] == [1, 2, 3, 4, 5]
+                missing = set(keys)
+                while missing:
+                    missing.discard((await anext(wakes)).key)
+                await log.append(keys[2], take(drafts, 1))
+                while await anext(wakes) != SessionEnd(key=keys[2], seq=6):
+                    pass
+
+    asyncio.run(run())
+
+
+def test_a_lost_connection_ends_a_request_at_once(tmp_path: Path) -> None:
+    """When the server dies, an open request knows at that moment, and does not wait for its time to be over."""
+
+    async def run() -> None:
+        server = EmbeddedServer(tmp_path, profile="fast")
+        running = await server.start()
+        opened = await Link.open(running.url, name="test")
+        async with raw_client(running.url) as deaf:
+            await deaf.subscribe("deaf")
+            await deaf.flush()
+            asking = asyncio.create_task(opened.ask("deaf"))
+            await opened.ask("$JS.API.INFO")
+            os.kill(running.pid, signal.SIGKILL)
+            with pytest.raises(Lost, match="the connection was lost"):
+                await asking
+        await opened.close()
+        await server.stop()
+
+    asyncio.run(run())
+
+
+def test_a_deleted_stream_is_named(tmp_path: Path, key: SessionKey, drafts: Iterator[Draft]) -> None:
+    """If somebody deletes a stream under a running log, my calls end with an error of Retold's own."""
+
+    async def run() -> None:
+        async with EmbeddedServer(tmp_path, profile="fast") as server, connect_log(server.url) as log:
+            await log.append(key, take(drafts, 1))
+            for stream in ("RETOLD_EVENTS", "RETOLD_SNAPSHOTS", "KV_RETOLD_HISTORIES"):
+                await api(server.url, f"STREAM.DELETE.{stream}", {})
+            for attempt in (log.sessions, partial(log.load_history, key), partial(log.head, key)):
+                with pytest.raises(RetoldError):
+                    await attempt()
 
     asyncio.run(run())

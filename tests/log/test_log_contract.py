@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+from tests.log.conftest import WAIT_S, Logs, read, read_to_damage, saying, seqs, take
+
 from retold.errors import ConflictError, CorruptLogError, InputError
 from retold.events import Draft, Head, Recorded, SessionKey, check_follows
 from retold.log import (
@@ -14,8 +16,6 @@ from retold.log import (
     JetStreamLog,
 )
 from retold.ports import Log, Published, Snapshot
-
-from tests.log.conftest import WAIT_S, Logs, read, read_to_damage, saying, seqs, take
 
 
 def test_append_numbers_events_from_one_without_gaps(logs: Logs, key: SessionKey, drafts: Iterator[Draft]) -> None:

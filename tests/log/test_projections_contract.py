@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Iterator
 
+from tests.log.conftest import Logs, take
+
 from retold.events import Draft, SessionKey
 from retold.ports import Published, Snapshot
-
-from tests.log.conftest import Logs, take
 
 
 def test_the_newest_two_snapshots_are_kept(logs: Logs, key: SessionKey, drafts: Iterator[Draft]) -> None:

@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.log.conftest import all_seqs, api, take
+
 from retold.errors import InputError, UnavailableError
 from retold.events import Draft, SessionKey
 from retold.log import (
@@ -15,8 +17,6 @@ from retold.log import (
     inspect_server,
 )
 from retold.log.names import EVENTS
-
-from tests.log.conftest import all_seqs, api, take
 
 
 def test_setting_up_twice_and_at_once_is_harmless(tmp_path: Path) -> None:

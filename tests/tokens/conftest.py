@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import pytest
 import tiktoken
+
 from retold import tokens
 
 HardTexts: TypeAlias = Callable[[int], list[str]]
@@ -66,13 +67,13 @@ def shared_texts() -> list[str]:
 @pytest.fixture(scope="session")
 def chance() -> random.Random:
     """Give a source of chance that is the same in every run."""
-    return random.Random(20261)  # noqa: S311 - test data, not a secret
+    return random.Random(20261)
 
 
 @pytest.fixture
 def hard_texts() -> HardTexts:
     """Give a maker of *count* texts in which every class of character meets every other, the same in every run."""
-    chance = random.Random(7)  # noqa: S311 - test data, not a secret
+    chance = random.Random(7)
 
     def part() -> str:
         kind = chance.random()

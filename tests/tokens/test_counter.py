@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+
 from retold import tokens
 from retold.errors import InputError
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 import tiktoken
+
 from retold import tokens
 from retold.errors import InputError
 

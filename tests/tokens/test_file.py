@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
 from retold import tokens
 from retold.errors import InputError
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 pytestmark = pytest.mark.timeout(10)
 

@@ -55,12 +55,12 @@ class Stored(Struct, frozen=True):
     body: bytes
 
 
-class Refused(Exception):  # noqa: N818 -- an answer, not an error: callers turn it into one of retold.errors
-    """Carry the API's error to the caller that knows what it means."""
+class Refused(UnavailableError):  # noqa: N818 -- an answer first: a caller that knows what it means says it better
+    """Say that the server answered a request with an error, for example because a stream was deleted."""
 
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
-        super().__init__(f"{failure.err_code or failure.code}: {failure.description}")
+        super().__init__(f"the server refused a request: {failure.description} (error {failure.err_code})")
 
 
 class _Held(Struct):

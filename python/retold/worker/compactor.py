@@ -86,7 +86,11 @@ class Compactor:
         """
         await self._catch_up(live)
         while not live.is_stale and live.step():
-            if live.is_open and not live.is_overtaken and is_due(live.outline, live.upper_tokens, limits_of(live.outline.window)):
+            if (
+                live.is_open
+                and not live.is_overtaken
+                and is_due(live.outline, live.upper_tokens, limits_of(live.outline.window))
+            ):
                 await self._compact(live)
             if not live.is_stale and live.is_settled:
                 await self._catch_up(live)

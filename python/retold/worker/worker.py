@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
+from weakref import WeakValueDictionary
 
 import stamina
 
@@ -37,8 +38,8 @@ class Worker:
         self._compactor = Compactor(log, clock, summarizer, actor=actor)
         self._live: OrderedDict[SessionKey, LiveSession] = OrderedDict()
         self._places = asyncio.Semaphore(AT_ONCE_MAX)
-        self._running: set[SessionKey] = set()
-        self._again: set[SessionKey] = set()
+        self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
+        self._waiting: set[SessionKey] = set()
         self._damaged: dict[SessionKey, CorruptLogError] = {}
 
     @property
@@ -50,34 +51,28 @@ class Worker:
         """Work until cancelled. What was being done when it is cancelled is done again by the next worker."""
         async with asyncio.TaskGroup() as tasks:
             async for end in self._log.wakes():
-                if end.key in self._running:
-                    self._again.add(end.key)
-                elif end.key not in self._damaged:
-                    self._running.add(end.key)
+                if end.key not in self._waiting and end.key not in self._damaged:
+                    self._waiting.add(end.key)
                     tasks.create_task(self._work(end.key))
 
     async def drain(self) -> None:
-        """Bring every session that exists now up to its end, then return."""
+        """Bring every session that exists now up to its end, then return. Safe beside `run`."""
         async with asyncio.TaskGroup() as tasks:
             for end in await self._log.sessions():
-                if end.key not in self._running and end.key not in self._damaged:
-                    self._running.add(end.key)
+                if end.key not in self._damaged:
                     tasks.create_task(self._work(end.key))
 
     async def _work(self, key: SessionKey) -> None:
-        try:
-            while True:
-                self._again.discard(key)
-                async with self._places:
-                    await self._bring_up(key)
-                if key not in self._again:
-                    return
-        except CorruptLogError as error:
-            self._damaged[key] = error
-            self._live.pop(key, None)
-            _log.error("set aside: %s", error)
-        finally:
-            self._running.discard(key)
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with lock, self._places:
+            # A wake that comes from here on needs another pass: this one may have read past it already.
+            self._waiting.discard(key)
+            try:
+                await self._bring_up(key)
+            except CorruptLogError as error:
+                self._damaged[key] = error
+                self._live.pop(key, None)
+                _log.error("set aside: %s", error)  # noqa: TRY400 - the message says all, a trace would hold content
 
     async def _bring_up(self, key: SessionKey) -> None:
         async for attempt in stamina.retry_context(on=UnavailableError, attempts=None, timeout=RETRY_SECONDS_MAX):
