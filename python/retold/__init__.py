@@ -1,28 +1,34 @@
 """Retold keeps LLM agents inside their context window: the model reads it retold shorter; the log keeps every word.
 
-async with retold.connect() as client:                  # no URL: the embedded server
-    session = await client.session("agent-42", window=retold.Window(hard_limit=200_000))
-    await session.append({"role": "user", "content": "..."})
-    history = await session.history()
+    async with retold.connect() as client:                  # no URL: the embedded server
+        session = await client.session("agent-42", window=retold.Window(hard_limit=200_000))
+        await session.append({"role": "user", "content": "..."})
+        history = await session.history()
 
-result = retold.compact(messages, budget_tokens=8_000)  # no log, no server, pure
+    result = retold.compact(messages, budget_tokens=8_000)  # no log, no server, pure
+
+Names are loaded when they are first used: counting tokens does not load a NATS client.
 """
 
-from retold import tokens
-from retold.client import Client, Session
-from retold.errors import (
-    ConflictError,
-    CorruptLogError,
-    FloorError,
-    InputError,
-    RetoldError,
-    SchemaError,
-    UnavailableError,
-)
-from retold.events import Item, Message, Opaque, Reasoning, Text, ToolCall, ToolResult, Window
-from retold.fold import History
-from retold.policy import Compacted, compact
-from retold.wiring import connect, worker
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from retold import tokens
+    from retold.client import Client, Session
+    from retold.errors import (
+        ConflictError,
+        CorruptLogError,
+        FloorError,
+        InputError,
+        RetoldError,
+        SchemaError,
+        UnavailableError,
+    )
+    from retold.events import Item, Message, Opaque, Reasoning, Text, ToolCall, ToolResult, Window
+    from retold.fold import History
+    from retold.policy import Compacted, compact
+    from retold.wiring import connect, worker
 
 __all__ = [
     "Client",
@@ -49,3 +55,24 @@ __all__ = [
     "tokens",
     "worker",
 ]
+
+_ROOMS = {
+    "retold.client": ("Client", "Session"),
+    "retold.errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "retold.events": ("Item", "Message", "Opaque", "Reasoning", "Text", "ToolCall", "ToolResult", "Window"),
+    "retold.fold": ("History",),
+    "retold.policy": ("Compacted", "compact"),
+    "retold.wiring": ("connect", "worker"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Load the public name *name* from the room that it lives in."""
+    if name == "tokens":
+        return import_module("retold.tokens")
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module 'retold' has no attribute {name!r}")
+    value = getattr(import_module(_ROOM_OF[name]), name)
+    globals()[name] = value
+    return value

@@ -1,6 +1,6 @@
 """What to do: a pure function reads a context and returns a decision; another turns the decision into facts."""
 
-from retold.policy.compact import Compacted, carry_out, compact, extract_for
+from retold.policy.compacting import Compacted, carry_out, compact, extract_for
 from retold.policy.decisions import Decision, OffloadItems, SummarizeSpan, TruncateHistory
 from retold.policy.ladder import choose, decide, is_due
 from retold.policy.limits import Limits, limits_of

@@ -72,7 +72,7 @@ class Worker:
             except CorruptLogError as error:
                 self._damaged[key] = error
                 self._live.pop(key, None)
-                _log.error("set aside: %s", error)  # noqa: TRY400 - the message says all, a trace would hold content
+                _log.error("set aside: %s", error)
 
     async def _bring_up(self, key: SessionKey) -> None:
         async for attempt in stamina.retry_context(on=UnavailableError, attempts=None, timeout=RETRY_SECONDS_MAX):
