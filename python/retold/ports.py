@@ -3,7 +3,7 @@
 Each port has one contract suite in ``tests/``, which every implementation passes, the in-memory ones included.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -57,19 +57,26 @@ class Log(Protocol):
         """Append *drafts* to the session, all or none, and return them as recorded.
 
         *expected* is the sequence that the session must end at (0: it must not exist yet); None appends wherever it
-        ends. Repeating a call with the same draft ids stores nothing twice and returns what was recorded.
+        ends. Repeating a call with the same draft ids stores nothing twice and returns what was recorded: always with
+        *expected*, without it for two minutes at least. Another reader may see the first of several events a moment
+        before the last.
 
         Raises:
             ConflictError: if the session ends elsewhere; read on, decide again.
-            InputError: if one event is larger than the log takes, or there are no drafts.
+            InputError: if there are no drafts, or they are more or larger than the log takes (`retold.log.names`).
+            CorruptLogError: if the session's end is damaged.
         """
         ...
 
     async def head(self, key: SessionKey) -> Head:
-        """Return where the session ends; `Head()` if there is none."""
+        """Return where the session ends; `Head()` if there is none.
+
+        Raises:
+            CorruptLogError: if its end is damaged or missing.
+        """
         ...
 
-    def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncIterator[Recorded]:
+    def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Recorded, None]:
         """Yield the events of sequence ``after < seq <= until`` in order, checked against the chain; None is the end.
 
         Raises:
@@ -77,11 +84,11 @@ class Log(Protocol):
         """
         ...
 
-    def follow(self, key: SessionKey, *, after: int = 0) -> AsyncIterator[Recorded]:
+    def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Yield the events after *after* and then each new one as it is appended, without a gap and without an end."""
         ...
 
-    def wakes(self) -> AsyncIterator[SessionEnd]:
+    def wakes(self) -> AsyncGenerator[SessionEnd, None]:
         """Yield every session once with its present end, then again whenever it has grown; never ends.
 
         Wakes may be merged and repeated, never lost: a reader that reads each woken session to its head sees all.
@@ -93,7 +100,7 @@ class Log(Protocol):
         ...
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
-        """Keep *snapshot*; the newest two per session are kept. May be repeated."""
+        """Keep *snapshot* of a sequence that the session has; the newest two per session are kept. May be repeated."""
         ...
 
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:

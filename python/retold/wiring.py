@@ -9,12 +9,24 @@ from pathlib import Path
 import uuid_utils
 
 from retold.client import Client
-from retold.log.embedded import EmbeddedServer, find_running
-from retold.log.jetstream import connect_log
+from retold.log.embedded import EmbeddedServer, find_running, server_program
+from retold.log.jetstream import connect_log, inspect_server
 from retold.ports import Log
 from retold.settings import Profile, Settings
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
+
+__all__ = [
+    "SystemClock",
+    "client_of",
+    "connect",
+    "embedded_server",
+    "find_running",
+    "inspect_server",
+    "server_program",
+    "worker",
+    "worker_for",
+]
 
 
 class SystemClock:
@@ -46,8 +58,8 @@ async def connect(
             directory = data_dir or settings.data_dir
             running = find_running(directory)
             if running is None:
-                server = EmbeddedServer(directory, profile=profile or settings.profile)
-                address = (await stack.enter_async_context(server)).url
+                server = await stack.enter_async_context(embedded_server(directory, profile=profile))
+                address = server.url
             else:
                 address = running.url
         log = await stack.enter_async_context(connect_log(address))
@@ -57,6 +69,11 @@ async def connect(
 def client_of(log: Log, *, actor: str = "agent") -> Client:
     """Return a client on *log* that writes as *actor*."""
     return Client(log, SystemClock(), actor=actor)
+
+
+def embedded_server(directory: Path, *, profile: Profile | None = None) -> EmbeddedServer:
+    """Return the embedded server of *directory*, to be started; *profile* is that of the settings if None."""
+    return EmbeddedServer(directory, profile=profile or Settings().profile)
 
 
 def worker_for(log: Log) -> Worker:

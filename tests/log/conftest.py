@@ -1,10 +1,13 @@
 """What the log's tests share: drafts that are the same in every run, and every implementation behind one door."""
 
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count, islice
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -17,6 +20,7 @@ from retold.errors import CorruptLogError
 from retold.events import Draft, ItemAppended, Message, Recorded, SessionKey, Text
 from retold.log import JetStreamLog, MemoryLog, connect_log
 from retold.log.link import Link, Lost, Sink
+from retold.log.server_files import ServerFiles
 from retold.ports import Log
 
 WAIT_S = 30
@@ -93,16 +97,20 @@ class ForgetfulLink(Link):
 
 
 class HolesLink(Link):
-    """Lose the third delivery of every subscription, as a network between server and client may."""
+    """Lose some deliveries, as a network between server and client may."""
+
+    deliveries = 0
+    lost = frozenset({3, 8})
+    """Of five: the third, so that the fourth shows the loss; then, of the consumer made for that, the last."""
 
     @asynccontextmanager
     async def subscription(self, sink: Sink) -> AsyncIterator[str]:
-        """Subscribe, and lose the third message."""
-        numbers = count(1)
+        """Subscribe, and lose some messages."""
         deliver = sink.deliver
 
         def lossy(message: Msg) -> None:
-            if next(numbers) != 3:
+            self.deliveries += 1
+            if self.deliveries not in self.lost:
                 deliver(message)
 
         sink.deliver = lossy  # type: ignore[method-assign]
@@ -201,3 +209,11 @@ def drafts(tenant: str) -> Iterator[Draft]:
             )
 
     return row()
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """Give a directory, and end the servers that a failed test has left in it."""
+    yield tmp_path
+    for pid in ServerFiles(tmp_path.resolve()).servers():
+        os.kill(pid, signal.SIGKILL)

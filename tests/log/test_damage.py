@@ -92,7 +92,7 @@ def test_a_follower_finds_out_that_the_server_lost_what_it_read(
         async with connect_log(nats_url) as log, connect_log(nats_url) as writer, asyncio.timeout(WAIT_S):
             await writer.append(key, take(drafts, 3))
             follow = log.follow(key)
-            async with aclosing(follow):  # type: ignore[type-var]
+            async with aclosing(follow):
                 assert [(await anext(follow)).event.seq for _ in range(3)] == [1, 2, 3]
                 await api(nats_url, f"STREAM.PURGE.{EVENTS}", {"filter": event_subject(key)})
                 async with connect_log(nats_url) as other:
@@ -115,7 +115,7 @@ def test_a_follower_finds_out_that_the_server_came_back_without_its_end(
         async with connect_log(server.url) as log, asyncio.timeout(WAIT_S):
             await log.append(key, take(drafts, 10))
             follow = log.follow(key)
-            async with aclosing(follow):  # type: ignore[type-var]
+            async with aclosing(follow):
                 assert [(await anext(follow)).event.seq for _ in range(10)] == list(range(1, 11))
                 os.kill(server.running.pid, signal.SIGKILL)
                 await server.stop()

@@ -17,7 +17,7 @@ def test_follow_gives_what_was_and_then_what_comes(logs: Logs, key: SessionKey, 
         async with logs.open() as log, logs.open() as writer, asyncio.timeout(WAIT_S):
             await writer.append(key, take(drafts, 3))
             got = []
-            async with aclosing(log.follow(key, after=1)) as events:  # type: ignore[type-var]
+            async with aclosing(log.follow(key, after=1)) as events:
                 async for recorded in events:
                     got.append(recorded.event.seq)
                     if recorded.event.seq in (3, 4):
@@ -33,7 +33,7 @@ def test_follow_waits_for_a_session_that_is_not_there_yet(logs: Logs, key: Sessi
     """I can follow a session before its first event, and from a place that it has not reached."""
 
     async def first(log: Log, *, after: int) -> int:
-        async with aclosing(log.follow(key, after=after)) as events:  # type: ignore[type-var]
+        async with aclosing(log.follow(key, after=after)) as events:
             async for recorded in events:
                 return recorded.event.seq
         raise AssertionError("a follow has no end")
@@ -59,7 +59,7 @@ def test_wakes_name_every_session_and_then_each_that_grows(logs: Logs, tenant: s
             for key in keys:
                 await writer.append(key, take(drafts, 2))
             want = dict.fromkeys(keys, 2)
-            async with aclosing(log.wakes()) as wakes:  # type: ignore[type-var]
+            async with aclosing(log.wakes()) as wakes:
                 async for wake in wakes:
                     if want.get(wake.key) == wake.seq:
                         del want[wake.key]
@@ -83,6 +83,27 @@ def test_sessions_lists_each_with_its_end_in_order(logs: Logs, tenant: str, draf
             listed = [end for end in await log.sessions() if end.key.tenant == tenant]
             ends = [SessionEnd(key=key, seq=number) for number, key in enumerate(keys, start=1)]
             assert listed == sorted(ends, key=lambda end: end.key)
+
+    asyncio.run(run())
+
+
+def test_long_feeds_and_lists_are_whole(logs: Logs, tenant: str, drafts: Iterator[Draft]) -> None:
+    """Hundreds of sessions are listed and woken whole, and a follower gets hundreds of events in order."""
+    keys = [SessionKey(tenant=tenant, session=f"s{number:03}") for number in range(600)]
+
+    async def run() -> None:
+        async with logs.open() as log, asyncio.timeout(WAIT_S):
+            for first in range(0, 600, 100):
+                await asyncio.gather(*(log.append(key, take(drafts, 1)) for key in keys[first : first + 100]))
+            assert [end.key for end in await log.sessions() if end.key.tenant == tenant] == keys
+            missing = set(keys)
+            async with aclosing(log.wakes()) as wakes:
+                while missing:
+                    missing.discard((await anext(wakes)).key)
+            await log.append(keys[0], take(drafts, 999))
+            follow = log.follow(keys[0])
+            async with aclosing(follow):
+                assert [(await anext(follow)).event.seq for _ in range(1000)] == list(range(1, 1001))
 
     asyncio.run(run())
 

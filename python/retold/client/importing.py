@@ -4,7 +4,7 @@ An import that was stopped goes on where it ended: what is in the log already is
 over. A transcript that says something else than the session holds is refused before anything is written.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -62,6 +62,18 @@ class ImportReport(Struct, frozen=True):
         return all(problem.severity != "error" for problem in self.problems)
 
 
+class Pace(Struct, frozen=True):
+    """Say how fast an import goes.
+
+    Attributes:
+        batch_events: how many events one append takes at most.
+        after_batch: awaited after each append, so that a worker can be waited for.
+    """
+
+    batch_events: int = BATCH_EVENTS
+    after_batch: Callable[[], Awaitable[None]] | None = None
+
+
 class _Import:
     """Write the facts of one session in batches, and remember where each item of the transcript came to stand.
 
@@ -69,7 +81,8 @@ class _Import:
     as it grows, so an edit by number becomes one that always holds: a rewind, or a whole new history.
     """
 
-    def __init__(self, client: Client, session: Session, kind: str, present: Sequence[Recorded]) -> None:
+    def __init__(self, client: Client, session: Session, kind: str, present: Sequence[Recorded], pace: Pace) -> None:
+        self.pace = pace
         self.client = client
         self.session = session
         self.kind = kind
@@ -98,7 +111,7 @@ class _Import:
         self.batch.append(placed)
         self.batch_bytes += len(msgspec.json.encode(placed))
         self.batch_items.extend([len(self.batch) - 1] * numbered)
-        if len(self.batch) >= BATCH_EVENTS or self.batch_bytes >= BATCH_BYTES:
+        if len(self.batch) >= self.pace.batch_events or self.batch_bytes >= BATCH_BYTES:
             await self.flush()
 
     async def flush(self) -> None:
@@ -109,6 +122,8 @@ class _Import:
         self.item_seqs.extend(recorded[at].event.seq for at in self.batch_items)
         self.appended += len(self.batch)
         self.batch, self.batch_items, self.batch_bytes = [], [], 0
+        if self.pace.after_batch is not None:
+            await self.pace.after_batch()
 
     async def _placed(self, fact: Fact) -> Fact:
         if not isinstance(fact, HistoryEdited) or (fact.first is None and fact.last is None):
@@ -142,7 +157,7 @@ class _Import:
         )
 
 
-async def import_transcript(
+async def import_transcript(  # noqa: PLR0913 - where from, and each thing that is new about the session
     client: Client,
     lines: Iterable[Line],
     *,
@@ -150,6 +165,7 @@ async def import_transcript(
     session: str | None = None,
     tenant: str = "default",
     window: Window | None = None,
+    pace: Pace | None = None,
 ) -> list[ImportReport]:
     """Import the transcript in *lines* and return a report a session; *name* says where it comes from.
 
@@ -168,7 +184,7 @@ async def import_transcript(
                 if event.session not in imports:
                     own = session if session is not None and not imports else event.session
                     opened = await client.session(own, tenant=tenant, window=window)
-                    imports[event.session] = await _begin(client, opened, event.kind)
+                    imports[event.session] = await _begin(client, opened, event.kind, pace or Pace())
                 current = imports[event.session]
             case Happened():
                 assert current is not None
@@ -195,13 +211,13 @@ def read_lines(path: Path) -> Iterator[Line]:
         raise InputError(f"expected a file that can be read, got {error.strerror}: {path}") from None
 
 
-async def _begin(client: Client, session: Session, kind: str) -> _Import:
+async def _begin(client: Client, session: Session, kind: str, pace: Pace) -> _Import:
     present = [
         recorded
         async for recorded in client.log.read(session.key)
         if recorded.event.actor == IMPORTER and not isinstance(recorded.event.data, SessionOpened)
     ]
-    return _Import(client, session, kind, present)
+    return _Import(client, session, kind, present, pace)
 
 
 def _reports(imports: Sequence[_Import], early: Sequence[Problem]) -> list[ImportReport]:

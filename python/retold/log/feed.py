@@ -3,7 +3,8 @@
 Rules:
 - The server's consumer is a convenience that may vanish at any time. The place is kept here, in the stream's own
   positions, and a new consumer starts behind it.
-- Deliveries are numbered by the server: a number that jumps means a loss on the way, and a new consumer.
+- Deliveries are numbered by the server: a number that jumps means a loss on the way, and a new consumer. So does a
+  heartbeat that names a later number than has come: else a lost last message would be missed until the next one.
 - Silence is noticed by missing heartbeats, a lost connection at once.
 """
 
@@ -27,7 +28,7 @@ PULL_EVENTS = 256
 PULL_BYTES_MAX = 16 * 1024 * 1024
 """The most bytes asked for at a time: holds 64 of the largest messages."""
 PULL_EXPIRES_S = 30
-HEARTBEAT_S = 5
+HEARTBEAT_S = 2
 SILENCE_S = 2.5 * HEARTBEAT_S
 """After two missing heartbeats the consumer counts as gone."""
 INACTIVE_S = 60
@@ -35,6 +36,10 @@ INACTIVE_S = 60
 
 _NS = 1_000_000_000
 _HEARTBEAT = "100"
+_CONFLICT = "409"
+_SIZE_REACHED = "MaxBytes"
+_COUNT_REACHED = "Batch Completed"
+_LAST_SENT = "Nats-Last-Consumer"
 _PULL_OVER = frozenset({"404", "408"})
 _LASTS = {"deliver_policy": "last_per_subject", "headers_only": True}
 _EPHEMERAL = {"ack_policy": "none", "mem_storage": True, "num_replicas": 1, "inactive_threshold": INACTIVE_S * _NS}
@@ -109,7 +114,7 @@ class _Consumer:
         while True:
             await self._link.send(self._subject, _PULL, reply=self._reply)
             for _ in range(PULL_EVENTS):
-                message = await self._message()
+                message = await self._message(delivered)
                 if message is None:
                     break
                 stored, number = _read(message)
@@ -118,18 +123,27 @@ class _Consumer:
                 delivered = number
                 yield Delivery(stored=stored, buffered=len(self._pull.messages))
 
-    async def _message(self) -> Msg | None:
-        """Return the next message; None when the server has ended this pull and wants another."""
+    async def _message(self, delivered: int) -> Msg | None:
+        """Return the next message; None when the server has ended this pull and wants another.
+
+        Raises:
+            Lost: if a heartbeat shows that more than *delivered* messages were sent, or the consumer is gone.
+        """
         while True:
             message = await self._pull.next()
             headers = message.headers or {}
             status = headers.get(STATUS)
             if status is None:
                 return message
-            if status in _PULL_OVER or (status == "409" and "MaxBytes" in headers.get("Description", "")):
+            description = headers.get("Description", "")
+            if status in _PULL_OVER or (status == _CONFLICT and _SIZE_REACHED in description):
                 return None
+            if status == _CONFLICT and description == _COUNT_REACHED:
+                continue  # it may come after we have counted that ourselves, and asked for more
             if status != _HEARTBEAT:
-                raise Lost(f"the consumer ended with status {status}")
+                raise Lost(f"the consumer ended with status {status} {description}")
+            if int(headers.get(_LAST_SENT, delivered)) != delivered:
+                raise Lost("the last delivery was lost on the way")
 
 
 class Feed:

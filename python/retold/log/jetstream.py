@@ -79,14 +79,16 @@ class JetStreamLog:
         """Return where the session ends, from the stream's leader. One round trip."""
         return (await self._reader.end(checked(key))).head
 
-    async def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncIterator[Recorded]:
+    async def read(
+        self, key: SessionKey, *, after: int = 0, until: int | None = None
+    ) -> AsyncGenerator[Recorded, None]:
         """Yield the events of ``after < seq <= until``; None is the end as it is when the read starts."""
         _check_range(after)
         async with aclosing(self._reader.read(checked(key), after=after, until=until)) as events:
             async for recorded in events:
                 yield recorded
 
-    async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncIterator[Recorded]:
+    async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Yield the events after *after*, then each new one.
 
         Raises:
@@ -107,7 +109,7 @@ class JetStreamLog:
                         if recorded.event.seq > after:
                             yield recorded
 
-    async def wakes(self) -> AsyncIterator[SessionEnd]:
+    async def wakes(self) -> AsyncGenerator[SessionEnd, None]:
         """Yield every session with its end, then again whenever it has grown.
 
         A session whose last message names no sequence is woken with 0: reading it shows the damage.

@@ -8,10 +8,10 @@ Rules:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from itertools import count
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 
 import stamina
@@ -34,6 +34,8 @@ CONNECT_TIMEOUT_S = 5.0
 """How long the first connection may take; later ones are retried for as long as the process lives."""
 RECONNECT_PAUSE_S = 0.1
 DRAIN_TIMEOUT_S = 5.0
+CANCELS_MAX = 20
+CANCEL_PAUSE_S = 0.1
 
 STATUS = "Status"
 NO_RESPONDERS = "503"
@@ -108,8 +110,7 @@ class Link:
         """
         link = cls(address=plain_address(url))
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await link._connect(url, name=name)
+            await _finish(link._connect(url, name=name), limit_s=CONNECT_TIMEOUT_S)
         except (TimeoutError, OSError, nats_errors.Error) as error:
             await link.close()
             raise UnavailableError(
@@ -145,10 +146,10 @@ class Link:
         if self._client.is_closed:
             return
         try:
-            async with asyncio.timeout(DRAIN_TIMEOUT_S):
-                await self._client.drain()
+            await _finish(self._client.drain(), limit_s=DRAIN_TIMEOUT_S)
         except (TimeoutError, OSError, nats_errors.Error):
-            await self._client.close()
+            with suppress(TimeoutError, OSError, nats_errors.Error):
+                await _finish(self._client.close(), limit_s=DRAIN_TIMEOUT_S)
 
     @property
     def max_payload_bytes(self) -> int:
@@ -207,10 +208,16 @@ class Link:
         """
         if not self._client.is_connected:
             await self._reconnected()
+        task = asyncio.current_task()
+        assert task is not None, "runs in a task"
+        cancels = task.cancelling()
         try:
             await self._client.publish(subject, payload, reply=reply, headers=headers)
         except (OSError, nats_errors.Error) as error:
             raise Lost(f"could not send: {type(error).__name__}") from None
+        if task.cancelling() > cancels:
+            # nats-py swallows a cancellation while it waits for room in its buffer.
+            raise asyncio.CancelledError
 
     async def forget(self, subject: str) -> None:
         """Send a request whose answer does not matter, if there is a connection; never fails."""
@@ -295,6 +302,29 @@ class Link:
 
     async def _on_up(self) -> None:
         self._up.set()
+
+
+async def _finish(work: Coroutine[Any, Any, None], *, limit_s: float) -> None:
+    """Run *work* for at most *limit_s*, and do not leave it running, whatever it does with a cancellation.
+
+    nats-py swallows a cancellation in several places (`connect`, `drain` and `close`), and then goes on, for ever if
+    no server is there. So it is cancelled until it has ended; once, as `asyncio.timeout` does, hung one start in fifty.
+
+    Raises:
+        TimeoutError: if it did not end by itself in time.
+    """
+    task = asyncio.create_task(work)
+    try:
+        ended, _ = await asyncio.wait({task}, timeout=limit_s)
+    finally:
+        for _ in range(CANCELS_MAX):
+            if task.done():
+                break
+            task.cancel()
+            await asyncio.wait({task}, timeout=CANCEL_PAUSE_S)
+    if not ended:
+        raise TimeoutError
+    task.result()
 
 
 def plain_address(url: str) -> str:

@@ -4,7 +4,7 @@ It passes the contract suite of the real log, its limits included, and finds the
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from retold.errors import ConflictError, CorruptLogError, InputError
 from retold.events import Draft, Head, Recorded, SessionKey, check_follows, record
@@ -51,7 +51,9 @@ class MemoryLog:
         """Return where the session ends; `Head()` if there is none."""
         return self._heads.get(checked(key), Head())
 
-    async def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncIterator[Recorded]:
+    async def read(
+        self, key: SessionKey, *, after: int = 0, until: int | None = None
+    ) -> AsyncGenerator[Recorded, None]:
         """Yield the events of ``after < seq <= until`` in order, checked; None is the end when the read starts."""
         if after < 0:
             raise InputError(f"expected a sequence of 0 or more, got after={after}")
@@ -64,7 +66,7 @@ class MemoryLog:
             head = recorded.head
             yield recorded
 
-    async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncIterator[Recorded]:
+    async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Yield the events after *after* and then each new one, without an end."""
         while True:
             changed = self._change()
@@ -73,7 +75,7 @@ class MemoryLog:
                 yield recorded
             await changed
 
-    async def wakes(self) -> AsyncIterator[SessionEnd]:
+    async def wakes(self) -> AsyncGenerator[SessionEnd, None]:
         """Yield every session with its end, then again whenever it has grown; never ends."""
         woken: dict[SessionKey, int] = {}
         while True:

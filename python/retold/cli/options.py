@@ -1,0 +1,84 @@
+"""What all commands share: whose log it is, and how results are written."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import msgspec
+import typer
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from retold.client import Client
+    from retold.settings import Settings
+
+_Result = TypeVar("_Result")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+INTERRUPTED = 130
+"""What a shell expects of a command that Ctrl-C ended."""
+
+
+class Options(Struct, frozen=True):
+    """Hold the options before the command."""
+
+    url: str | None
+    data_dir: Path | None
+    tenant: str
+
+    @property
+    def server_url(self) -> str | None:
+        """Return the server that is asked for by option or environment; None is the embedded one."""
+        return self.url or _settings().url
+
+    @property
+    def directory(self) -> Path:
+        """Return the embedded server's directory."""
+        return self.data_dir or _settings().data_dir
+
+    @asynccontextmanager
+    async def client(self, *, actor: str = "cli") -> "AsyncIterator[Client]":
+        """Give a client on the log that the options name; starts the embedded server where none runs."""
+        from retold.wiring import connect  # noqa: PLC0415 - the NATS client takes a quarter of a second to load
+
+        async with connect(self.url, data_dir=self.data_dir, actor=actor) as client:
+            yield client
+
+
+def _settings() -> "Settings":
+    from retold.settings import Settings  # noqa: PLC0415 - pydantic takes a tenth of a second to load
+
+    return Settings()
+
+
+def run(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run the asynchronous part of a command; of a group of errors the first is raised."""
+    try:
+        return asyncio.run(work)
+    except BaseExceptionGroup as group:
+        raise _first(group) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def print_json(document: Any) -> None:
+    """Print *document* as one line of JSON; the same document gives the same bytes."""
+    sys.stdout.buffer.write(msgspec.json.encode(document) + b"\n")
+    sys.stdout.flush()
+
+
+def is_terminal() -> bool:
+    """Return whether a person looks at what is printed."""
+    return sys.stdout.isatty()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

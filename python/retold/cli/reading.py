@@ -1,0 +1,285 @@
+"""``retold sessions``, ``show``, ``history``, ``verify``: reading what is so, and proving it."""
+
+import sys
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from retold.cli.options import Json, Options, is_terminal, print_json, run
+from retold.errors import InputError
+from retold.events import (
+    CompactionAbandoned,
+    CompactionFailed,
+    HistoryReplaced,
+    Message,
+    Opaque,
+    Reasoning,
+    Recorded,
+    SessionKey,
+    ToolCall,
+    ToolResult,
+    plain_text,
+    session_key,
+)
+from retold.fold import Context, Entry, History, fold
+from retold.replay import Verdict, history_at
+from retold.replay import verify as prove
+
+Format = Literal["items", "chat", "responses", "anthropic"]
+
+FIRST_CHARACTERS = 80
+"""How much of an item's text a line shows."""
+
+
+def sessions(context: typer.Context, as_json: Json = False) -> None:
+    """List every session and where it ends."""
+    ends = run(_sessions(context.obj))
+    if as_json:
+        print_json([{"tenant": end.key.tenant, "session": end.key.session, "seq": end.seq} for end in ends])
+        return
+    table = Table("tenant", "session", "events", box=None)
+    for end in ends:
+        table.add_row(end.key.tenant, end.key.session, str(end.seq))
+    Console().print(table)
+
+
+def show(context: typer.Context, session: str, as_json: Json = False) -> None:
+    """Show a session: its window, its size, and every compaction with its receipt."""
+    key = session_key(session, tenant=context.obj.tenant)
+    state, events = run(_show(context.obj, key))
+    if as_json:
+        print_json(_shown(state, events))
+    else:
+        _print_session(state, events)
+
+
+def history(
+    context: typer.Context,
+    session: str,
+    at: Annotated[str | None, typer.Option(help="A sequence, or a time such as 2026-01-31T12:00 (UTC).")] = None,
+    form: Annotated[Format, typer.Option("--format", help="Print messages of a provider's form.")] = "items",
+    as_json: Json = False,
+) -> None:
+    """Print the history that the model is sent: now, or as it was."""
+    key = session_key(session, tenant=context.obj.tenant)
+    found = run(_history(context.obj, key, _moment(at)))
+    if form != "items":
+        print_json(found.as_form(form))
+    elif as_json:
+        print_json(_history_row(found))
+    else:
+        _print_history(found)
+
+
+def verify(
+    context: typer.Context,
+    session: Annotated[str | None, typer.Argument(help="One session; without it, all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Derive every hash again from the events; exits with 1 and names the first damaged sequence."""
+    verdicts = run(_verify(context.obj, session))
+    if as_json:
+        print_json([_verdict_row(verdict) for verdict in verdicts])
+    else:
+        for verdict in verdicts:
+            _print_verdict(verdict)
+    if not all(verdict.ok for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+async def _sessions(options: Options) -> Any:
+    async with options.client() as client:
+        return await client.sessions()
+
+
+async def _show(options: Options, key: SessionKey) -> tuple[Context, list[Recorded]]:
+    async with options.client() as client:
+        events = [recorded async for recorded in client.log.read(key)]
+    if not events:
+        raise InputError(f"expected an existing session, there is none named {key.session!r}")
+    return fold(events), events
+
+
+async def _history(options: Options, key: SessionKey, at: int | datetime | None) -> History:
+    async with options.client() as client:
+        return await history_at(client.log, key, at)
+
+
+async def _verify(options: Options, session: str | None) -> list[Verdict]:
+    async with options.client() as client:
+        if session is not None:
+            keys = [(await client.existing(session, tenant=options.tenant)).key]
+        else:
+            keys = [end.key for end in await client.sessions()]
+        shown = track(keys, description="verifying", transient=True, disable=not sys.stderr.isatty(), console=_stderr())
+        return [await prove(client.log, key) for key in shown]
+
+
+def _stderr() -> Console:
+    return Console(stderr=True)
+
+
+def _moment(text: str | None) -> int | datetime | None:
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"expected --at to be a sequence or an ISO time, got {text!r}") from None
+
+
+# ---- rows for JSON --------------------------------------------------------------------------------------------------
+
+
+def _tokens_row(found: Context | History) -> dict[str, int]:
+    counted = found.tokens if isinstance(found, Context) else found.counted
+    return {
+        "exact": counted.exact,
+        "reconstructed": counted.reconstructed,
+        "estimated": counted.estimated,
+        "upper": counted.upper,
+    }
+
+
+def _history_row(found: History) -> dict[str, Any]:
+    return {
+        "tenant": found.key.tenant,
+        "session": found.key.session,
+        "seq": found.seq,
+        "version": found.version,
+        "base_seq": found.base_seq,
+        "hash": found.hash,
+        "tokens": _tokens_row(found),
+        "items": [
+            {"item": entry.item, "form": entry.form, "seq": entry.seq, "tokens": entry.tokens.upper}
+            for entry in found.entries
+        ],
+    }
+
+
+def _shown(state: Context, events: list[Recorded]) -> dict[str, Any]:
+    return {
+        "tenant": state.key.tenant,
+        "session": state.key.session,
+        "seq": state.seq,
+        "window": {
+            "hard_limit": state.window.hard_limit,
+            "pre_rot": state.window.pre_rot_tokens,
+            "reserve": state.window.reserve_tokens,
+        },
+        "policy": state.policy,
+        "encoding": state.encoding,
+        "version": state.version,
+        "entries": len(state.entries),
+        "tokens": _tokens_row(state),
+        "closed": state.closed,
+        "compactions": [_compaction(recorded) for recorded in events if _is_compaction(recorded)],
+    }
+
+
+def _is_compaction(recorded: Recorded) -> bool:
+    return isinstance(recorded.event.data, HistoryReplaced | CompactionFailed | CompactionAbandoned)
+
+
+def _compaction(recorded: Recorded) -> dict[str, Any]:
+    fact = recorded.event.data
+    row: dict[str, Any] = {"seq": recorded.event.seq, "at": recorded.event.at, "type": recorded.event.type}
+    if isinstance(fact, HistoryReplaced):
+        row |= {"base_seq": fact.base_seq, "version": fact.version, "tier": fact.tier, "hash": fact.hash}
+        row["receipt"] = fact.receipt
+    elif isinstance(fact, CompactionFailed | CompactionAbandoned):
+        row |= {"base_seq": fact.base_seq, "reason": fact.reason}
+    return row
+
+
+def _verdict_row(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "tenant": verdict.key.tenant,
+        "session": verdict.key.session,
+        "ok": verdict.ok,
+        "events": verdict.events,
+        "replacements": verdict.replacements,
+        "snapshots": verdict.snapshots,
+        "published": verdict.published,
+        "damaged_seq": verdict.damaged_seq,
+        "reason": verdict.reason,
+    }
+
+
+# ---- views for people -----------------------------------------------------------------------------------------------
+
+
+def _print_session(state: Context, events: list[Recorded]) -> None:
+    window = state.window
+    console = Console(highlight=False)
+    console.print(f"session   {state.key.session} of tenant {state.key.tenant}, {state.seq} events")
+    console.print(
+        f"window    {window.hard_limit:,} tokens, pre-rot {window.pre_rot_tokens:,}, reserve {window.reserve_tokens:,}"
+    )
+    size = state.tokens
+    console.print(
+        f"history   {len(state.entries)} entries, {size.upper:,} tokens "
+        f"({size.exact:,} exact, {size.reconstructed:,} reconstructed, {size.estimated:,} estimated; {state.encoding})"
+    )
+    table = Table("seq", "version", "step", "before", "after", "offloaded", "summarised", "cut", "dropped", box=None)
+    for recorded in events:
+        fact = recorded.event.data
+        if isinstance(fact, HistoryReplaced):
+            receipt = fact.receipt
+            counts = (receipt.offloaded, receipt.summarised, receipt.cut, receipt.dropped)
+            sizes = (f"{receipt.tokens_before:,}", f"{receipt.tokens_after:,}")
+            table.add_row(
+                str(recorded.event.seq), str(fact.version), fact.tier, *sizes, *(str(len(ids)) for ids in counts)
+            )
+        elif isinstance(fact, CompactionFailed | CompactionAbandoned):
+            table.add_row(str(recorded.event.seq), "-", f"{recorded.event.type}: {fact.reason}")
+    if table.row_count:
+        console.print(table)
+
+
+def _print_history(found: History) -> None:
+    console = Console(highlight=False, markup=False)
+    for entry in found.entries:
+        text = " ".join(_first_text(entry).split())
+        shown = text if len(text) <= FIRST_CHARACTERS else text[: FIRST_CHARACTERS - 1] + "…"
+        console.print(f"{entry.item.id:>6} {_kind(entry):<12} {entry.tokens.upper:>7,} {entry.form:<11} {shown}")
+    console.print(f"{len(found.entries)} entries, {found.tokens:,} tokens, version {found.version}, seq {found.seq}")
+    console.print(f"hash {found.hash}")
+
+
+def _kind(entry: Entry) -> str:
+    item = entry.item
+    return item.role if isinstance(item, Message) else type(item).__name__
+
+
+def _first_text(entry: Entry) -> str:
+    match entry.item:
+        case Message() | ToolResult():
+            return plain_text(entry.item.content)
+        case ToolCall():
+            return f"{entry.item.name} {entry.item.arguments}"
+        case Reasoning():
+            return entry.item.text
+        case Opaque():
+            return f"[{entry.item.kind}]"
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    colour = ("green" if verdict.ok else "red") if is_terminal() else "none"
+    mark = "ok     " if verdict.ok else "DAMAGED"
+    what = (
+        f"{verdict.events} events, {verdict.replacements} replacement histories, {verdict.snapshots} snapshots"
+        if verdict.ok
+        else f"first damaged sequence {verdict.damaged_seq}: {verdict.reason}"
+    )
+    name = f"{verdict.key.tenant}/{verdict.key.session}"
+    Console(highlight=False, soft_wrap=True).print(f"[{colour}]{mark}[/] {name}: {what}")

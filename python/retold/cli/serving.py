@@ -1,0 +1,104 @@
+"""``retold up``, ``worker`` and ``demo``: what runs until it is stopped, or for a minute."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from retold.cli.options import Json, Options, run
+from retold.errors import InputError, UnavailableError
+from retold.events import Window
+from retold.settings import Profile
+
+
+def up(
+    context: typer.Context,
+    profile: Annotated[Profile | None, typer.Option(help="When what is acknowledged is durable.")] = None,
+) -> None:
+    """Run the embedded server with a worker in it, until stopped; other commands find it by the data directory."""
+    options: Options = context.obj
+    if options.url is not None:
+        raise InputError("expected no --url: `retold up` runs the embedded server; for another use `retold worker`")
+    _log_to_stderr()
+    run(_up(options, profile))
+
+
+def worker(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="Bring every session up to date, then end.")] = False,
+) -> None:
+    """Compact sessions as they grow, until stopped."""
+    _log_to_stderr()
+    run(_worker(context.obj, once=once))
+
+
+def demo(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="A transcript; without it, a bundled session.")] = None,
+    hard_limit: Annotated[int, typer.Option(help="What the model accepts, in tokens.")] = 40_000,
+    pre_rot: Annotated[int, typer.Option(help="Where quality starts to suffer, in tokens; 0: chosen.")] = 24_000,
+    turns: Annotated[int, typer.Option(min=1, help="How long the bundled session is.")] = 120,
+    as_json: Json = False,
+) -> None:
+    """Import a long session, compact it live on an embedded server of its own, and prove three past states."""
+    from retold.cli.demo import play  # noqa: PLC0415 - the plot is for the demo alone
+
+    window = Window(hard_limit=hard_limit, pre_rot=pre_rot)
+    if not run(play(file, window=window, turns=turns, as_json=as_json, tenant=context.obj.tenant)):
+        raise typer.Exit(1)
+
+
+async def _up(options: Options, profile: Profile | None) -> None:
+    from retold.wiring import connect, embedded_server, find_running, worker_for  # noqa: PLC0415 - loads the client
+
+    running = find_running(options.directory)
+    if running is not None:
+        raise UnavailableError(f"a server runs in {running.directory} already, at {running.address}")
+    server = embedded_server(options.directory, profile=profile)
+    async with server, AsyncExitStack() as stack:
+        client = await stack.enter_async_context(connect(server.url, actor="worker"))
+        running = server.running
+        typer.echo(f"Retold is up: {running.address}, profile {running.profile}, store {running.directory}")
+        await _until_stopped(worker_for(client.log).run())
+
+
+async def _worker(options: Options, *, once: bool) -> None:
+    from retold.wiring import worker_for  # noqa: PLC0415 - loads the client
+
+    async with options.client(actor="worker") as client:
+        running = worker_for(client.log)
+        if once:
+            await running.drain()
+        else:
+            await _until_stopped(running.run())
+        damaged = running.damaged
+    for error in damaged.values():
+        sys.stderr.write(f"retold: set aside: {error}\n")
+    if damaged:
+        raise typer.Exit(1)
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run *work* until it ends or the process is told to stop; then cancel it and return."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    task = asyncio.ensure_future(work)
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        task.result()
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
