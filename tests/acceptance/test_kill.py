@@ -17,7 +17,8 @@ from retold.replay import load, verify
 from retold.wiring import client_of, worker_for
 
 KILLS = 20
-WINDOW = Window(hard_limit=6_000, pre_rot=4_000)
+# Small enough that every part of the conversation calls for a compaction.
+WINDOW = Window(hard_limit=4_000, pre_rot=2_400)
 
 
 def _conversation(turns: int) -> list[Item]:

@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text as RichText
 
 from retold.cli.demo_session import demo_session
-from retold.cli.options import print_json
+from retold.cli.options import console, print_json
 from retold.cli.plot import Course, draw
 from retold.client import Client, Pace, import_transcript, read_lines
 from retold.errors import InputError
@@ -124,9 +124,9 @@ class _Screen:
 
     def __init__(self, course: Course, *, quiet: bool) -> None:
         self._course = course
-        self._console = Console(highlight=False)
-        self._is_live = self._console.is_terminal and not quiet
-        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._out = console()
+        self._is_live = self._out.is_terminal and not quiet
+        self._live = Live(console=self._out, auto_refresh=False, transient=True)
         self._quiet = quiet
         self._told = 0
         self._drawn = 0.0
@@ -142,12 +142,12 @@ class _Screen:
 
     def refresh(self) -> None:
         if self._is_live and time.monotonic() - self._drawn >= REDRAW_S:
-            picture = draw(self._course, width=self._console.width, height=min(24, self._console.height - 2))
+            picture = draw(self._course, width=self._out.width, height=min(24, self._out.height - 2))
             self._live.update(RichText.from_ansi(picture), refresh=True)
             self._drawn = time.monotonic()
         elif not self._is_live and not self._quiet:
             for line in self._course.marks[self._told :]:
-                self._console.print(line.text)
+                self._out.print(line.text)
             self._told = len(self._course.marks)
 
 
@@ -230,19 +230,19 @@ def _bundled(turns: int) -> Iterable[Line]:
 
 
 def _print(outcome: Outcome, course: Course) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    width = min(console.width, 110)
-    sys.stdout.write(draw(course, width=width, height=22, plain=not console.is_terminal) + "\n\n")
+    out = console()
+    width = min(out.width, 110)
+    sys.stdout.write(draw(course, width=width, height=22, plain=not out.is_terminal) + "\n\n")
     saved = 1 - outcome.tokens_now / max(1, outcome.tokens_appended)
-    console.print(
+    out.print(
         f"{outcome.events:,} events, {outcome.tokens_appended:,} tokens appended; the model is sent "
         f"{outcome.tokens_now:,} ({saved:.0%} less) after {outcome.compactions} compactions, {outcome.seconds} s"
     )
     if outcome.receipt is not None:
-        _print_receipt(console, outcome.receipt)
+        _print_receipt(out, outcome.receipt)
     for proof in outcome.proofs:
         mark = "same" if proof.same else "DIFFERENT"
-        console.print(
+        out.print(
             f"state at event {proof.base_seq} (version {proof.version}): published {proof.published_hash[:16]}…, "
             f"rebuilt from events {proof.rebuilt_hash[:16]}…: {mark}"
         )
@@ -252,11 +252,11 @@ def _print(outcome: Outcome, course: Course) -> None:
         if verdict.ok
         else f"DAMAGED at {verdict.damaged_seq}: {verdict.reason}"
     )
-    console.print(f"verify: {told}")
+    out.print(f"verify: {told}")
 
 
-def _print_receipt(console: Console, receipt: Receipt) -> None:
-    console.print(
+def _print_receipt(out: Console, receipt: Receipt) -> None:
+    out.print(
         f"receipt of the newest: {receipt.tokens_before:,} tokens to {receipt.tokens_after:,} "
         f"(target {receipt.target_tokens:,}); kept {receipt.kept}, offloaded {len(receipt.offloaded)}, "
         f"summarised {len(receipt.summarised)}, cut {len(receipt.cut)}, dropped {len(receipt.dropped)}; "

@@ -7,9 +7,8 @@ from typing import Literal
 
 import typer
 from msgspec import Struct
-from rich.console import Console
 
-from retold.cli.options import Json, Options, is_terminal, print_json, run
+from retold.cli.options import Json, Options, console, print_json, run
 from retold.errors import RetoldError
 from retold.log.streams import StreamFacts
 
@@ -129,6 +128,7 @@ def _disk(directory: Path) -> Check:
 
 
 def _print(check: Check) -> None:
-    colour = _COLOURS[check.state] if is_terminal() else "none"
     mend = f"\n           mend: {check.mend}" if check.mend else ""
-    Console(highlight=False, soft_wrap=True).print(f"[{colour}]{check.state:<8}[/] {check.name}: {check.found}{mend}")
+    out = console()
+    out.print(f"{check.state:<8}", style=_COLOURS[check.state], end=" ")
+    out.print(f"{check.name}: {check.found}{mend}")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from retold.cli.options import Json, Options, print_json, run
+from retold.cli.options import Json, Options, console, print_json, run
 from retold.client import Client, ImportReport, import_transcript, read_lines
 from retold.errors import InputError
 from retold.events import Window
@@ -103,4 +103,4 @@ def _print(reports: list[tuple[Path, ImportReport]]) -> None:
         table.add_row(name, report.kind, str(report.appended), str(report.present), str(len(errors)), str(notes))
         for problem in errors:
             sys.stderr.write(f"{path}:{problem.line}: {problem.reason}\n")
-    Console().print(table)
+    console().print(table)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import msgspec
 import typer
 from msgspec import Struct
+from rich.console import Console
 
 if TYPE_CHECKING:
     from retold.client import Client
@@ -22,6 +23,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 INTERRUPTED = 130
 """What a shell expects of a command that Ctrl-C ended."""
+
+
+WIDTH_ELSEWHERE = 400
+"""How wide a line may get where no terminal says."""
 
 
 class Options(Struct, frozen=True):
@@ -72,9 +77,10 @@ def print_json(document: Any) -> None:
     sys.stdout.flush()
 
 
-def is_terminal() -> bool:
-    """Return whether a person looks at what is printed."""
-    return sys.stdout.isatty()
+def console() -> Console:
+    """Return where people read: coloured on a terminal; elsewhere plain, and wide enough that nothing is cut."""
+    width = None if sys.stdout.isatty() else WIDTH_ELSEWHERE
+    return Console(highlight=False, markup=False, soft_wrap=True, width=width)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from retold.cli.options import Json, Options, is_terminal, print_json, run
+from retold.cli.options import Json, Options, console, print_json, run
 from retold.errors import InputError
 from retold.events import (
     CompactionAbandoned,
@@ -44,7 +44,7 @@ def sessions(context: typer.Context, as_json: Json = False) -> None:
     table = Table("tenant", "session", "events", box=None)
     for end in ends:
         table.add_row(end.key.tenant, end.key.session, str(end.seq))
-    Console().print(table)
+    console().print(table)
 
 
 def show(context: typer.Context, session: str, as_json: Json = False) -> None:
@@ -118,12 +118,10 @@ async def _verify(options: Options, session: str | None) -> list[Verdict]:
             keys = [(await client.existing(session, tenant=options.tenant)).key]
         else:
             keys = [end.key for end in await client.sessions()]
-        shown = track(keys, description="verifying", transient=True, disable=not sys.stderr.isatty(), console=_stderr())
+        shown = track(
+            keys, description="verifying", transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True)
+        )
         return [await prove(client.log, key) for key in shown]
-
-
-def _stderr() -> Console:
-    return Console(stderr=True)
 
 
 def _moment(text: str | None) -> int | datetime | None:
@@ -220,13 +218,13 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
 
 def _print_session(state: Context, events: list[Recorded]) -> None:
     window = state.window
-    console = Console(highlight=False)
-    console.print(f"session   {state.key.session} of tenant {state.key.tenant}, {state.seq} events")
-    console.print(
+    out = console()
+    out.print(f"session   {state.key.session} of tenant {state.key.tenant}, {state.seq} events")
+    out.print(
         f"window    {window.hard_limit:,} tokens, pre-rot {window.pre_rot_tokens:,}, reserve {window.reserve_tokens:,}"
     )
     size = state.tokens
-    console.print(
+    out.print(
         f"history   {len(state.entries)} entries, {size.upper:,} tokens "
         f"({size.exact:,} exact, {size.reconstructed:,} reconstructed, {size.estimated:,} estimated; {state.encoding})"
     )
@@ -243,17 +241,17 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
         elif isinstance(fact, CompactionFailed | CompactionAbandoned):
             table.add_row(str(recorded.event.seq), "-", f"{recorded.event.type}: {fact.reason}")
     if table.row_count:
-        console.print(table)
+        out.print(table)
 
 
 def _print_history(found: History) -> None:
-    console = Console(highlight=False, markup=False)
+    out = console()
     for entry in found.entries:
         text = " ".join(_first_text(entry).split())
         shown = text if len(text) <= FIRST_CHARACTERS else text[: FIRST_CHARACTERS - 1] + "…"
-        console.print(f"{entry.item.id:>6} {_kind(entry):<12} {entry.tokens.upper:>7,} {entry.form:<11} {shown}")
-    console.print(f"{len(found.entries)} entries, {found.tokens:,} tokens, version {found.version}, seq {found.seq}")
-    console.print(f"hash {found.hash}")
+        out.print(f"{entry.item.id:>6} {_kind(entry):<12} {entry.tokens.upper:>7,} {entry.form:<11} {shown}")
+    out.print(f"{len(found.entries)} entries, {found.tokens:,} tokens, version {found.version}, seq {found.seq}")
+    out.print(f"hash {found.hash}")
 
 
 def _kind(entry: Entry) -> str:
@@ -274,7 +272,6 @@ def _first_text(entry: Entry) -> str:
 
 
 def _print_verdict(verdict: Verdict) -> None:
-    colour = ("green" if verdict.ok else "red") if is_terminal() else "none"
     mark = "ok     " if verdict.ok else "DAMAGED"
     what = (
         f"{verdict.events} events, {verdict.replacements} replacement histories, {verdict.snapshots} snapshots"
@@ -282,4 +279,6 @@ def _print_verdict(verdict: Verdict) -> None:
         else f"first damaged sequence {verdict.damaged_seq}: {verdict.reason}"
     )
     name = f"{verdict.key.tenant}/{verdict.key.session}"
-    Console(highlight=False, soft_wrap=True).print(f"[{colour}]{mark}[/] {name}: {what}")
+    out = console()
+    out.print(mark, style="green" if verdict.ok else "red", end=" ")
+    out.print(f"{name}: {what}")
