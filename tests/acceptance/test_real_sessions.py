@@ -7,6 +7,7 @@ import pytest
 
 from retold.client import import_transcript, read_lines
 from retold.events import CompactionFailed, HistoryReplaced, Window
+from retold.fold import encode_history, fold, history_of
 from retold.log.jetstream import connect_log
 from retold.replay import history_at, verify
 from retold.wiring import client_of, worker_for
@@ -40,6 +41,30 @@ def test_a_real_session_goes_in_fits_and_verifies(path: Path, nats_url: str, ten
                 verdict = await verify(log, report.session)
                 assert verdict.ok, verdict
                 assert verdict.replacements == len(replaced)
+
+    asyncio.run(run())
+
+
+@pytest.mark.skipif(not FILES, reason="the shared data is not beside this checkout")
+@pytest.mark.slow
+def test_every_past_history_is_that_of_a_fresh_fold(nats_url: str, tenant: str) -> None:
+    """At every sequence of my session the history has the bytes that folding its events from the first one gives."""
+
+    async def run() -> None:
+        path = min((path for path in FILES if path.stat().st_size > 400_000), key=lambda path: path.stat().st_size)
+        async with connect_log(nats_url) as log:
+            reports = await import_transcript(
+                client_of(log), read_lines(path), name=path.name, tenant=tenant, window=WINDOW
+            )
+            await worker_for(log).drain()
+            key = reports[0].session
+            assert key is not None
+            events = [recorded async for recorded in log.read(key)]
+            assert any(isinstance(recorded.event.data, HistoryReplaced) for recorded in events)
+            for seq in range(1, len(events) + 1):
+                fresh = encode_history(history_of(fold(events[:seq])))
+                assert encode_history(await history_at(log, key, seq)) == fresh
+                assert encode_history(await history_at(log, key, seq)) == fresh
 
     asyncio.run(run())
 
