@@ -68,7 +68,8 @@ def draw(course: Course, *, width: int, height: int, plain: bool = False) -> str
                 label=tier,
             )
     plotext.hline(course.window.pre_rot_tokens, "red")
-    plotext.title(f"tokens by event; line: pre-rot threshold {course.window.pre_rot_tokens:,}")
+    now, threshold = course.sent[-1] if course.sent else 0, course.window.pre_rot_tokens
+    plotext.title(f"{now:,} of {threshold:,} tokens sent to the model (line: the pre-rot threshold), by event")
     plotext.ylim(0, top)
     picture = str(plotext.build())
     return str(plotext.uncolorize(picture)) if plain else picture
