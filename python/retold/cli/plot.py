@@ -50,6 +50,7 @@ class Course:
 def draw(course: Course, *, width: int, height: int, plain: bool = False) -> str:
     """Return the picture, *width* by *height* characters; *plain* leaves colours out."""
     plotext.clear_figure()
+    plotext.limit_size(False, False)  # noqa: FBT003 - plotext's own way
     plotext.plotsize(width, height)
     plotext.theme("clear" if plain else "pro")
     step = max(1, len(course.seqs) // POINTS_MAX)
@@ -69,7 +70,7 @@ def draw(course: Course, *, width: int, height: int, plain: bool = False) -> str
             )
     plotext.hline(course.window.pre_rot_tokens, "red")
     now, threshold = course.sent[-1] if course.sent else 0, course.window.pre_rot_tokens
-    plotext.title(f"{now:,} of {threshold:,} tokens sent to the model (line: the pre-rot threshold), by event")
+    plotext.title(f"{now:,} of {threshold:,} tokens (the line)")
     plotext.ylim(0, top)
     picture = str(plotext.build())
     return str(plotext.uncolorize(picture)) if plain else picture
