@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from retold.events import Item, Message, Opaque, Reasoning, Text, ToolCall, ToolResult, Window
     from retold.fold import History
     from retold.policy import Compacted, compact
-    from retold.wiring import connect, worker
+    from retold.wiring import connect, run_worker
 
 __all__ = [
     "Client",
@@ -52,8 +52,8 @@ __all__ = [
     "Window",
     "compact",
     "connect",
+    "run_worker",
     "tokens",
-    "worker",
 ]
 
 _ROOMS = {
@@ -62,7 +62,7 @@ _ROOMS = {
     "retold.events": ("Item", "Message", "Opaque", "Reasoning", "Text", "ToolCall", "ToolResult", "Window"),
     "retold.fold": ("History",),
     "retold.policy": ("Compacted", "compact"),
-    "retold.wiring": ("connect", "worker"),
+    "retold.wiring": ("connect", "run_worker"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

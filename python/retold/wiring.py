@@ -23,8 +23,8 @@ __all__ = [
     "embedded_server",
     "find_running",
     "inspect_server",
+    "run_worker",
     "server_program",
-    "worker",
     "worker_for",
 ]
 
@@ -82,7 +82,7 @@ def worker_for(log: Log) -> Worker:
 
 
 @asynccontextmanager
-async def worker(client: Client) -> AsyncIterator[Worker]:
+async def run_worker(client: Client) -> AsyncIterator[Worker]:
     """Run a worker beside *client* in this process, until the block ends; `Worker.drain` waits until it is up to date.
 
     A worker that stops because the server stayed away ends the block with its error.
