@@ -1,10 +1,11 @@
 """One session, as an agent uses it: append what happened, ask for the history to send next."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from retold.errors import InputError
+from retold.errors import ConflictError, InputError
 from retold.events import (
     CompactionRequested,
     Draft,
@@ -19,10 +20,13 @@ from retold.events import (
     SessionKey,
     UsageReported,
 )
-from retold.fold import Context, History, history_of
+from retold.fold import Context, History, history_of, open_text
 from retold.formats import to_items
 from retold.ports import Clock, Log
 from retold.replay import history_at, load
+
+CONFLICTS_MAX = 10
+"""How often an extension is tried again because somebody else, mostly the worker, wrote first."""
 
 
 class Session:
@@ -64,8 +68,17 @@ class Session:
         return await self._record([ItemAppended(item=item) for item in items], expected=expected)
 
     async def extend(self, text: str) -> int:
-        """Add streamed *text* to the newest item; return the event's sequence. Raises as `append`."""
-        return await self._record([ItemExtended(text=text)])
+        """Add streamed *text* to the newest item of the history; return the event's sequence.
+
+        Raises:
+            InputError: if there is no such item, or it has no text; nothing was recorded.
+            ConflictError: if the session grew `CONFLICTS_MAX` times while it was looked up; repeat the call.
+            UnavailableError: as `append`.
+        """
+        for _ in range(CONFLICTS_MAX):
+            with suppress(ConflictError):  # the worker wrote: the newest item may have changed
+                return await self._extend(text)
+        return await self._extend(text)
 
     async def report_usage(self, *, input_tokens: int, output_tokens: int = 0, cached_tokens: int = 0) -> int:
         """Record what the provider said the last request cost, in tokens. Raises as `append`."""
@@ -121,6 +134,13 @@ class Session:
         if at is not None:
             return await history_at(self._log, self.key, at)
         return history_of(await self._load())
+
+    async def _extend(self, text: str) -> int:
+        context = await self._load()
+        if open_text(context.entries) is None:
+            # Recorded all the same, it would be an event that no fold takes: the session would be damaged for ever.
+            raise InputError("expected a newest item with text to extend, there is none")
+        return await self._record([ItemExtended(text=text)], expected=context.seq)
 
     async def _load(self) -> Context:
         self._known = await load(self._log, self.key, base=self._known)

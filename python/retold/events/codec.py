@@ -85,7 +85,7 @@ def decode(body: bytes, *, upcasters: Mapping[int, Upcaster] = UPCASTERS, versio
     """
     try:
         wire = _wire_decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptLogError(f"expected an event, got {len(body)} bytes: {error}", session="", seq=0) from None
     if wire.v > version or wire.v < 1:
         raise SchemaError(
@@ -148,17 +148,18 @@ def _fact(wire: _Wire) -> Fact:
         raise SchemaError(f"expected a known event type, got {wire.type!r}", session=wire.session, seq=wire.seq)
     try:
         return decoder.decode(wire.data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptLogError(f"expected a {wire.type}: {error}", session=wire.session, seq=wire.seq) from None
 
 
 def _upcast(wire: _Wire, *, upcasters: Mapping[int, Upcaster], version: int) -> Fact:
-    name, data = wire.type, msgspec.json.decode(wire.data, type=dict[str, Any])
-    for old in range(wire.v, version):
-        name, data = upcasters[old](name, data)
-    if name not in FACTS:
-        raise SchemaError(f"expected a known event type, got {name!r}", session=wire.session, seq=wire.seq)
+    name = wire.type
     try:
+        data = msgspec.json.decode(wire.data, type=dict[str, Any])
+        for old in range(wire.v, version):
+            name, data = upcasters[old](name, data)
+        if name not in FACTS:
+            raise SchemaError(f"expected a known event type, got {name!r}", session=wire.session, seq=wire.seq)
         return msgspec.convert(data, FACTS[name])
-    except msgspec.ValidationError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptLogError(f"expected a {name}: {error}", session=wire.session, seq=wire.seq) from None

@@ -12,6 +12,7 @@ from retold.fold.context import (
     total_tokens,
 )
 from retold.fold.counting import PRIMING, Tokens, count_item
+from retold.fold.extending import open_text
 from retold.fold.folding import advance, base_of, fold, in_decision_order, reaches_before
 from retold.fold.history import History, decode_history, encode_history, history_of, replacement_of
 from retold.fold.spans import placeholder_entry, spread, summary_entry
@@ -37,6 +38,7 @@ __all__ = [
     "history_of",
     "in_decision_order",
     "item_hash",
+    "open_text",
     "placeholder_entry",
     "reaches_before",
     "replacement_of",

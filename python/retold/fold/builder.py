@@ -11,7 +11,7 @@ from typing import Any, assert_never
 
 from msgspec import structs
 
-from retold.errors import CorruptLogError
+from retold.errors import CorruptLogError, InputError
 from retold.events import (
     CompactionAbandoned,
     CompactionFailed,
@@ -27,9 +27,6 @@ from retold.events import (
     ItemPinned,
     ItemRestored,
     ItemsOffloaded,
-    Message,
-    Opaque,
-    Reasoning,
     Recorded,
     SessionClosed,
     SessionErased,
@@ -37,13 +34,11 @@ from retold.events import (
     SessionOpened,
     SessionRewound,
     SummaryWritten,
-    Text,
-    ToolCall,
-    ToolResult,
     UsageReported,
 )
 from retold.fold.context import Context, Entry, history_hash, item_hash, total_tokens
 from retold.fold.counting import PRIMING, Tokens, count_item
+from retold.fold.extending import open_text, with_open_text
 from retold.fold.spans import placeholder_entry, spread, summary_entry
 from retold.tokens import Counter, Encoding, encoding
 
@@ -147,7 +142,7 @@ class Builder:
         self._context = context
         self._entries = list(context.entries)
         self._tokens = context.tokens
-        self._encoding = encoding(context.encoding)
+        self._encoding = _vocabulary(context)
         self._open_text = None
 
     def _refuse(self, reason: str, seq: int) -> CorruptLogError:
@@ -233,12 +228,10 @@ class Builder:
             self._set(closed=False)
 
     def _extend(self, text: str, seq: int) -> None:
-        if not self._entries or self._entries[-1].form != "whole":
+        before = open_text(self._entries)
+        if before is None:
             raise self._refuse("expected an open item to extend, there is none", seq)
         entry = self._entries[-1]
-        before = _open_text(entry.item)
-        if before is None:
-            raise self._refuse(f"expected an item with text to extend, got {type(entry.item).__name__}", seq)
         if self._open_text is None:
             assert self._encoding is not None
             self._open_text = self._encoding.counter()
@@ -246,7 +239,7 @@ class Builder:
         old = self._open_text.total
         grown = Tokens(exact=self._open_text.append(text) - old)
         self._entries[-1] = structs.replace(
-            entry, item=_with_open_text(entry.item, before + text), tokens=entry.tokens + grown
+            entry, item=with_open_text(entry.item, before + text), tokens=entry.tokens + grown
         )
         self._tokens += grown
 
@@ -258,6 +251,7 @@ class Builder:
         items = [self._numbered(item) for item in fact.items]
         edited = [Entry(item=item, tokens=self._count(item), seq=seq, form="edited") for item in items]
         self._entries[first : last + 1] = edited
+        self._set(settled_tokens=0, ineffective=0)
         self._replaced(seq, base_seq=seq)
 
     def _pin(self, item_id: str, seq: int) -> None:
@@ -267,7 +261,9 @@ class Builder:
 
     def _erase(self, seq: int) -> None:
         self._entries = []
-        self._set(erased=True, summary=(), pinned=(), requested=None, **_NOTHING_PLANNED)
+        self._set(
+            erased=True, summary=(), pinned=(), requested=None, settled_tokens=0, ineffective=0, **_NOTHING_PLANNED
+        )
         self._replaced(seq, base_seq=seq)
 
     def _position(self, item_id: str, seq: int) -> int:
@@ -295,7 +291,7 @@ class Builder:
     def _replace(self, fact: HistoryReplaced, seq: int) -> None:
         if fact.version != self._now.version + 1:
             raise self._refuse(f"expected version {self._now.version + 1}, got {fact.version}", seq)
-        cut = next((at for at, entry in enumerate(self._entries) if entry.seq > fact.base_seq), len(self._entries))
+        cut = self._cut_at(fact.base_seq)
         base, tail = self._entries[:cut], self._entries[cut:]
         body = self._spread(fact, base, seq)
         if history_hash(body) != fact.hash:
@@ -312,6 +308,11 @@ class Builder:
             **_NOTHING_PLANNED,
         )
         self._replaced(seq, base_seq=fact.base_seq)
+
+    def _cut_at(self, base_seq: int) -> int:
+        """Return how many entries were there at *base_seq*."""
+        later = (at for at, entry in enumerate(self._entries) if entry.seq > base_seq)
+        return next(later, len(self._entries))
 
     def _request_after(self, base_seq: int) -> CompactionRequested | None:
         return self._now.requested if self._now.requested_seq > base_seq else None
@@ -332,12 +333,11 @@ class Builder:
         self._replaced(seq, base_seq=seq)
 
     def _give_up(self, fact: CompactionFailed | CompactionAbandoned) -> None:
-        plan = self._now.plan
         self._set(**_NOTHING_PLANNED)
         if isinstance(fact, CompactionFailed):
             self._set(
                 ineffective=self._now.ineffective + 1,
-                settled_tokens=self._now.settled_tokens if plan is None else plan.tokens_before,
+                settled_tokens=total_tokens(self._entries[: self._cut_at(fact.base_seq)]).upper + PRIMING,
                 requested=self._request_after(fact.base_seq),
             )
 
@@ -353,31 +353,8 @@ class Builder:
         )
 
 
-def _open_text(item: Item) -> str | None:
-    match item:
-        case Message() | ToolResult():
-            last = item.content[-1] if item.content else Text("")
-            return last.text if isinstance(last, Text) else ""
-        case ToolCall():
-            return item.arguments
-        case Reasoning():
-            return item.text
-        case Opaque():
-            return None
-        case _:
-            assert_never(item)
-
-
-def _with_open_text(item: Item, text: str) -> Item:
-    match item:
-        case Message() | ToolResult():
-            fixed = item.content[:-1] if item.content and isinstance(item.content[-1], Text) else item.content
-            return structs.replace(item, content=(*fixed, Text(text)))
-        case ToolCall():
-            return structs.replace(item, arguments=text)
-        case Reasoning():
-            return structs.replace(item, text=text)
-        case Opaque():
-            return item
-        case _:
-            assert_never(item)
+def _vocabulary(context: Context) -> Encoding:
+    try:
+        return encoding(context.encoding)
+    except InputError as error:
+        raise CorruptLogError(str(error), session=context.key.session, seq=context.seq or 1) from None

@@ -119,7 +119,7 @@ def decode_context(body: bytes, *, key: SessionKey) -> Context:
     """
     try:
         context = _decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptLogError(f"expected a snapshot: {error}", session=key.session, seq=0) from None
     if context.key != key:
         raise CorruptLogError("its snapshot belongs to another session", session=key.session, seq=context.seq)

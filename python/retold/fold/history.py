@@ -106,7 +106,7 @@ def decode_history(body: bytes, *, key: SessionKey) -> History:
     """
     try:
         history = _decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptLogError(f"expected a published history: {error}", session=key.session, seq=0) from None
     if history_hash(history.entries) != history.hash:
         raise CorruptLogError("the published history does not give its hash", session=key.session, seq=history.seq)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import assert_never
 
 from retold.events import Item, Keep, Place, Put, Span
-from retold.fold.context import Entry
+from retold.fold.context import Entry, EntryForm
 from retold.fold.counting import Tokens
 
 
@@ -33,10 +33,15 @@ def spread(
                 entries.append(staged[span.item])
             case Put():
                 old = base[at[span.item.id]]
-                entries.append(Entry(item=span.item, tokens=count(span.item), seq=old.seq, form="cut"))
+                entries.append(Entry(item=span.item, tokens=count(span.item), seq=old.seq, form=_cut_form(old)))
             case _:
                 assert_never(span)
     return entries
+
+
+def _cut_form(old: Entry) -> EntryForm:
+    """Return the form of an entry that was cut: a summary stays one, or its text would count as the user's."""
+    return "summary" if old.form == "summary" else "cut"
 
 
 def placeholder_entry(placeholder: Item, *, seq: int, original: str, tokens: Tokens) -> Entry:

@@ -86,8 +86,21 @@ def latest_user(entries: Sequence[Entry]) -> int | None:
     return next((at for at in range(len(entries) - 1, -1, -1) if is_user(entries[at])), None)
 
 
+def _answers(entries: Sequence[Entry]) -> list[tuple[int, int]]:
+    """Return each call with every result that answers it: a tool may answer twice, the second time much later."""
+    newest: dict[str, int] = {}
+    answers: list[tuple[int, int]] = []
+    for at, entry in enumerate(entries):
+        item = entry.item
+        if isinstance(item, ToolCall):
+            newest[item.call_id] = at
+        elif isinstance(item, ToolResult) and item.call_id in newest:
+            answers.append((newest[item.call_id], at))
+    return answers
+
+
 def _bonds(entries: Sequence[Entry]) -> list[tuple[int, int]]:
-    bonds = [(call, result) for call, result in pair_of(entries).items() if call < result]
+    bonds = _answers(entries)
     for at in range(1, len(entries)):
         before, item = entries[at - 1].item, entries[at].item
         same_group = before.group is not None and before.group == item.group

@@ -12,9 +12,10 @@ from msgspec import structs
 
 from retold.events import Item, Keep, Offload, Place, Span, Text, ToolCall, ToolResult, plain_text
 from retold.fold import Context, Entry, count_item, item_hash
-from retold.policy.bonds import open_calls, pair_of
+from retold.policy.bonds import pair_of
 from retold.policy.decisions import OffloadItems
 from retold.policy.limits import KEEP_RECENT, Limits
+from retold.policy.pins import fixed_positions
 from retold.tokens import encoding
 
 OFFLOAD_TOKENS_MIN = 120
@@ -91,22 +92,21 @@ def _offload(context: Context, at: int, *, partner: int | None) -> Offload:
 def _candidates(context: Context) -> list[int]:
     """Return the positions that may be offloaded, in the order in which they should be."""
     entries = context.entries
-    old = [at for at in range(len(entries) - KEEP_RECENT) if _may_leave(entries[at], context)]
-    waiting = open_calls(entries)
+    old = [at for at in range(len(entries) - KEEP_RECENT) if _may_leave(entries[at])]
+    fixed = fixed_positions(context)
     repeats, again = _repeated(entries), _called_again(entries)
 
     def place(at: int) -> tuple[bool, bool, int]:
         return (at not in repeats, at not in again, at)
 
-    return sorted((at for at in old if at not in waiting), key=place)
+    return sorted((at for at in old if at not in fixed), key=place)
 
 
-def _may_leave(entry: Entry, context: Context) -> bool:
+def _may_leave(entry: Entry) -> bool:
     return (
         isinstance(entry.item, ToolCall | ToolResult)
         and entry.form in ("whole", "edited")
         and entry.tokens.upper >= OFFLOAD_TOKENS_MIN
-        and entry.item.id not in context.pinned
     )
 
 

@@ -28,7 +28,8 @@ from retold.fold import (
     total_tokens,
 )
 from retold.policy.decisions import Decision, OffloadItems, SummarizeSpan, TruncateHistory
-from retold.policy.summary import fixed_positions, summary_message
+from retold.policy.pins import fixed_positions
+from retold.policy.summary import summary_message
 from retold.tokens import encoding
 
 
@@ -130,7 +131,7 @@ def _staged(
 
 
 def _receipt(context: Context, decision: Decision, entries: tuple[Entry, ...], after: int) -> Receipt:
-    ids = {entry.item.id for entry in context.entries if entry.form != "summary"}
+    ids = {entry.item.id for entry in context.entries}
     kept = sum(1 for entry in entries if entry.item.id in ids) - _changed(decision)
     pins = tuple(
         Pin(item=context.entries[at].item.id, sha256=item_hash(context.entries[at].item))

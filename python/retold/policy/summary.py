@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import structs
 
-from retold.events import Message, Opaque, Place, Span, SummaryField, Text
+from retold.events import Message, Place, Span, SummaryField, Text
 from retold.fold import Context, Entry, count_item, total_tokens
-from retold.policy.bonds import is_user, latest_user, open_calls, pair_of, safe_cuts
+from retold.policy.bonds import atoms, is_user, safe_cuts
 from retold.policy.decisions import SummarizeSpan
 from retold.policy.limits import Limits
 from retold.policy.offload import body_of
+from retold.policy.pins import fixed_positions
 from retold.tokens import Encoding
 
 TAIL_HALVINGS = 6
@@ -41,7 +42,7 @@ _HEAD = (
 
 def plan_summary(context: Context, limits: Limits) -> SummarizeSpan | None:
     """Return what to summarise to come under the target; None if no summary can bring the history there."""
-    fixed = fixed_positions(context)
+    fixed = _with_their_atoms(fixed_positions(context), context.entries)
     for halving in range(TAIL_HALVINGS):
         cut = _tail_start(context.entries, limits.tail >> halving)
         kept = fixed | _kept_user(context.entries[:cut], limits.user >> halving)
@@ -50,28 +51,6 @@ def plan_summary(context: Context, limits: Limits) -> SummarizeSpan | None:
         if covered and size <= min(limits.target, context.tokens.upper - 1):
             return _decision(context, covered, limits)
     return None
-
-
-def fixed_positions(context: Context) -> set[int]:
-    """Return the positions that every compaction keeps byte for byte: pins, open calls and the latest user message.
-
-    Pins are system and developer text, what was pinned by request, with the partner of a call or result, and a
-    provider's newest opaque compaction, which nobody else can read.
-    """
-    entries = context.entries
-    partner = pair_of(entries)
-    fixed = {at for at, entry in enumerate(entries) if is_pinned(entry, context)} | open_calls(entries)
-    newest = latest_user(entries)
-    opaque = [at for at, entry in enumerate(entries) if isinstance(entry.item, Opaque)]
-    fixed.update([] if newest is None else [newest])
-    fixed.update(opaque[-1:])
-    return fixed | {partner[at] for at in fixed if at in partner}
-
-
-def is_pinned(entry: Entry, context: Context) -> bool:
-    """Return whether the entry is system or developer text, or was pinned by request."""
-    told = isinstance(entry.item, Message) and entry.item.role in ("system", "developer")
-    return told or entry.item.id in context.pinned
 
 
 def summary_message(fields: Sequence[SummaryField], *, item_id: str, covers: int) -> Message:
@@ -116,6 +95,11 @@ def _decision(context: Context, covered: list[int], limits: Limits) -> Summarize
         budget_tokens=limits.summary,
         target_tokens=limits.target,
     )
+
+
+def _with_their_atoms(fixed: set[int], entries: Sequence[Entry]) -> set[int]:
+    """Return *fixed* with all that may not be parted from it: a pinned call's parallel calls, its reasoning."""
+    return {at for atom in atoms(entries) if not fixed.isdisjoint(atom) for at in atom}
 
 
 def _tail_start(entries: Sequence[Entry], budget_tokens: int) -> int:

@@ -4,6 +4,7 @@ First texts are cut in the middle, the longest allowed length falling step by st
 with their results. Pins, open calls and the latest user message are never touched: together they are the floor.
 """
 
+import msgspec
 from msgspec import structs
 
 from retold.errors import FloorError
@@ -12,8 +13,8 @@ from retold.fold import PRIMING, Context, Entry, Tokens, count_item, total_token
 from retold.policy.bonds import atoms
 from retold.policy.decisions import TruncateHistory
 from retold.policy.limits import Limits
-from retold.policy.offload import body_of, placeholder_for
-from retold.policy.summary import fixed_positions
+from retold.policy.offload import body_of
+from retold.policy.pins import fixed_positions
 from retold.tokens import Encoding, encoding
 
 CUT_LENGTHS_TOKENS = (8_000, 2_000, 500, 125, 25)
@@ -71,7 +72,7 @@ def _cut(context: Context, fixed: set[int], target: int) -> tuple[_Cut, int]:
         for at, entry in enumerate(context.entries):
             if size <= target:
                 return cut, size
-            if at in fixed or _size(entry, cut.get(at)) <= 2 * length:
+            if at in fixed or entry.form == "placeholder" or _size(entry, cut.get(at)) <= 2 * length:
                 continue
             shorter = _shorter(entry, length, vocabulary)
             if shorter is not None and shorter[1].upper < _size(entry, cut.get(at)):
@@ -96,7 +97,7 @@ def _shorter(entry: Entry, length_tokens: int, vocabulary: Encoding) -> tuple[It
         case Message() | ToolResult():
             shorter = structs.replace(item, content=(Text(cut(plain_text(item.content))),), extra=None)
         case ToolCall(kind="function"):
-            shorter = placeholder_for(entry, tool=item.name)
+            shorter = structs.replace(item, arguments=msgspec.json.encode({"retold": mark}).decode(), extra=None)
         case ToolCall():
             shorter = structs.replace(item, arguments=cut(item.arguments), extra=None)
         case Reasoning(body=None):

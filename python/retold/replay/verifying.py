@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from retold.errors import CorruptLogError
 from retold.events import HistoryReplaced, Recorded, SessionKey
-from retold.fold import Builder, advance, encode_context, replacement_of
+from retold.fold import Builder, advance, encode_context, encode_history, replacement_of
 from retold.ports import Log, Published, Snapshot
 
 
@@ -56,7 +56,8 @@ class _Proof:
             self.snapshots += 1
         if self.published is not None and self.published.seq == seq:
             history = replacement_of(self.builder.freeze())
-            same = (history.hash, history.version) == (self.published.hash, self.published.version)
+            given = (self.published.hash, self.published.version, self.published.body)
+            same = (history.hash, history.version, encode_history(history)) == given
             self._check(same, seq, "the published history is not what the events give")
             self.published_ok = True
 

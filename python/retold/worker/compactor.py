@@ -11,6 +11,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+import msgspec
+
 from retold.errors import ConflictError, CorruptLogError, FloorError, RetoldError, UnavailableError
 from retold.events import (
     CompactionAbandoned,
@@ -19,6 +21,7 @@ from retold.events import (
     Draft,
     Fact,
     SessionKey,
+    SummaryField,
 )
 from retold.fold import Context, encode_context, encode_history, replacement_of
 from retold.log.tail import read_tail
@@ -95,7 +98,7 @@ class Compactor:
             if not live.is_stale and live.is_settled:
                 await self._catch_up(live)
         if live.is_settled and live.head.seq > 0:
-            await self._publish(live.outline.version, live)
+            await self._publish(live)
             await self._keep_snapshot(live)
 
     async def _compact(self, live: LiveSession) -> None:
@@ -105,7 +108,7 @@ class Compactor:
             decision = decide(context, context.window)
             if decision is None:
                 return
-            if context.plan is None and not await self._write(live, context, [_planned(context, decision)]):
+            if not _is_planned(context) and not await self._write(live, context, [_planned(context, decision)]):
                 return
             replacement = await self._replacement(context, decision)
         except FloorError as error:
@@ -122,14 +125,14 @@ class Compactor:
                 replaced.receipt.tokens_before,
                 replaced.receipt.tokens_after,
             )
-            await self._publish(replaced.version, live)
+            await self._publish(live)
 
     async def _replacement(self, context: Context, decision: Decision) -> Replacement:
         summary = await self._summary(context, decision) if isinstance(decision, SummarizeSpan) else None
+        if summary is None and isinstance(decision, SummarizeSpan):
+            return carry_out(context, limits_of(context.window))
         replacement = replace(context, decision, summary=summary)
-        if replacement is not None:
-            return replacement
-        return carry_out(context, limits_of(context.window))
+        return replacement or carry_out(context, limits_of(context.window))
 
     async def _summary(self, context: Context, decision: SummarizeSpan) -> Summary | None:
         try:
@@ -137,6 +140,9 @@ class Compactor:
                 fields = await self._summarizer.summarize(context, decision)
         except (RetoldError, TimeoutError) as error:
             _log.warning("summarizer %s failed: %s", self._summarizer.name, type(error).__name__)
+            return None
+        if not any(field.lines for field in fields) or not _is_text(fields):
+            _log.warning("summarizer %s failed: it returned no text", self._summarizer.name)
             return None
         return Summary(fields=fields, summarizer=self._summarizer.name)
 
@@ -152,8 +158,8 @@ class Compactor:
         raise _crowded_out(live.key)
 
     async def _abandon(self, live: LiveSession, context: Context) -> None:
-        if live.outline.plan is None:
-            return
+        if live.outline.plan is None or not live.is_overtaken:
+            return  # nothing is open, or another worker is at the same plan and may have settled it
         reason = "the history it was made on has changed"
         drafts = self._drafts([CompactionAbandoned(plan=plan_id(context), base_seq=context.seq, reason=reason)])
         for _ in range(CONFLICTS_MAX):
@@ -184,20 +190,20 @@ class Compactor:
                 )
             live.take(recorded)
 
-    async def _publish(self, version: int, live: LiveSession) -> None:
-        if version <= self._published.get(live.key, 0):
+    async def _publish(self, live: LiveSession) -> None:
+        context = live.replaced
+        if context is None or context.version <= self._published.get(live.key, 0):
             return
-        context = live.context
         history = replacement_of(context)
         published = Published(
-            version=version,
+            version=context.version,
             seq=context.version_seq,
             base_seq=context.base_seq,
             hash=history.hash,
             body=encode_history(history),
         )
         await self._log.publish_history(live.key, published)
-        self._published[live.key] = version
+        self._published[live.key] = context.version
 
     async def _keep_snapshot(self, live: LiveSession) -> None:
         if live.head.seq - self._snapshots.get(live.key, 0) < SNAPSHOT_EVENTS:
@@ -205,6 +211,20 @@ class Compactor:
         context = live.snapshot()
         await self._log.save_snapshot(live.key, Snapshot(seq=context.seq, body=encode_context(context)))
         self._snapshots[live.key] = context.seq
+
+
+def _is_planned(context: Context) -> bool:
+    """Return whether the plan that is open was made here; one that a crash left open further back is superseded."""
+    return context.plan is not None and context.plan.base_seq == context.seq
+
+
+def _is_text(fields: Sequence[SummaryField]) -> bool:
+    """Return whether UTF-8 can carry what a summarizer wrote: a model may return half a surrogate pair."""
+    try:
+        msgspec.json.encode(fields)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _planned(context: Context, decision: Decision) -> CompactionPlanned:

@@ -32,6 +32,8 @@ class LiveSession:
     Attributes:
         key: the session.
         head: where the log was read to.
+        replaced: the state right after its newest replacement, or where it was loaded; None before the first event.
+            What is published is taken from it: text that was added to an item later is no part of the replacement.
         is_stale: whether the session must be loaded again: it was rewound, or another worker wrote to it.
     """
 
@@ -48,6 +50,7 @@ class LiveSession:
         start = fold(events[:rewound], base=base) if rewound else base
         later = events[rewound:]
         self._builder = Builder() if start is None else Builder.resume(start)
+        self.replaced = start
         self._ahead = deque(in_decision_order(later))
         self._place = self._builder.seq
         closed = [_closed_place(recorded) for recorded in later]
@@ -102,16 +105,21 @@ class LiveSession:
         """Take in the next event of the log, decided at the present place."""
         self.head = recorded.head
         self._closed_seq = max(self._closed_seq, _closed_place(recorded))
-        self._builder.apply(recorded)
+        self._apply(recorded)
 
     def step(self) -> bool:
         """Move over the next event; return whether there was one."""
         if not self._ahead:
             return False
         recorded = self._ahead.popleft()
-        self._builder.apply(recorded)
+        self._apply(recorded)
         self._place = base_of(recorded) or recorded.event.seq
         return True
+
+    def _apply(self, recorded: Recorded) -> None:
+        self._builder.apply(recorded)
+        if self.replaced is None or self.replaced.version < self._builder.outline.version:
+            self.replaced = self._builder.freeze()
 
     def _note_barriers(self, events: Sequence[Recorded]) -> None:
         for recorded in events:

@@ -1,0 +1,155 @@
+"""Laws of the fold: what is so depends on the events alone, however they are read."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+from tests.laws.settings import law
+from tests.laws.stories import KEY, SAID, WORKED, Move, Story, stories, whole_stories
+
+from retold.events import HistoryReplaced, ItemRestored, ItemsOffloaded, SessionRewound
+from retold.fold import (
+    PRIMING,
+    Builder,
+    Context,
+    Tokens,
+    advance,
+    count_item,
+    decode_context,
+    encode_context,
+    fold,
+    history_hash,
+    history_of,
+    in_decision_order,
+    item_hash,
+    reaches_before,
+    replacement_of,
+    total_tokens,
+)
+from retold.tokens import encoding
+
+
+def _projection(context: Context) -> tuple[str, int, int, Tokens, int]:
+    return (
+        history_hash(context.entries),
+        context.version,
+        context.base_seq,
+        context.tokens,
+        context.settled_tokens,
+    )
+
+
+@law(60)
+@given(whole_stories())
+def test_a_session_folded_in_two_parts_at_any_event_is_the_session_folded_at_once(story: Story) -> None:
+    """Wherever a snapshot was taken, going on from it gives the state that reading everything gives, byte for byte."""
+    whole = encode_context(fold(story.events))
+    builder = Builder()
+    for at, recorded in enumerate(story.events, start=1):
+        advance(builder, recorded, earlier=story.events)
+        later = story.events[at:]
+        if not reaches_before(later, at):
+            snapshot = encode_context(builder.freeze())
+            assert encode_context(fold(later, base=decode_context(snapshot, key=KEY))) == whole
+
+
+@law(60)
+@given(whole_stories())
+def test_folding_twice_gives_equal_bytes(story: Story) -> None:
+    """Replaying my session gives the same bytes every time."""
+    assert (
+        encode_context(fold(story.events)) == encode_context(fold(list(story.events))) == encode_context(story.context)
+    )
+
+
+@law(150)
+@given(whole_stories())
+def test_decision_order_and_log_order_give_the_same_history(story: Story) -> None:
+    """However late a worker wrote its result, I am sent the history that I would have been sent at once."""
+    rewound = max((one.event.seq for one in story.events if isinstance(one.event.data, SessionRewound)), default=0)
+    start = fold(story.events[:rewound]) if rewound else None
+    in_order = fold(in_decision_order(story.events[rewound:]), base=start)
+    assert _projection(in_order) == _projection(story.context)
+    assert in_order.entries == story.context.entries
+
+
+@law(60)
+@given(whole_stories())
+def test_every_count_equals_a_recount_from_scratch(story: Story) -> None:
+    """The sizes that decisions are made on are those that counting everything again gives."""
+    builder = Builder()
+    for recorded in story.events:
+        advance(builder, recorded, earlier=story.events)
+        context = builder.freeze()
+        assert context.tokens == total_tokens(context.entries) + Tokens(reconstructed=PRIMING)
+        assert builder.upper_tokens == context.tokens.upper
+    vocabulary = encoding(story.context.encoding)
+    for entry in story.context.entries:
+        assert entry.tokens == count_item(entry.item, vocabulary)
+
+
+@law(60)
+@given(whole_stories())
+def test_ids_in_a_history_are_unique(story: Story) -> None:
+    """An item's id means one item of my history."""
+    ids = [entry.item.id for entry in story.context.entries]
+    assert len(set(ids)) == len(ids)
+    assert all(ids)
+
+
+@law(60)
+@given(whole_stories())
+def test_every_replacement_is_what_its_receipt_and_hash_say(story: Story) -> None:
+    """Every replacement history can be derived again from the events before it."""
+    for at, recorded in enumerate(story.events, start=1):
+        fact = recorded.event.data
+        if isinstance(fact, HistoryReplaced):
+            replacement = replacement_of(fold(story.events[:at]))
+            assert replacement.hash == fact.hash
+            assert replacement.tokens == fact.receipt.tokens_after
+            assert (replacement.version, replacement.base_seq) == (fact.version, fact.base_seq)
+
+
+@law(60)
+@given(stories(*SAID, *WORKED, "extend", "pin"), st.integers(1, 60))
+def test_a_rewind_gives_the_history_of_the_past(story: Story, to: int) -> None:
+    """When I rewind, I am sent what I was sent then; the version goes on, and new items get new ids."""
+    to = 1 + to % len(story.events)
+    past = fold(story.events[:to])
+    before = story.context
+    story.write(SessionRewound(to_seq=to))
+    now = story.context
+    assert now.entries == past.entries
+    assert now.tokens == past.tokens
+    assert now.pinned == past.pinned
+    assert now.version == before.version + 1
+    assert now.next_item == before.next_item
+    assert now.plan is None
+
+
+def test_many_rewinds_take_time_in_proportion() -> None:
+    """A session that was rewound a hundred times is folded as fast as any."""
+    story = Story()
+    for _ in range(100):
+        story.tell([Move("user", 0), Move("user", 2), Move("rewind", 1)])
+    assert len(fold(story.events).entries) == 100
+
+
+@law(60)
+@given(whole_stories())
+def test_restoring_everything_offloaded_gives_the_originals_again(story: Story) -> None:
+    """Whatever was offloaded can be had back, and is then what it was."""
+    for at, recorded in enumerate(story.events, start=1):
+        fact = recorded.event.data
+        if not isinstance(fact, ItemsOffloaded):
+            continue
+        before = fold(story.events[: at - 1])
+        told = story.fork(at + 1)
+        for offload in fact.items:
+            original = story.originals[offload.sha256]
+            assert item_hash(original) == offload.sha256
+            told.write(ItemRestored(item=original))
+        assert told.context.entries == tuple(
+            structs.replace(entry, form="whole") if entry.item.id in {item.item for item in fact.items} else entry
+            for entry in before.entries
+        )
+        assert history_of(told.context).hash == history_of(before).hash

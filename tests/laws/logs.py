@@ -1,0 +1,220 @@
+"""Logs, clocks and summarizers for the laws of the worker: they fail exactly where a test says."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+
+from retold.errors import RetoldError
+from retold.events import Draft, Fact, Head, Recorded, SessionKey, SummaryField
+from retold.fold import Context, decode_history, history_of
+from retold.policy import SummarizeSpan
+from retold.ports import Log, Published, SessionEnd, Snapshot
+from retold.replay import load, verify
+from retold.summarizers import ExtractiveSummarizer
+from retold.worker import Worker
+
+
+class HandClock:
+    """Tell a time that moves one second a question, and make ids that are the same in every run."""
+
+    def __init__(self, name: str = "clock", *, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        """Start at *start*; *name* keeps the ids of several clocks apart."""
+        self._name = name
+        self._now = start
+        self._ids = 0
+
+    def now(self) -> datetime:
+        """Return the next second."""
+        self._now += timedelta(seconds=1)
+        return self._now
+
+    def new_id(self) -> str:
+        """Return the next id."""
+        self._ids += 1
+        return f"{self._name}-{self._ids}"
+
+
+class Killed(Exception):  # noqa: N818 - what happens to the worker, no error of Retold's
+    """Stand for the death of the process."""
+
+
+class LogProxy:
+    """Pass everything on to another log; what a test makes fail, it overrides."""
+
+    def __init__(self, log: Log) -> None:
+        """Pass on to *log*."""
+        self.inner = log
+
+    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+        """Pass on."""
+        return await self.inner.append(key, drafts, expected=expected)
+
+    async def head(self, key: SessionKey) -> Head:
+        """Pass on."""
+        return await self.inner.head(key)
+
+    def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncIterator[Recorded]:
+        """Pass on."""
+        return self.inner.read(key, after=after, until=until)
+
+    def follow(self, key: SessionKey, *, after: int = 0) -> AsyncIterator[Recorded]:
+        """Pass on."""
+        return self.inner.follow(key, after=after)
+
+    def wakes(self) -> AsyncIterator[SessionEnd]:
+        """Pass on."""
+        return self.inner.wakes()
+
+    async def sessions(self) -> list[SessionEnd]:
+        """Pass on."""
+        return await self.inner.sessions()
+
+    async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
+        """Pass on."""
+        await self.inner.save_snapshot(key, snapshot)
+
+    async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
+        """Pass on."""
+        return await self.inner.load_snapshot(key, until=until)
+
+    async def publish_history(self, key: SessionKey, published: Published) -> bool:
+        """Pass on."""
+        return await self.inner.publish_history(key, published)
+
+    async def load_history(self, key: SessionKey) -> Published | None:
+        """Pass on."""
+        return await self.inner.load_history(key)
+
+
+class FailingLog(LogProxy):
+    """Fail once, at the n-th effect (append, publication or snapshot), before or after it has happened."""
+
+    def __init__(self, log: Log, *, at: int, after: bool, error: Exception) -> None:
+        """Raise *error* at effect number *at*, counted from 1; *after* tells whether the effect has happened then."""
+        super().__init__(log)
+        self.effects = 0
+        self._at = at
+        self._after = after
+        self._error = error
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the failure has come."""
+        return self.effects >= self._at
+
+    def _effect(self, *, after: bool) -> None:
+        self.effects += not after
+        if self.effects == self._at and after == self._after:
+            raise self._error
+
+    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+        """Append, and fail if it is time."""
+        self._effect(after=False)
+        recorded = await super().append(key, drafts, expected=expected)
+        self._effect(after=True)
+        return recorded
+
+    async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
+        """Save, and fail if it is time."""
+        self._effect(after=False)
+        await super().save_snapshot(key, snapshot)
+        self._effect(after=True)
+
+    async def publish_history(self, key: SessionKey, published: Published) -> bool:
+        """Publish, and fail if it is time."""
+        self._effect(after=False)
+        written = await super().publish_history(key, published)
+        self._effect(after=True)
+        return written
+
+
+class InterruptedLog(LogProxy):
+    """Let somebody else write just before the worker's n-th append."""
+
+    def __init__(self, log: Log, key: SessionKey, *, at: int, facts: Sequence[Fact]) -> None:
+        """Append *facts* to session *key* before append number *at*, counted from 1."""
+        super().__init__(log)
+        self._key = key
+        self._at = at
+        self._facts = facts
+        self._appends = 0
+        self._clock = HandClock("intruder")
+
+    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+        """Append, after the other's events if it is time."""
+        self._appends += 1
+        if self._appends == self._at:
+            await write(self.inner, self._key, self._facts, clock=self._clock)
+        return await super().append(key, drafts, expected=expected)
+
+
+class ScriptedSummarizer:
+    """Return the same fields for everything, or raise the same error."""
+
+    name = "scripted"
+
+    def __init__(self, answer: tuple[SummaryField, ...] | RetoldError | TimeoutError) -> None:
+        """Answer *answer* every time."""
+        self._answer = answer
+        self.calls = 0
+
+    async def summarize(self, context: Context, decision: SummarizeSpan) -> tuple[SummaryField, ...]:
+        """Return or raise the answer."""
+        assert {entry.item.id for entry in context.entries} >= set(decision.covers)
+        self.calls += 1
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+async def write(log: Log, key: SessionKey, facts: Sequence[Fact], *, clock: HandClock) -> list[Recorded]:
+    """Append *facts* to the session as one, as an agent does."""
+    now = clock.now()
+    drafts = [Draft(id=clock.new_id(), at=now, actor="agent", data=fact) for fact in facts]
+    return await log.append(key, drafts)
+
+
+async def read(log: Log, key: SessionKey) -> list[Recorded]:
+    """Return all events of the session."""
+    return [recorded async for recorded in log.read(key)]
+
+
+def worker_on(log: Log, name: str = "worker") -> Worker:
+    """Return a worker with the extractive summarizer."""
+    return Worker(log, HandClock(name), ExtractiveSummarizer())
+
+
+async def drained(worker: Worker) -> bool:
+    """Let *worker* bring everything up to date; return False if it was killed."""
+    killed = False
+    try:
+        await worker.drain()
+    except* Killed:
+        killed = True
+    return not killed
+
+
+class Outcome(Struct, frozen=True):
+    """Hold what users see of a session in the end: it does not depend on when a worker came by, nor on its deaths."""
+
+    hash: str
+    version: int
+    tokens: int
+    published: tuple[int, str] | None
+
+
+async def outcome(log: Log, key: SessionKey) -> Outcome:
+    """Return what users see of the session, once everything in it has been proven."""
+    context = await load(log, key)
+    verdict = await verify(log, key)
+    assert verdict.ok, verdict.reason
+    published = await log.load_history(key)
+    if published is not None:
+        assert decode_history(published.body, key=key).hash == published.hash
+    return Outcome(
+        hash=history_of(context).hash,
+        version=context.version,
+        tokens=context.tokens.upper,
+        published=None if published is None else (published.version, published.hash),
+    )

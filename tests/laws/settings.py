@@ -1,0 +1,24 @@
+"""How laws are run: every example chosen the same way in every run, their number bounded.
+
+``RETOLD_LAW_EXAMPLES=20`` multiplies the examples and takes new ones each time: for hunting, not for the suite.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+_TIMES = int(os.environ.get("RETOLD_LAW_EXAMPLES", "1"))
+
+settings.register_profile(
+    "laws",
+    derandomize=_TIMES == 1,
+    database=None,
+    deadline=None,
+    print_blob=False,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def law(examples: int) -> settings:
+    """Return the settings of a law that is tried on *examples* examples."""
+    return settings(settings.get_profile("laws"), max_examples=examples * _TIMES)

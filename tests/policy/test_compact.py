@@ -1,0 +1,221 @@
+"""`retold.compact`: messages in, fewer messages of the same form out, and everything that left can be had back."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import retold
+from retold.errors import FloorError, InputError
+from retold.events import Form
+from retold.formats import detect_forms
+from tests.laws.settings import law
+from tests.laws.texts import BLOB, CHINESE, EMOJI, OUTPUT, PROSE, TEXTS
+
+_FORMS: tuple[Form, ...] = ("chat", "responses", "anthropic")
+_LATEST = "And now run the tests once more, please."
+
+
+def _chat_turn(chance: random.Random, number: int) -> list[dict[str, Any]]:
+    calls = [
+        {"id": f"c{number}_{nth}", "type": "function", "function": {"name": "read", "arguments": f'{{"path":"f{nth}"}}'}}
+        for nth in range(chance.randint(1, 3))
+    ]
+    results = [{"role": "tool", "tool_call_id": call["id"], "content": chance.choice(TEXTS)} for call in calls]
+    return [{"role": "assistant", "content": chance.choice(["", "Let me look."]), "tool_calls": calls}, *results]
+
+
+def _responses_turn(chance: random.Random, number: int) -> list[dict[str, Any]]:
+    ids = [f"c{number}_{nth}" for nth in range(chance.randint(1, 3))]
+    return [
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "thinking"}], "encrypted_content": BLOB},
+        *({"type": "function_call", "call_id": name, "name": "read", "arguments": '{"path":"f"}'} for name in ids),
+        *({"type": "function_call_output", "call_id": name, "output": chance.choice(TEXTS)} for name in ids),
+    ]
+
+
+def _anthropic_turn(chance: random.Random, number: int) -> list[dict[str, Any]]:
+    ids = [f"c{number}_{nth}" for nth in range(chance.randint(1, 3))]
+    used = [{"type": "tool_use", "id": name, "name": "read", "input": {"path": "f"}} for name in ids]
+    results = [{"type": "tool_result", "tool_use_id": name, "content": chance.choice(TEXTS)} for name in ids]
+    return [
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "c2ln"}, *used]},
+        {"role": "user", "content": [*results, *([{"type": "text", "text": "go on"}] if chance.random() < 0.3 else [])]},
+    ]
+
+
+_TURNS = {"chat": _chat_turn, "responses": _responses_turn, "anthropic": _anthropic_turn}
+
+
+def _conversation(form: Form, seed: int, turns: int = 12) -> list[dict[str, Any]]:
+    """Return a conversation in *form*: instructions, a task, turns with tools, now and then the user, a last word."""
+    chance = random.Random(seed)
+    messages: list[dict[str, Any]] = [{"role": "system", "content": "Never touch the schema."}]
+    messages.append({"role": "user", "content": PROSE})
+    for number in range(turns):
+        messages += _TURNS[form](chance, number)
+        if chance.random() < 0.2:
+            messages += [{"role": "assistant", "content": chance.choice(TEXTS[2:])}]
+            messages += [{"role": "user", "content": chance.choice([CHINESE, EMOJI, "ok"])}]
+    return [*messages, {"role": "assistant", "content": "Done."}, {"role": "user", "content": _LATEST}]
+
+
+def _ids(messages: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """Return the ids of the calls and of the results in *messages*, whatever their form."""
+    text = json.dumps(messages)
+    parts = [*messages, *(part for message in messages for part in _parts(message))]
+    calls = [part["id"] for part in parts if part.get("type") in ("function", "tool_use")]
+    calls += [part["call_id"] for part in parts if part.get("type") == "function_call"]
+    names = ("tool_call_id", "tool_use_id")
+    results = [part[name] for part in parts for name in names if name in part]
+    results += [part["call_id"] for part in parts if part.get("type") == "function_call_output"]
+    assert all(name in text for name in calls)
+    return sorted(calls), sorted(results)
+
+
+def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
+    content = message.get("content")
+    return [*(content if isinstance(content, list) else []), *message.get("tool_calls", [])]
+
+
+@law(90)
+@given(st.sampled_from(_FORMS), st.integers(0, 400), st.integers(400, 12_000))
+def test_the_result_is_of_the_same_form_within_the_budget_and_complete_in_itself(
+    form: Form, seed: int, budget: int
+) -> None:
+    """Whatever budget I give, I get valid messages of my form within it, every call with its result, or the floor."""
+    messages = _conversation(form, seed)
+    given_before = json.dumps(messages)
+    try:
+        result = retold.compact(messages, budget_tokens=budget)
+    except FloorError as floor:
+        assert floor.floor_tokens > budget
+        return
+    assert json.dumps(messages) == given_before
+    assert detect_forms(result.messages) == form
+    assert result.tokens <= budget
+    assert result.tokens == retold.compact(result.messages, budget_tokens=10**9, form=form).tokens
+    calls, results = _ids(result.messages)
+    assert calls == results
+    assert result.messages == retold.compact(messages, budget_tokens=budget).messages
+
+
+@law(60)
+@given(st.sampled_from(_FORMS), st.integers(0, 400), st.integers(600, 12_000))
+def test_messages_that_were_kept_are_equal_to_those_given(form: Form, seed: int, budget: int) -> None:
+    """The system prompt, my last message and whatever else was kept are the very messages that I gave, in order."""
+    messages = _conversation(form, seed)
+    result = retold.compact(messages, budget_tokens=budget)
+    kept = [message for message in result.messages if message in messages]
+    places, at = [], 0
+    for message in kept:
+        at = messages.index(message, at) if message in messages[at:] else -1
+        places.append(at)
+    assert -1 not in places
+    assert result.messages[0] == messages[0]
+    assert result.messages[-1] == messages[-1]
+    changed = len(result.messages) - len(kept)
+    receipt = result.receipt
+    assert changed <= len(receipt.offloaded) + len(receipt.cut) + (1 if receipt.summarised else 0)
+
+
+@pytest.mark.parametrize("form", _FORMS)
+def test_messages_that_fit_are_returned_as_they_were(form: Form) -> None:
+    """A conversation within the budget comes back equal, and the receipt says that nothing was done."""
+    messages = _conversation(form, 1)
+    result = retold.compact(messages, budget_tokens=1_000_000)
+    assert result.messages == messages
+    assert result.tier is None
+    assert result.receipt.kept == result.receipt.prefix_kept
+    assert result.tokens == result.receipt.tokens_before
+
+
+@pytest.mark.parametrize("form", _FORMS)
+def test_what_left_can_be_had_back(form: Form) -> None:
+    """Whatever was offloaded, summarised, cut or dropped, its id gives me the messages that I had."""
+    messages = _conversation(form, 3, turns=20)
+    originals = json.dumps(messages)
+    seen = 0
+    for budget in (1_000, 4_000, 8_000, 12_000):
+        result = retold.compact(messages, budget_tokens=budget)
+        receipt = result.receipt
+        for item_id in (*receipt.offloaded, *receipt.summarised, *receipt.dropped, *receipt.cut):
+            restored = result.restore(item_id)
+            seen += 1
+            assert len(restored) == 1
+            if form == "responses":
+                assert restored[0] in messages
+            for part in _parts(restored[0]) or restored:
+                assert json.dumps(part) in originals
+    assert seen > 20
+
+
+def test_an_offloaded_chat_result_is_restored_whole() -> None:
+    """The placeholder of a long tool output names the id that gives the output back."""
+    messages = _conversation("chat", 3, turns=3)
+    messages[2:2] = [
+        {"role": "assistant", "content": None, "tool_calls": [_call("early")]},
+        {"role": "tool", "tool_call_id": "early", "content": OUTPUT},
+    ]
+    before = retold.compact(messages, budget_tokens=1_000_000).tokens
+    result = retold.compact(messages, budget_tokens=before - 100)
+    assert result.tier == "offload"
+    (item_id,) = result.receipt.offloaded
+    assert any(f"restore item {item_id} to read it" in str(message) for message in result.messages)
+    assert result.restore(item_id) == [messages[3]]
+
+
+def _call(name: str) -> dict[str, Any]:
+    return {"id": name, "type": "function", "function": {"name": "grep", "arguments": "{}"}}
+
+
+def test_an_unknown_id_is_refused() -> None:
+    """Asking for an item that never was says which ids there are."""
+    result = retold.compact(_conversation("chat", 1), budget_tokens=3_000)
+    for item_id in ("i0", "i9999", "s1", "", "x"):
+        with pytest.raises(InputError, match="expected the id of an item, i1 to i"):
+            result.restore(item_id)
+
+
+@pytest.mark.parametrize("budget", [0, -1])
+def test_a_budget_below_one_token_is_refused(budget: int) -> None:
+    """A budget of nothing is a mistake of the caller's, and said so."""
+    with pytest.raises(InputError, match="at least 1 token"):
+        retold.compact([{"role": "user", "content": "hello"}], budget_tokens=budget)
+
+
+def test_a_policy_that_does_not_exist_is_refused_by_name() -> None:
+    """A policy that I misspelt is named."""
+    with pytest.raises(InputError, match="got 'laddder'"):
+        retold.compact([], budget_tokens=10, policy="laddder")  # type: ignore[arg-type]
+
+
+def test_a_vocabulary_that_does_not_exist_is_refused_by_name() -> None:
+    """A vocabulary that I misspelt is named."""
+    with pytest.raises(InputError, match="o200k_bas"):
+        retold.compact([{"role": "user", "content": "x"}], budget_tokens=10, encoding="o200k_bas")
+
+
+def test_no_messages_are_no_messages() -> None:
+    """An empty list is compacted to an empty list."""
+    result = retold.compact([], budget_tokens=10)
+    assert result.messages == []
+    assert result.tokens == 3
+
+
+def test_a_last_message_larger_than_the_budget_is_named_as_the_floor() -> None:
+    """If my last message alone is too large, I am told what it takes, and nothing is cut from it."""
+    messages = [{"role": "user", "content": PROSE * 100}]
+    with pytest.raises(FloorError) as floor:
+        retold.compact(messages, budget_tokens=500)
+    assert retold.compact(messages, budget_tokens=floor.value.floor_tokens).messages == messages
+
+
+@pytest.mark.parametrize("encoding", ["o200k_base", "cl100k_base", "o200k_harmony"])
+def test_every_vocabulary_is_respected(encoding: str) -> None:
+    """A budget is one of the vocabulary that I name."""
+    messages = [*_conversation("chat", 5), {"role": "user", "content": CHINESE}]
+    assert retold.compact(messages, budget_tokens=3_000, encoding=encoding).tokens <= 3_000
