@@ -9,6 +9,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.laws.settings import law
+from tests.laws.stories import KEY, Story, whole_stories
 
 from retold.errors import CorruptLogError, InputError, SchemaError
 from retold.events import (
@@ -31,8 +33,6 @@ from retold.events import (
     session_key,
 )
 from retold.fold import fold, history_of
-from tests.laws.settings import law
-from tests.laws.stories import KEY, Story, whole_stories
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -90,7 +90,9 @@ def test_every_version_ever_shipped_is_read(version: int) -> None:
 def test_a_newer_version_is_refused_by_its_number() -> None:
     """An event of a release that I do not have yet is refused, naming its version and mine."""
     body = _changed(_history(1)[1], v=VERSION + 1)
-    with pytest.raises(SchemaError, match=f"expected schema version 1 to {VERSION}, got version {VERSION + 1}") as error:
+    with pytest.raises(
+        SchemaError, match=f"expected schema version 1 to {VERSION}, got version {VERSION + 1}"
+    ) as error:
         decode(body)
     assert error.value.seq == 2
 
@@ -165,14 +167,16 @@ def test_old_events_are_brought_up_version_by_version() -> None:
     """An event of version 1 goes through each step up to version 3, one of version 2 through the last alone."""
     steps: list[int] = []
 
-    def to_2(name: str, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    def to_2(_: str, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         steps.append(1)
         return "ItemAdded", {"said": data["text"]}
 
     def to_3(name: str, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         steps.append(2)
         assert name == "ItemAdded"
-        return "ItemAppended", {"item": {"type": "message", "role": "user", "content": [{"type": "text", "text": data["said"]}]}}
+        return "ItemAppended", {
+            "item": {"type": "message", "role": "user", "content": [{"type": "text", "text": data["said"]}]}
+        }
 
     upcasters = {1: to_2, 2: to_3}
     first = _changed(encode_one("x"), type="Said", data={"text": "from 1"})

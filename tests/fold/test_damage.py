@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from msgspec import structs
+from tests.laws.stories import KEY, Move, Story, long_story
 
 from retold.errors import CorruptLogError
 from retold.events import (
@@ -28,7 +29,6 @@ from retold.events import (
 from retold.fold import Builder, decode_context, decode_history, encode_context, encode_history, fold, history_of
 from retold.policy import carry_out
 from retold.policy.limits import limits_within
-from tests.laws.stories import KEY, Move, Story, long_story
 
 _MESSAGE = Message(role="user", content=(Text("x"),), id="i1")
 

@@ -1,6 +1,6 @@
 """Logs, clocks and summarizers for the laws of the worker: they fail exactly where a test says."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
@@ -54,15 +54,15 @@ class LogProxy:
         """Pass on."""
         return await self.inner.head(key)
 
-    def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncIterator[Recorded]:
+    def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Recorded, None]:
         """Pass on."""
         return self.inner.read(key, after=after, until=until)
 
-    def follow(self, key: SessionKey, *, after: int = 0) -> AsyncIterator[Recorded]:
+    def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Pass on."""
         return self.inner.follow(key, after=after)
 
-    def wakes(self) -> AsyncIterator[SessionEnd]:
+    def wakes(self) -> AsyncGenerator[SessionEnd, None]:
         """Pass on."""
         return self.inner.wakes()
 

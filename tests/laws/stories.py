@@ -1,4 +1,4 @@
-"""Sessions for the laws: a story is a list of moves; told, it is the session's events as agents and a worker write them.
+"""Sessions for the laws: a story is a list of moves; told, it is the events that agents and a worker write.
 
 A move is a verb and a number; the number chooses among what is possible at that point, and a move that is not possible
 is passed over. So every list of moves is a session, a shorter list is a simpler one, and a counterexample reads as one.

@@ -1,22 +1,22 @@
 """Laws of replay: any state that ever was is had again from a snapshot and its tail, and damage is found."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from msgspec import structs
+from tests.laws.logs import HandClock, LogProxy, read, worker_on, write
+from tests.laws.settings import law
+from tests.laws.stories import KEY, Story, long_story, whole_stories
 
 from retold.errors import CorruptLogError, InputError
-from retold.events import HistoryReplaced, Recorded
+from retold.events import HistoryReplaced, Recorded, SessionKey
 from retold.fold import Context, encode_context, fold, history_of
 from retold.log import MemoryLog
 from retold.ports import Published, Snapshot
 from retold.replay import at_time, history_at, load, verify
-from tests.laws.logs import HandClock, LogProxy, read, worker_on, write
-from tests.laws.settings import law
-from tests.laws.stories import KEY, Story, long_story, whole_stories
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -81,8 +81,8 @@ def test_a_state_that_i_hold_is_a_start_like_any_snapshot(story: Story) -> None:
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda state: b"{",
-        lambda state: b"\xff",
+        lambda _: b"{",
+        lambda _: b"\xff",
         lambda state: encode_context(structs.replace(state, head="0" * 64)),
         lambda state: encode_context(structs.replace(state, key=structs.replace(state.key, session="other"))),
     ],
@@ -175,14 +175,14 @@ class _Spoiled(LogProxy):
         self._snapshot = snapshot
         self._published = published
 
-    async def load_snapshot(self, key: object, *, until: int | None = None) -> Snapshot | None:
+    async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
         """Show the spoiled one."""
-        found = await self.inner.load_snapshot(KEY, until=until)
+        found = await self.inner.load_snapshot(key, until=until)
         return None if found is None else self._snapshot(found)
 
-    async def load_history(self, key: object) -> Published | None:
+    async def load_history(self, key: SessionKey) -> Published | None:
         """Show the spoiled one."""
-        found = await self.inner.load_history(KEY)
+        found = await self.inner.load_history(key)
         return None if found is None else self._published(found)
 
 
@@ -262,8 +262,11 @@ class _Rewritten(LogProxy):
         super().__init__(log)
         self._events = events
 
-    async def read(self, key: object, *, after: int = 0, until: int | None = None):  # type: ignore[no-untyped-def,override]  # noqa: ANN202
+    async def read(
+        self, key: SessionKey, *, after: int = 0, until: int | None = None
+    ) -> AsyncGenerator[Recorded, None]:
         """Show the exchanged events."""
+        assert key == KEY
         for recorded in self._events[after:until]:
             yield recorded
 

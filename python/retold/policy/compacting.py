@@ -124,7 +124,8 @@ def carry_out(context: Context, limits: Limits) -> Replacement:
         if replacement is not None:
             return replacement
         if tier_of(decision) == "truncate":
-            raise FloorError(floor_tokens=context.tokens.upper, budget_tokens=limits.target)
+            size = context.tokens.upper
+            raise FloorError(floor_tokens=size, budget_tokens=min(limits.target, size - 1))
         missed.append(tier_of(decision))
 
 

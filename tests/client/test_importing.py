@@ -1,0 +1,139 @@
+"""Importing transcripts: an import that was cut off goes on, and gives the session that an undisturbed one gives."""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from tests.laws.logs import FailingLog, HandClock, Killed, worker_on
+from tests.laws.texts import TEXTS
+
+from retold.client import Client, ImportReport, import_transcript, importing
+from retold.errors import InputError, UnavailableError
+from retold.events import SessionKey
+from retold.fold import History, history_of
+from retold.formats import split_lines
+from retold.log import MemoryLog
+from retold.ports import Log
+from retold.replay import load, verify
+
+
+def _chat(turns: int) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "start"}]
+    for number in range(turns):
+        call = {"id": f"c{number}", "type": "function", "function": {"name": "read", "arguments": "{}"}}
+        messages.append({"role": "assistant", "content": "x", "tool_calls": [call]})
+        messages.append({"role": "tool", "tool_call_id": f"c{number}", "content": TEXTS[number % len(TEXTS)]})
+    return messages
+
+
+def _said(role: str, text: str) -> dict[str, Any]:
+    kind = "input_text" if role == "user" else "output_text"
+    item = {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
+    return {"timestamp": "2026-01-01T00:00:00Z", "type": "response_item", "payload": item}
+
+
+def _event(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"timestamp": "2026-01-01T00:00:00Z", "type": "event_msg", "payload": {"type": kind, **fields}}
+
+
+def _codex(turns: int) -> list[dict[str, Any]]:
+    """Return a Codex transcript in which every third turn is rolled back."""
+    meta = {"id": "0198-a", "timestamp": "2026-01-01T00:00:00Z", "cwd": "/", "cli_version": "1"}
+    records = [{"timestamp": "2026-01-01T00:00:00Z", "type": "session_meta", "payload": meta}]
+    for number in range(turns):
+        records += [_said("user", f"ask {number}"), _event("user_message", message=f"ask {number}")]
+        records += [_said("assistant", TEXTS[number % len(TEXTS)] or "-")]
+        if number % 3 == 2:
+            records += [_event("thread_rolled_back", num_turns=1)]
+    return records
+
+
+_TRANSCRIPTS = {"chat": _chat(30), "codex": _codex(30)}
+
+
+async def _imported(log: Log, records: Iterable[dict[str, Any]], *, name: str = "clock") -> list[ImportReport]:
+    body = "".join(json.dumps(record) + "\n" for record in records).encode()
+    return await import_transcript(Client(log, HandClock(name)), split_lines([body]), name="a.jsonl", session="s")
+
+
+async def _history(log: Log) -> History:
+    key = SessionKey(tenant="default", session="s")
+    assert (await verify(log, key)).ok
+    return history_of(await load(log, key))
+
+
+@pytest.mark.parametrize("kind", sorted(_TRANSCRIPTS))
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_an_import_that_was_cut_off_goes_on_where_it_ended(
+    kind: str, *, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever append the import died at, importing the same file again gives the same session, nothing twice."""
+    monkeypatch.setattr(importing, "BATCH_EVENTS", 7)
+    records = _TRANSCRIPTS[kind]
+
+    async def run() -> None:
+        whole = MemoryLog()
+        (report,) = await _imported(whole, records)
+        assert report.ok
+        expected = await _history(whole)
+        for at in range(1, 100):
+            log = MemoryLog()
+            failing = FailingLog(log, at=at, after=after, error=Killed())
+            with suppress(Killed):
+                await _imported(failing, records)
+            if not failing.has_failed:
+                return
+            (again,) = await _imported(log, records, name="again")
+            assert again.present + again.appended == report.appended
+            assert (await _history(log)).entries == expected.entries
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", sorted(_TRANSCRIPTS))
+def test_importing_twice_changes_nothing(kind: str) -> None:
+    """A file that was imported already is passed over, and its report says so."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        (first,) = await _imported(log, _TRANSCRIPTS[kind])
+        before = await _history(log)
+        await worker_on(log).drain()
+        (second,) = await _imported(log, _TRANSCRIPTS[kind], name="again")
+        assert (second.appended, second.present) == (0, first.appended)
+        assert (await _history(log)).entries == before.entries
+
+    asyncio.run(run())
+
+
+def test_a_file_that_says_something_else_is_refused_before_anything_is_written() -> None:
+    """Importing another conversation under the same name names the first line that differs."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        await _imported(log, _chat(5))
+        before = await _history(log)
+        other = _chat(5)
+        other[3] = {"role": "user", "content": "something else"}
+        with pytest.raises(InputError, match="expected line 4 to be what session 's' holds"):
+            await _imported(log, other, name="again")
+        assert (await _history(log)) == before
+
+    asyncio.run(run())
+
+
+def test_an_import_that_the_server_was_away_for_says_so() -> None:
+    """If the server goes away, I get an error that says so, and can repeat the import."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        with pytest.raises(UnavailableError):
+            await _imported(FailingLog(log, at=2, after=False, error=UnavailableError("away")), _chat(5))
+        (report,) = await _imported(log, _chat(5), name="again")
+        assert report.ok
+        assert len((await _history(log)).items) == 16
+
+    asyncio.run(run())

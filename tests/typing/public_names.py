@@ -1,0 +1,73 @@
+"""The public names as a type checker shows them to a user. Read by basedpyright and mypy, never run."""
+
+from typing import Any, assert_type
+
+import retold
+from retold import tokens
+
+
+async def with_a_log() -> None:
+    """Every step of a session has the type that its documentation gives."""
+    async with retold.connect("nats://127.0.0.1:4222") as client:
+        assert_type(client, retold.Client)
+        session = await client.session("agent-42", tenant="default", window=retold.Window(hard_limit=200_000))
+        assert_type(session, retold.Session)
+        assert_type(await session.append({"role": "user", "content": "…"}), int)
+        assert_type(await session.append_many([{"role": "user", "content": "…"}]), int)
+        assert_type(await session.extend("…"), int)
+        history = await session.history()
+        assert_type(history, retold.History)
+        assert_type(await session.history(at=120), retold.History)
+        assert_type(history.items, tuple[retold.Item, ...])
+        assert_type(history.tokens, int)
+        assert_type(history.version, int)
+        assert_type(history.seq, int)
+        assert_type(history.as_chat(), list[dict[str, Any]])
+        assert_type(history.as_responses(), list[dict[str, Any]])
+        assert_type(history.as_anthropic(), list[dict[str, Any]])
+        async with retold.run_worker(client) as worker:
+            await worker.drain()
+
+
+def without_a_log(messages: list[dict[str, Any]]) -> None:
+    """`compact` gives messages of the form that it was given."""
+    result = retold.compact(messages, budget_tokens=8_000, policy="ladder")
+    assert_type(result, retold.Compacted)
+    assert_type(result.messages, list[dict[str, Any]])
+    assert_type(result.tokens, int)
+    assert_type(result.restore("i1"), list[dict[str, Any]])
+
+
+def counting(text: str) -> None:
+    """Counts are numbers; a bounded count may be None."""
+    encoding = tokens.encoding("o200k_base")
+    assert_type(encoding, tokens.Encoding)
+    assert_type(tokens.from_file("tokenizer.json"), tokens.Encoding)
+    assert_type(encoding.count(text), int)
+    assert_type(encoding.count_batch([text]), list[int])
+    assert_type(encoding.encode(text), list[int])
+    assert_type(encoding.count_until(text, 10), int | None)
+    counter = encoding.counter()
+    assert_type(counter, tokens.Counter)
+    assert_type(counter.append(text), int)
+    assert_type(counter.total, int)
+    assert_type(counter.span(0, 1), int)
+    assert_type(counter.truncate(0), int)
+    assert_type(counter.snapshot(), bytes)
+
+
+def refusals() -> tuple[type[retold.RetoldError], ...]:
+    """Every refusal is a `RetoldError`."""
+    return (
+        retold.ConflictError,
+        retold.CorruptLogError,
+        retold.FloorError,
+        retold.InputError,
+        retold.SchemaError,
+        retold.UnavailableError,
+    )
+
+
+def items() -> tuple[retold.Item, ...]:
+    """Items are made from the public names alone."""
+    return (retold.Message(id="i1", role="user", content=(retold.Text(text="…"),)),)
