@@ -1,6 +1,6 @@
 """What is so: events are folded into a context; its history is what the model is sent."""
 
-from retold.fold.builder import INEFFECTIVE_GAIN, Builder
+from retold.fold.builder import DUE_SHARE, INEFFECTIVE_GAIN, Builder
 from retold.fold.context import (
     Context,
     Entry,
@@ -18,6 +18,7 @@ from retold.fold.history import History, decode_history, encode_history, history
 from retold.fold.spans import placeholder_entry, spread, summary_entry
 
 __all__ = [
+    "DUE_SHARE",
     "INEFFECTIVE_GAIN",
     "PRIMING",
     "Builder",

@@ -45,6 +45,9 @@ from retold.tokens import Counter, Encoding, encoding
 INEFFECTIVE_GAIN = 0.05
 """A replacement that frees less than this share of the pre-rot threshold is ineffective (AG-Kit's figure)."""
 
+DUE_SHARE = 0.80
+"""From this share of the pre-rot threshold on, a history's size alone calls for a compaction (AG-Kit's figure)."""
+
 _NOTHING_PLANNED: dict[str, Any] = {"plan": None, "staged": {}, "staged_summary": ()}
 
 
@@ -296,13 +299,12 @@ class Builder:
         body = self._spread(fact, base, seq)
         if history_hash(body) != fact.hash:
             raise self._refuse("the replacement history's hash does not match what the events give", seq)
-        after = total_tokens(body).upper
-        gain = total_tokens(base).upper - after
-        little = gain < INEFFECTIVE_GAIN * self._now.window.pre_rot_tokens
+        before, after = total_tokens(base).upper + PRIMING, total_tokens(body).upper + PRIMING
+        little = before - after < INEFFECTIVE_GAIN * self._now.window.pre_rot_tokens
         self._entries = [*body, *tail]
         self._set(
-            ineffective=self._now.ineffective + 1 if little else 0,
-            settled_tokens=after + PRIMING,
+            ineffective=self._ineffective_after(before) if little else 0,
+            settled_tokens=after,
             summary=self._now.staged_summary or self._now.summary,
             requested=self._request_after(fact.base_seq),
             **_NOTHING_PLANNED,
@@ -316,6 +318,14 @@ class Builder:
 
     def _request_after(self, base_seq: int) -> CompactionRequested | None:
         return self._now.requested if self._now.requested_seq > base_seq else None
+
+    def _ineffective_after(self, base_tokens: int) -> int:
+        """Return the count after one more try that freed too little.
+
+        A try on a history that was not due by its size was made for a request, and says nothing about the loop.
+        """
+        is_due = base_tokens >= int(self._now.window.pre_rot_tokens * DUE_SHARE)
+        return self._now.ineffective + (1 if is_due else 0)
 
     def _spread(self, fact: HistoryReplaced, base: list[Entry], seq: int) -> tuple[Entry, ...]:
         try:
@@ -335,9 +345,10 @@ class Builder:
     def _give_up(self, fact: CompactionFailed | CompactionAbandoned) -> None:
         self._set(**_NOTHING_PLANNED)
         if isinstance(fact, CompactionFailed):
+            size = total_tokens(self._entries[: self._cut_at(fact.base_seq)]).upper + PRIMING
             self._set(
-                ineffective=self._now.ineffective + 1,
-                settled_tokens=total_tokens(self._entries[: self._cut_at(fact.base_seq)]).upper + PRIMING,
+                ineffective=self._ineffective_after(size),
+                settled_tokens=size,
                 requested=self._request_after(fact.base_seq),
             )
 

@@ -14,7 +14,10 @@ from retold.policy.summary import plan_summary
 from retold.policy.truncate import plan_truncate
 
 INEFFECTIVE_MAX = 2
-"""After this many compactions in a row that freed too little, only a breach of the ceiling starts another."""
+"""After this many compactions in a row that freed too little, a history must grow much more before another is tried."""
+
+REARMING_GAINS = 4
+"""How much more: so many times the least gain (a fifth of the pre-rot threshold). New text is new matter to compact."""
 
 
 def is_due(context: Context, upper_tokens: int, limits: Limits) -> bool:
@@ -23,10 +26,15 @@ def is_due(context: Context, upper_tokens: int, limits: Limits) -> bool:
         return True
     if upper_tokens < limits.offload_at:
         return False
-    grown = upper_tokens - context.settled_tokens
-    if upper_tokens > limits.ceiling:
-        return grown > 0
-    return grown >= limits.least_gain and context.ineffective < INEFFECTIVE_MAX
+    return upper_tokens - context.settled_tokens >= _growth_due(context, limits, is_over=upper_tokens > limits.ceiling)
+
+
+def _growth_due(context: Context, limits: Limits, *, is_over: bool) -> int:
+    """Return by how much the history must have grown since the last try. Above the ceiling nothing can be sent."""
+    least = max(1, limits.least_gain)
+    if context.ineffective < INEFFECTIVE_MAX:
+        return 1 if is_over else least
+    return least if is_over else REARMING_GAINS * least
 
 
 def decide(context: Context, window: Window) -> Decision | None:

@@ -3,10 +3,7 @@
 from msgspec import Struct
 
 from retold.events import Window
-from retold.fold import INEFFECTIVE_GAIN
-
-OFFLOAD_SHARE = 0.80
-"""Offloading starts at this share of the pre-rot threshold (AG-Kit's figure)."""
+from retold.fold import DUE_SHARE, INEFFECTIVE_GAIN
 
 SUMMARY_SHARE = 0.95
 """Summarising starts at this share of the pre-rot threshold (AG-Kit's figure)."""
@@ -55,7 +52,7 @@ def limits_of(window: Window) -> Limits:
     """Return the ladder's sizes for *window*."""
     size = window.pre_rot_tokens
     return Limits(
-        offload_at=int(size * OFFLOAD_SHARE),
+        offload_at=int(size * DUE_SHARE),
         summary_at=int(size * SUMMARY_SHARE),
         target=int(size * TARGET_SHARE),
         ceiling=window.input_limit,
