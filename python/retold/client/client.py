@@ -64,6 +64,8 @@ class Client:
 def _checked(window: Window) -> Window:
     for name in ("hard_limit", "pre_rot", "reserve"):
         size = getattr(window, name)
+        if not isinstance(size, int):
+            raise InputError(f"expected a {name} in whole tokens, got {type(size).__name__}")
         if size < 0 or (name == "hard_limit" and size < 1):
             raise InputError(f"expected a {name} of 1 token or more, got {size}")
     if window.input_limit < 1:

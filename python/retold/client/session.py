@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from retold.client.checking import check_item
 from retold.errors import ConflictError, InputError
 from retold.events import (
     CompactionRequested,
@@ -50,7 +51,8 @@ class Session:
         appended only if the session ends at that sequence.
 
         Raises:
-            InputError: if the message is of no form that is known; nothing was appended.
+            InputError: if the message is of no form that is known, or a value in it is not of its field's type;
+                nothing was appended.
             ConflictError: if the session ends elsewhere than *expected*.
             UnavailableError: if the log could not be reached; the call may be repeated.
         """
@@ -163,4 +165,7 @@ async def record_facts(
 
 
 def _items(message: Mapping[str, Any] | Item) -> tuple[Item, ...]:
-    return to_items(message) if isinstance(message, Mapping) else (message,)
+    if isinstance(message, Mapping):
+        return to_items(message)
+    check_item(message)
+    return (message,)

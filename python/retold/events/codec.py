@@ -1,19 +1,24 @@
 """Events to bytes and back: JSON on the wire, one decoder a type, and a chain of upcasters for older versions.
 
-Every version ever shipped can be read for ever. A newer version is refused by name: guessing what a field means would
-damage what the log is for.
+What is written is read back first: a struct takes any value when it is built, and one event that no reader takes would
+damage its session for ever. Every version ever shipped can be read for ever. A newer version is refused by name:
+guessing what a field means would damage what the log is for.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, get_args
+from uuid import UUID
 
 import msgspec
 from msgspec import Raw, Struct
 
 from retold.errors import CorruptLogError, InputError, SchemaError
 from retold.events.envelope import Draft, Event, Head, Recorded, SessionKey, body_hash
-from retold.events.facts import Fact
+from retold.events.facts import Fact, Policy
+from retold.events.items import Form, Role
 
 VERSION = 1
 """The schema version that this release writes."""
@@ -46,34 +51,21 @@ _encoder = msgspec.json.Encoder()
 _wire_decoder = msgspec.json.Decoder(_Wire)
 _fact_decoders = {name: msgspec.json.Decoder(fact) for name, fact in FACTS.items()}
 
+_NOT_JSON = (bytes, bytearray, datetime, date, time, timedelta, Decimal, UUID)
+"""What JSON has no type for: msgspec writes these as text, and they would come back as another text than was meant."""
+
+_MISFIT = re.compile(r"(?:Expected `([^`]+)`, got `([^`]+)`|Object missing required field `(\w+)`)")
+_PATH = re.compile(r" - at `\$\.?([^`]*)`\Z")
+_CHOICES = {"role": get_args(Role), "form": get_args(Form), "policy": get_args(Policy)}
+
 
 def encode(event: Event) -> bytes:
     """Return the bytes to store for *event*, in the current version. The same event gives the same bytes.
 
     Raises:
-        InputError: if a text holds a lone surrogate, which UTF-8 cannot carry.
+        InputError: if a value is not of its field's type, or a text holds a lone surrogate, which UTF-8 cannot carry.
     """
-    try:
-        data = Raw(_encoder.encode(event.data))
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"expected text that UTF-8 can carry, got a lone surrogate in a {event.type} at character {error.start}"
-        ) from None
-    return _encoder.encode(
-        _Wire(
-            v=VERSION,
-            id=event.id,
-            tenant=event.tenant,
-            session=event.session,
-            seq=event.seq,
-            at=event.at,
-            type=event.type,
-            actor=event.actor,
-            cause=event.cause,
-            prev=event.prev,
-            data=data,
-        )
-    )
+    return _body(event, _settled(event.data)[1])
 
 
 def decode(body: bytes, *, upcasters: Mapping[int, Upcaster] = UPCASTERS, version: int = VERSION) -> Recorded:
@@ -107,9 +99,16 @@ def decode(body: bytes, *, upcasters: Mapping[int, Upcaster] = UPCASTERS, versio
 
 
 def record(drafts: Iterable[Draft], *, key: SessionKey, head: Head) -> list[Recorded]:
-    """Give each draft its place after *head* and return the events with their bytes, in order."""
+    """Give each draft its place after *head* and return the events with their bytes, in order.
+
+    Each is what a reader will get, so a list that was given for a tuple is a tuple in it.
+
+    Raises:
+        InputError: as `encode`.
+    """
     recorded: list[Recorded] = []
     for draft in drafts:
+        fact, data = _settled(draft.data)
         event = Event(
             id=draft.id,
             tenant=key.tenant,
@@ -119,9 +118,9 @@ def record(drafts: Iterable[Draft], *, key: SessionKey, head: Head) -> list[Reco
             actor=draft.actor,
             cause=draft.cause,
             prev=head.hash,
-            data=draft.data,
+            data=fact,
         )
-        body = encode(event)
+        body = _body(event, data)
         recorded.append(Recorded(event=event, body=body, hash=body_hash(body)))
         head = recorded[-1].head
     return recorded
@@ -140,6 +139,62 @@ def check_follows(recorded: Recorded, *, head: Head, key: SessionKey) -> None:
         raise CorruptLogError("its link to the event before is broken", session=key.session, seq=event.seq)
     if (event.tenant, event.session) != (key.tenant, key.session):
         raise CorruptLogError("it names another session", session=key.session, seq=event.seq)
+
+
+def _body(event: Event, data: Raw) -> bytes:
+    for name in ("id", "actor", "cause"):
+        told = getattr(event, name)
+        if not isinstance(told, str) and (name != "cause" or told is not None):
+            raise InputError(f"expected str for {name} of an event, got {type(told).__name__}")
+    wire = _Wire(
+        v=VERSION,
+        id=event.id,
+        tenant=event.tenant,
+        session=event.session,
+        seq=event.seq,
+        at=event.at,
+        type=event.type,
+        actor=event.actor,
+        cause=event.cause,
+        prev=event.prev,
+        data=data,
+    )
+    return _encoder.encode(wire)
+
+
+def _settled(fact: Fact) -> tuple[Fact, Raw]:
+    """Return *fact* as it will be read, with its bytes. O(bytes): 2 µs an event and a second per GB."""
+    name = type(fact).__name__
+    decoder = _fact_decoders.get(name)
+    if decoder is None:
+        raise InputError(f"expected a fact, got {name}")
+    try:
+        data = _encoder.encode(fact)
+        again = decoder.decode(data)
+        if again != fact:
+            again = msgspec.convert(msgspec.to_builtins(fact, builtin_types=_NOT_JSON), FACTS[name])
+            data = _encoder.encode(again)
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"expected text that UTF-8 can carry, got a lone surrogate in a {name} at character {error.start}"
+        ) from None
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        raise _misfit(error, name) from None
+    return again, Raw(data)
+
+
+def _misfit(error: Exception, what: str) -> InputError:
+    """Return *error* said without the value that did not fit: it may be anybody's text."""
+    found, path = _MISFIT.match(str(error)), _PATH.search(str(error))
+    field = f"{path[1]} of {what}" if path is not None and path[1] else what
+    if found is None:
+        choices = _CHOICES.get(field.partition(" ")[0].rpartition(".")[2])
+        expected = "one of " + ", ".join(choices) if choices else "a value that its type allows"
+        return InputError(f"expected {expected} for {field}, got another")
+    expected, got, missing = found.groups()
+    if missing is not None:
+        return InputError(f"expected {field} to have a field {missing!r}, got none")
+    return InputError(f"expected {expected} for {field}, got {got}")
 
 
 def _fact(wire: _Wire) -> Fact:
