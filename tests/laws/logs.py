@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
-from retold.errors import RetoldError
 from retold.events import Draft, Fact, Head, Recorded, SessionKey, SummaryField
 from retold.fold import Context, decode_history, history_of
 from retold.policy import SummarizeSpan
@@ -154,7 +153,7 @@ class ScriptedSummarizer:
 
     name = "scripted"
 
-    def __init__(self, answer: tuple[SummaryField, ...] | RetoldError | TimeoutError) -> None:
+    def __init__(self, answer: tuple[SummaryField, ...] | Exception) -> None:
         """Answer *answer* every time."""
         self._answer = answer
         self.calls = 0

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
 from tests.laws.lives import WINDOW, lived, long_life, said, user
@@ -54,10 +55,20 @@ from retold.worker import Worker
         (SummaryField(name="goal", lines=()),),
         (SummaryField(name="goal", lines=("word " * 50_000,)),),
         (SummaryField(name="goal", lines=("half a pair \ud800",)),),
+        ConnectionError("api down"),
+        KeyError("choices"),
+        (SummaryField(name="goal", lines=cast("Any", (3,))),),
+        (SummaryField(name="goal", lines=cast("Any", (b"bytes",))),),
+        (SummaryField(name="goal", lines=cast("Any", None)),),
+        cast("Any", "a text"),
+        cast("Any", None),
     ],
-    ids=["away", "slow", "nothing", "no-lines", "too-long", "no-text"],
+    ids=[
+        *("away", "slow", "nothing", "no-lines", "too-long", "no-text", "broken", "bug", "numbers", "bytes"),
+        *("null-lines", "text", "null"),
+    ],
 )
-def test_a_summarizer_that_fails_costs_no_history(answer: tuple[SummaryField, ...] | UnavailableError) -> None:
+def test_a_summarizer_that_fails_costs_no_history(answer: tuple[SummaryField, ...] | Exception) -> None:
     """If the model that summarises fails or returns nothing usable, my history is compacted without it."""
 
     async def run() -> None:
@@ -74,6 +85,21 @@ def test_a_summarizer_that_fails_costs_no_history(answer: tuple[SummaryField, ..
         assert any(isinstance(fact, SummaryWritten) for fact in written)
 
     asyncio.run(run())
+
+
+def test_what_is_logged_of_a_failed_summarizer_is_its_error_s_type(caplog: pytest.LogCaptureFixture) -> None:
+    """The worker's log says which kind of error a summarizer raised, and never the error's text."""
+
+    async def run() -> None:
+        log, clock = MemoryLog(), HandClock()
+        worker = Worker(log, HandClock("worker"), ScriptedSummarizer(ConnectionError("the transcript")))
+        for fact in long_life(length=80):
+            await write(log, KEY, [fact], clock=clock)
+        await worker.drain()
+
+    asyncio.run(run())
+    assert f"summarizer scripted failed on session {KEY.session}: ConnectionError" in caplog.text
+    assert "the transcript" not in caplog.text
 
 
 def test_what_a_summarizer_wrote_is_sent_and_never_asked_for_again() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from retold.errors import ConflictError, CorruptLogError, FloorError, RetoldError, UnavailableError
+from retold.errors import ConflictError, CorruptLogError, FloorError, UnavailableError
 from retold.events import (
     CompactionAbandoned,
     CompactionFailed,
@@ -135,16 +135,21 @@ class Compactor:
         return replacement or carry_out(context, limits_of(context.window))
 
     async def _summary(self, context: Context, decision: SummarizeSpan) -> Summary | None:
+        """Return what the summarizer wrote, or None if it failed: by any error of its own, too late, or without text.
+
+        The log is told the error's type alone, for its message may quote the transcript.
+        """
+        name, session = self._summarizer.name, context.key.session
         try:
             async with asyncio.timeout(SUMMARY_TIMEOUT_S):
-                fields = await self._summarizer.summarize(context, decision)
-        except (RetoldError, TimeoutError) as error:
-            _log.warning("summarizer %s failed: %s", self._summarizer.name, type(error).__name__)
+                fields = _checked(await self._summarizer.summarize(context, decision))
+        except Exception as error:  # noqa: BLE001 - a model's client raises what it likes; the ladder goes on without
+            _log.warning("summarizer %s failed on session %s: %s", name, session, type(error).__name__)
             return None
-        if not any(field.lines for field in fields) or not _is_text(fields):
-            _log.warning("summarizer %s failed: it returned no text", self._summarizer.name)
+        if not any(field.lines for field in fields):
+            _log.warning("summarizer %s failed on session %s: it returned no text", name, session)
             return None
-        return Summary(fields=fields, summarizer=self._summarizer.name)
+        return Summary(fields=fields, summarizer=name)
 
     async def _write(self, live: LiveSession, context: Context, facts: Sequence[Fact]) -> bool:
         """Append *facts*, decided at *context*; return False if the plan had to be abandoned instead."""
@@ -218,13 +223,14 @@ def _is_planned(context: Context) -> bool:
     return context.plan is not None and context.plan.base_seq == context.seq
 
 
-def _is_text(fields: Sequence[SummaryField]) -> bool:
-    """Return whether UTF-8 can carry what a summarizer wrote: a model may return half a surrogate pair."""
-    try:
-        msgspec.json.encode(fields)
-    except UnicodeEncodeError:
-        return False
-    return True
+def _checked(fields: object) -> tuple[SummaryField, ...]:
+    """Return what a summarizer wrote, of the types that are recorded; raise what msgspec raises if it is not.
+
+    A model's client is not checked by mypy, and a model may return half a surrogate pair.
+    """
+    read = msgspec.convert(msgspec.to_builtins(fields, builtin_types=(bytes, bytearray)), tuple[SummaryField, ...])
+    msgspec.json.encode(read)
+    return read
 
 
 def _planned(context: Context, decision: Decision) -> CompactionPlanned:
