@@ -9,7 +9,8 @@ from pathlib import Path
 import uuid_utils
 
 from retold.client import Client
-from retold.log.embedded import EmbeddedServer, find_running, server_program
+from retold.errors import UnavailableError
+from retold.log.embedded import EmbeddedServer, find_running, is_used, server_program
 from retold.log.jetstream import connect_log, inspect_server
 from retold.ports import Log
 from retold.settings import Profile, Settings
@@ -23,6 +24,7 @@ __all__ = [
     "embedded_server",
     "find_running",
     "inspect_server",
+    "is_used",
     "run_worker",
     "server_program",
     "worker_for",
@@ -43,25 +45,22 @@ class SystemClock:
 
 @asynccontextmanager
 async def connect(
-    url: str | None = None, *, data_dir: Path | None = None, profile: Profile | None = None, actor: str = "agent"
+    url: str | None = None, *, data_dir: str | Path | None = None, profile: Profile | None = None, actor: str = "agent"
 ) -> AsyncIterator[Client]:
     """Connect to the log at *url*; without one, to the embedded server of *data_dir*, started if it is not running.
 
+    The embedded server is shared: it runs until the last process that uses it leaves.
+
     Raises:
-        UnavailableError: if the server cannot be reached or started.
+        UnavailableError: if the server cannot be reached or started, or others use it with another *profile*.
         InputError: if it holds streams of the same names that are not Retold's.
     """
     settings = Settings()
     async with AsyncExitStack() as stack:
         address = url or settings.url
         if address is None:
-            directory = data_dir or settings.data_dir
-            running = find_running(directory)
-            if running is None:
-                server = await stack.enter_async_context(embedded_server(directory, profile=profile))
-                address = server.url
-            else:
-                address = running.url
+            directory = settings.data_dir if data_dir is None else Path(data_dir)
+            address = (await stack.enter_async_context(embedded_server(directory, profile=profile))).url
         log = await stack.enter_async_context(connect_log(address))
         yield client_of(log, actor=actor)
 
@@ -71,9 +70,21 @@ def client_of(log: Log, *, actor: str = "agent") -> Client:
     return Client(log, SystemClock(), actor=actor)
 
 
-def embedded_server(directory: Path, *, profile: Profile | None = None) -> EmbeddedServer:
-    """Return the embedded server of *directory*, to be started; *profile* is that of the settings if None."""
-    return EmbeddedServer(directory, profile=profile or Settings().profile)
+@asynccontextmanager
+async def embedded_server(directory: Path, *, profile: Profile | None = None) -> AsyncIterator[EmbeddedServer]:
+    """Use the embedded server of *directory*; it is started with *profile*, or that of the settings if None.
+
+    Raises:
+        UnavailableError: if it cannot be started, or others use it with another profile than *profile*.
+    """
+    async with EmbeddedServer(directory, profile=profile or Settings().profile) as server:
+        running = server.running
+        if profile not in (None, running.profile):
+            raise UnavailableError(
+                f"expected the profile {profile}, the server in {running.directory} is used with {running.profile}: "
+                "end its other users first"
+            )
+        yield server
 
 
 def worker_for(log: Log) -> Worker:

@@ -1,4 +1,4 @@
-"""The embedded server: one owner, found by others, and whole again after any kind of end."""
+"""The embedded server: shared by all who use it, stopped by the last, and whole again after any kind of end."""
 
 import asyncio
 import os
@@ -16,11 +16,11 @@ import pytest
 
 from retold.errors import InputError, UnavailableError
 from retold.events import Draft, SessionKey
-from retold.log import EmbeddedServer, Profile, Running, connect_log, find_running, inspect_server
+from retold.log import EmbeddedServer, Profile, Running, connect_log, find_running, inspect_server, is_used
 
 WAIT_S = 30
 
-OWNER = """
+USER = """
 import asyncio, sys
 from pathlib import Path
 from retold.log import EmbeddedServer
@@ -35,20 +35,20 @@ asyncio.run(run())
 
 
 @contextmanager
-def other_owner(directory: Path) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
-    """Start another process that owns the server of *directory*; give it, the server's process and port."""
-    owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+def other_user(directory: Path) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
+    """Start another process that uses the server of *directory*; give it, the server's process and port."""
+    user = subprocess.Popen(
+        [sys.executable, "-c", USER, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert owner.stdin is not None
-    assert owner.stdout is not None
-    with owner:
+    assert user.stdin is not None
+    assert user.stdout is not None
+    with user:
         try:
-            pid, port = (int(word) for word in owner.stdout.readline().split())
-            yield owner, pid, port
+            pid, port = (int(word) for word in user.stdout.readline().split())
+            yield user, pid, port
         finally:
-            owner.stdin.close()
-            owner.wait(WAIT_S)
+            user.stdin.close()
+            user.wait(WAIT_S)
 
 
 @contextmanager
@@ -75,7 +75,6 @@ def test_a_server_is_found_by_others_while_it_runs(tmp_path: Path) -> None:
         async with EmbeddedServer(tmp_path, profile="fast") as server:
             running = find_running(tmp_path)
             assert running == server.running
-            assert running.owner_pid == os.getpid()
             assert (await inspect_server(running.url)).jetstream
         assert find_running(tmp_path) is None
         with pytest.raises(UnavailableError):
@@ -165,55 +164,85 @@ def test_it_listens_on_the_loopback_alone(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_second_owner_is_refused_and_told_the_first(tmp_path: Path) -> None:
-    """If another process owns the directory I am told which, and where its server is; that one runs on."""
+def test_a_server_stays_until_its_last_user_leaves(tmp_path: Path, key: SessionKey, drafts: Iterator[Draft]) -> None:
+    """Whoever started the server, it runs on while I use it, and ends when I leave as the last."""
 
     async def run() -> None:
-        with other_owner(tmp_path) as (owner, pid, port):
-            with pytest.raises(UnavailableError, match=f"process {owner.pid}, server at 127.0.0.1:{port}"):
-                await EmbeddedServer(tmp_path).start()
-            running = find_running(tmp_path)
-            assert running is not None
-            assert (running.pid, running.owner_pid) == (pid, owner.pid)
-        async with EmbeddedServer(tmp_path):
-            with pytest.raises(UnavailableError, match=f"process {os.getpid()}"):
-                await EmbeddedServer(tmp_path).start()
+        with other_user(tmp_path) as (first, pid, _):
+            async with EmbeddedServer(tmp_path) as server, connect_log(server.url) as log:
+                assert server.running.pid == pid
+                assert first.stdin is not None
+                first.stdin.close()
+                first.wait(WAIT_S)
+                assert (await log.append(key, list(islice(drafts, 1))))[0].event.seq == 1
+                async with EmbeddedServer(tmp_path) as again:
+                    assert again.running.pid == pid
+                assert find_running(tmp_path) == server.running
+            assert is_gone(pid)
 
     asyncio.run(run())
 
 
-def test_a_killed_owner_leaves_nothing_that_hinders(tmp_path: Path, key: SessionKey, drafts: Iterator[Draft]) -> None:
-    """If the owner is killed, its server can still be used; the next owner ends it and goes on with all events."""
+def test_users_that_come_together_share_one_server(tmp_path: Path) -> None:
+    """When several of my processes start at the same moment, one starts the server and the others wait for it."""
 
     async def run() -> None:
-        with other_owner(tmp_path) as (owner, pid, port):
-            running = find_running(tmp_path)
-            assert running is not None
-            async with connect_log(running.url) as log, asyncio.timeout(WAIT_S):
-                await log.append(key, list(islice(drafts, 5)))
-                owner.kill()
-                owner.wait(WAIT_S)
-                await log.append(key, list(islice(drafts, 5)))
-                orphan = find_running(tmp_path)
-                assert orphan is not None
-                async with EmbeddedServer(tmp_path) as server:
-                    assert server.running.pid != pid
-                    assert server.running.port == port
-                    assert find_running(tmp_path) == server.running
-                    assert is_gone(pid)
-                    end = await log.append(key, list(islice(drafts, 1)))
-                    assert end[0].event.seq == 11
+        servers = [EmbeddedServer(tmp_path, profile="fast") for _ in range(4)]
+        pids = {running.pid for running in await asyncio.gather(*(server.start() for server in servers))}
+        assert len(pids) == 1
+        await asyncio.gather(*(server.stop() for server in servers))
+        assert is_gone(pids.pop())
 
     asyncio.run(run())
 
 
-def test_an_orphan_is_found_even_without_the_state_file(tmp_path: Path) -> None:
-    """If the owner was killed before it could note its server, the next owner still finds and ends that server."""
+def test_a_killed_user_leaves_a_server_that_is_taken_over(
+    tmp_path: Path, key: SessionKey, drafts: Iterator[Draft]
+) -> None:
+    """If the only user is killed, the next one takes its server over with all events, and stops it at the end."""
 
     async def run() -> None:
-        with other_owner(tmp_path) as (owner, pid, _):
-            owner.kill()
-            owner.wait(WAIT_S)
+        with other_user(tmp_path) as (user, pid, _):
+            running = find_running(tmp_path)
+            assert running is not None
+            assert await is_used(running)
+            async with connect_log(running.url) as log:
+                await log.append(key, list(islice(drafts, 5)))
+            user.kill()
+            user.wait(WAIT_S)
+            assert find_running(tmp_path) == running
+            assert not await is_used(running)
+            async with EmbeddedServer(tmp_path) as server, connect_log(server.url) as log:
+                assert server.running == running
+                assert (await log.head(key)).seq == 5
+            assert is_gone(pid)
+
+    asyncio.run(run())
+
+
+def test_an_unused_server_of_another_profile_is_started_again(tmp_path: Path) -> None:
+    """A server that was left with another durability is not used as it is: it is started with the one I ask for."""
+
+    async def run() -> None:
+        with other_user(tmp_path) as (user, pid, port):
+            async with EmbeddedServer(tmp_path, profile="fast") as server:
+                assert (server.running.pid, server.running.profile) == (pid, "safe")
+            user.kill()
+            user.wait(WAIT_S)
+            async with EmbeddedServer(tmp_path, profile="fast") as server:
+                assert is_gone(pid)
+                assert (server.running.port, server.running.profile) == (port, "fast")
+
+    asyncio.run(run())
+
+
+def test_a_server_that_was_never_noted_is_ended(tmp_path: Path) -> None:
+    """If a user was killed before it could note its server, the next one still finds and ends that server."""
+
+    async def run() -> None:
+        with other_user(tmp_path) as (user, pid, _):
+            user.kill()
+            user.wait(WAIT_S)
             (tmp_path / "server.json").unlink()
             async with EmbeddedServer(tmp_path):
                 assert is_gone(pid)
@@ -227,7 +256,7 @@ def test_a_recorded_process_that_is_not_ours_is_left_alone(tmp_path: Path) -> No
     async def run() -> None:
         with stranger() as other:
             url = "nats://x@127.0.0.1:1"
-            state = Running(pid=other.pid, owner_pid=1, port=1, url=url, profile="safe", directory=str(tmp_path))
+            state = Running(pid=other.pid, port=1, url=url, profile="safe", directory=str(tmp_path))
             (tmp_path / "server.json").write_bytes(msgspec.json.encode(state))
             assert find_running(tmp_path) is None
             async with EmbeddedServer(tmp_path) as server:

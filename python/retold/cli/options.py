@@ -1,6 +1,7 @@
 """What all commands share: whose log it is, and how results are written."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -64,11 +65,36 @@ def _settings() -> "Settings":
 def run(work: Coroutine[Any, Any, _Result]) -> _Result:
     """Run the asynchronous part of a command; of a group of errors the first is raised."""
     try:
-        return asyncio.run(work)
+        return asyncio.run(_in_order(work))
     except BaseExceptionGroup as group:
         raise _first(group) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+
+
+def ends_by() -> list[signal.Signals]:
+    """Return the signals that ask the process to end: SIGTERM, and SIGHUP of a closed terminal but under ``nohup``."""
+    asked = (signal.SIGTERM, signal.SIGHUP)
+    return [number for number in asked if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+async def _in_order(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run *work*; a signal to end cancels it, so that it leaves the embedded server as it should."""
+    task, received = asyncio.current_task(), list[signal.Signals]()
+    assert task is not None, "runs in a task"
+
+    def end(number: signal.Signals) -> None:
+        received.append(number)
+        task.cancel()
+
+    for number in ends_by():
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        raise typer.Exit(128 + received[0]) from None
 
 
 def print_json(document: Any) -> None:

@@ -5,14 +5,13 @@ import logging
 import signal
 import sys
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from retold.cli.options import Json, Options, run
-from retold.errors import InputError, UnavailableError
+from retold.cli.options import Json, Options, ends_by, run
+from retold.errors import InputError
 from retold.events import Window
 from retold.settings import Profile
 
@@ -21,7 +20,11 @@ def up(
     context: typer.Context,
     profile: Annotated[Profile | None, typer.Option(help="When what is acknowledged is durable.")] = None,
 ) -> None:
-    """Run the embedded server with a worker in it, until stopped; other commands find it by the data directory."""
+    """Run the embedded server with a worker, until stopped; other commands find it by the data directory.
+
+    A server that runs there already is used: that of another command, or one that was left by a process that was
+    killed. It ends with the last command that uses it.
+    """
     options: Options = context.obj
     if options.url is not None:
         raise InputError("expected no --url: `retold up` runs the embedded server; for another use `retold worker`")
@@ -55,17 +58,16 @@ def demo(
 
 
 async def _up(options: Options, profile: Profile | None) -> None:
-    from retold.wiring import connect, embedded_server, find_running, worker_for  # noqa: PLC0415 - loads the client
+    from retold.wiring import connect, embedded_server, worker_for  # noqa: PLC0415 - loads the client
 
-    running = find_running(options.directory)
-    if running is not None:
-        raise UnavailableError(f"a server runs in {running.directory} already, at {running.address}")
-    server = embedded_server(options.directory, profile=profile)
-    async with server, AsyncExitStack() as stack:
-        client = await stack.enter_async_context(connect(server.url, actor="worker"))
+    async with (
+        embedded_server(options.directory, profile=profile) as server,
+        connect(server.url, actor="worker") as client,
+    ):
         running = server.running
+        stop = _stop_signal()
         typer.echo(f"Retold is up: {running.address}, profile {running.profile}, store {running.directory}")
-        await _until_stopped(worker_for(client.log).run())
+        await _until(stop, worker_for(client.log).run())
 
 
 async def _worker(options: Options, *, once: bool) -> None:
@@ -76,7 +78,7 @@ async def _worker(options: Options, *, once: bool) -> None:
         if once:
             await running.drain()
         else:
-            await _until_stopped(running.run())
+            await _until(_stop_signal(), running.run())
         damaged = running.damaged
     for error in damaged.values():
         sys.stderr.write(f"retold: set aside: {error}\n")
@@ -84,12 +86,17 @@ async def _worker(options: Options, *, once: bool) -> None:
         raise typer.Exit(1)
 
 
-async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Run *work* until it ends or the process is told to stop; then cancel it and return."""
+def _stop_signal() -> asyncio.Event:
+    """Return what is set when the process is told to stop, from now on."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (*ends_by(), signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Run *work* until it ends or *stop* is set; then cancel it and return."""
     task = asyncio.ensure_future(work)
     stopped = asyncio.ensure_future(stop.wait())
     await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,6 @@
 """The log remembers: events on NATS JetStream, in memory for tests, and a server of one's own to start with."""
 
-from retold.log.embedded import EmbeddedServer, default_directory, find_running
+from retold.log.embedded import EmbeddedServer, find_running, is_used
 from retold.log.jetstream import JetStreamLog, connect_log, inspect_server
 from retold.log.memory import MemoryLog
 from retold.log.names import APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX
@@ -19,7 +19,7 @@ __all__ = [
     "ServerFacts",
     "StreamFacts",
     "connect_log",
-    "default_directory",
     "find_running",
     "inspect_server",
+    "is_used",
 ]

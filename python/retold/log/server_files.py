@@ -1,7 +1,8 @@
 """The files of an embedded server: its configuration, its state for other processes, and who its process is.
 
 <directory>/
-  lock          held by the owner for as long as the server is its
+  lock          held while the server is started, joined, left or stopped
+  users/        a locked file for each user of the server
   server.conf   the server's configuration, with its token: readable by the owner alone
   server.json   process, port, URL and profile of the server: readable by the owner alone
   server.log    the server's own log, turned over at 10 MiB
@@ -43,12 +44,10 @@ class Running(Struct, frozen=True):
 
     Attributes:
         pid: the server's process.
-        owner_pid: the process that started it and will stop it; it may have died since.
         url: where to connect; carries the server's token.
     """
 
     pid: int
-    owner_pid: int
     port: int
     url: str
     profile: Profile
@@ -70,6 +69,7 @@ class ServerFiles:
         self.state = directory / "server.json"
         self.log = directory / "server.log"
         self.ports = directory / "ports"
+        self.users = directory / "users"
         self.store = directory / "jetstream"
 
     def prepare(self) -> None:
