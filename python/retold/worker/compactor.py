@@ -83,23 +83,27 @@ class Compactor:
         self._snapshots.pop(key, None)
 
     async def advance(self, live: LiveSession) -> None:
-        """Read what is new, decide after each source event, and leave the session settled or stale.
+        """Read what is new, decide at a rewind and after each source event, and leave the session settled or stale.
 
         A stale session is to be opened again. Cancelled or failed in the middle, it is to be opened again too.
         """
         await self._catch_up(live)
+        await self._settle(live)  # a session that was just loaded may stand at a rewind
         while not live.is_stale and live.step():
-            if (
-                live.is_open
-                and not live.is_overtaken
-                and is_due(live.outline, live.upper_tokens, limits_of(live.outline.window))
-            ):
-                await self._compact(live)
-            if not live.is_stale and live.is_settled:
-                await self._catch_up(live)
+            await self._settle(live)
         if live.is_settled and live.head.seq > 0:
             await self._publish(live)
             await self._keep_snapshot(live)
+
+    async def _settle(self, live: LiveSession) -> None:
+        """Decide at the present place, unless that was done; at the end of what is known, read on."""
+        if live.is_stale:
+            return
+        is_free = live.is_open and not live.is_overtaken
+        if is_free and is_due(live.outline, live.upper_tokens, limits_of(live.outline.window)):
+            await self._compact(live)
+        if live.is_settled:
+            await self._catch_up(live)
 
     async def _compact(self, live: LiveSession) -> None:
         context = live.context
@@ -200,6 +204,8 @@ class Compactor:
         if context is None or context.version <= self._published.get(live.key, 0):
             return
         history = replacement_of(context)
+        if history.tokens > context.window.input_limit:
+            return  # an edit or a rewind that no compaction could bring under the window: nobody could send it
         published = Published(
             version=context.version,
             seq=context.version_seq,

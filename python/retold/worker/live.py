@@ -2,7 +2,8 @@
 
 A worker decides after each source event, in order, on the state as it was there, however far the log has got in the
 meantime. So its decisions do not depend on when it came by: a worker that was killed and started again, or one that
-lags, comes to the same history.
+lags, comes to the same history. What lies before a rewind is out of the history: places there that nobody decided at
+are passed over, and the first place is the rewind's own, on the state that it returned to.
 """
 
 from collections import deque
@@ -52,7 +53,7 @@ class LiveSession:
         self._builder = Builder() if start is None else Builder.resume(start)
         self.replaced = start
         self._ahead = deque(in_decision_order(later))
-        self._place = self._builder.seq
+        self._first_place = self._place = self._builder.seq
         closed = [_closed_place(recorded) for recorded in later]
         self._closed_seq = max([0 if start is None or rewound else start.seq, *closed])
         self._note_barriers(later)
@@ -80,7 +81,7 @@ class LiveSession:
     @property
     def is_open(self) -> bool:
         """Return whether a decision may be taken at the present place: nobody has decided there or later."""
-        decided_here = bool(self._ahead) and base_of(self._ahead[0]) == self._place
+        decided_here = bool(self._ahead) and self._place_of(self._ahead[0]) == self._place
         return self._place > self._closed_seq and not decided_here
 
     @property
@@ -113,8 +114,12 @@ class LiveSession:
             return False
         recorded = self._ahead.popleft()
         self._apply(recorded)
-        self._place = base_of(recorded) or recorded.event.seq
+        self._place = self._place_of(recorded)
         return True
+
+    def _place_of(self, recorded: Recorded) -> int:
+        """Return the place that *recorded* stands at; a plan of before a rewind is given up at the rewind."""
+        return max(base_of(recorded) or recorded.event.seq, self._first_place)
 
     def _apply(self, recorded: Recorded) -> None:
         self._builder.apply(recorded)
