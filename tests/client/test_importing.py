@@ -137,3 +137,8 @@ def test_an_import_that_the_server_was_away_for_says_so() -> None:
         assert len((await _history(log)).items) == 16
 
     asyncio.run(run())
+
+
+def test_a_file_without_a_session_is_never_well() -> None:
+    """A report without a session is not ok, whatever was told about the file."""
+    assert not ImportReport(session=None, kind="unknown", appended=0, present=0, problems=()).ok

@@ -49,6 +49,22 @@ def test_a_bad_first_line_does_not_hide_the_kind(import_bytes: Import, items_of:
     assert len(items_of(imported)) == 2
 
 
+def test_a_lone_surrogate_does_not_hide_a_document(
+    import_bytes: Import, items_of: Items, errors_of: Told, notes_of: Told
+) -> None:
+    """A list on one line that holds a lone surrogate is imported whole, with a note that the surrogate was replaced."""
+    imported = import_bytes(rb'[{"role": "user", "content": "a \ud83d"}, {"role": "user", "content": "b"}]')
+    assert len(items_of(imported)) == 2
+    assert errors_of(imported) == []
+    assert [number for number, _ in notes_of(imported)] == [1]
+
+
+def test_a_note_does_not_hide_why_a_file_was_given_up(import_bytes: Import, errors_of: Told) -> None:
+    """When nothing of a file can be read, I get an error, whatever notes there are before it."""
+    assert len(errors_of(import_bytes(rb'"a \ud83d"'))) == 1
+    assert len(errors_of(import_bytes(rb'{"a": "\ud83d"}'))) == 1
+
+
 def test_a_first_line_that_was_cut_does_not_make_a_document(
     import_bytes: Import, items_of: Items, errors_of: Told
 ) -> None:

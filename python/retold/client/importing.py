@@ -58,8 +58,8 @@ class ImportReport(Struct, frozen=True):
 
     @property
     def ok(self) -> bool:
-        """Return whether every line was imported."""
-        return all(problem.severity != "error" for problem in self.problems)
+        """Return whether there was a session, and every line of it was imported."""
+        return self.session is not None and all(problem.severity != "error" for problem in self.problems)
 
 
 class Pace(Struct, frozen=True):

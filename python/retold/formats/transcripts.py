@@ -72,7 +72,7 @@ def read_transcript(lines: Iterable[Line], *, name: str) -> Iterator[Imported]:
 
 def _give_up(head: list[Record | Problem]) -> Iterator[Problem]:
     """Yield why a file is of no known kind: its first bad line, and that its records are unknown, if it has any."""
-    yield from [record for record in head if isinstance(record, Problem)][:1]
+    yield from [record for record in head if isinstance(record, Problem) and record.severity == "error"][:1]
     for record in head:
         if isinstance(record, Record):
             expected = "a Codex or Claude Code transcript, or messages in chat, Responses or Anthropic form"
@@ -118,7 +118,7 @@ def _open(lines: Iterator[Line]) -> Iterator[Record | Problem]:
             yield Problem(record.line, f"expected an object on the line, got {kind_of(record.value)}")
         else:
             yield record
-        first = False
+        first = first and isinstance(record, Problem) and record.severity == "note"
 
 
 def _elements(record: Record, values: Any, *, at: str) -> Iterator[Record | Problem]:
