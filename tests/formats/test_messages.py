@@ -16,10 +16,10 @@ def test_a_chat_message_with_parallel_calls_gives_items_of_one_group() -> None:
     calls = [{"id": f"call_{n}", "type": "function", "function": {"name": "look", "arguments": "{}"}} for n in (1, 2)]
     message = {"role": "assistant", "content": "wait", "reasoning_content": "hm", "tool_calls": calls}
     assert to_items(message) == (
-        Reasoning(text="hm", form="chat", group="call_1"),
-        Message(role="assistant", content=(Text("wait"),), group="call_1"),
-        ToolCall(call_id="call_1", name="look", arguments="{}", group="call_1"),
-        ToolCall(call_id="call_2", name="look", arguments="{}", group="call_1"),
+        Reasoning(text="hm", form="chat", group="call_1#4"),
+        Message(role="assistant", content=(Text("wait"),), group="call_1#4"),
+        ToolCall(call_id="call_1", name="look", arguments="{}", group="call_1#4"),
+        ToolCall(call_id="call_2", name="look", arguments="{}", group="call_1#4"),
     )
 
 

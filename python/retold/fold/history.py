@@ -9,7 +9,7 @@ from retold.errors import CorruptLogError
 from retold.events import Form, Item, SessionKey
 from retold.fold.context import Context, Entry, history_hash, total_tokens
 from retold.fold.counting import PRIMING, Tokens
-from retold.formats import render
+from retold.formats import complete, render
 
 
 class History(Struct, frozen=True):
@@ -43,8 +43,11 @@ class History(Struct, frozen=True):
         return self.counted.upper
 
     def as_form(self, form: Form) -> list[dict[str, Any]]:
-        """Return the history as the messages of *form*, ready to be sent."""
-        return render(self.items, form)
+        """Return the history as the messages of *form*, ready to be sent: every call with one result after it.
+
+        A call that was left without one is answered by a short note, which is not in `tokens`; see `formats.complete`.
+        """
+        return render(complete(self.items, form), form)
 
     def as_chat(self) -> list[dict[str, Any]]:
         """Return the history as Chat Completions messages."""

@@ -5,7 +5,8 @@ calls, `tool_result` as results, `thinking` and `redacted_thinking` as reasoning
 other block of the assistant's (compaction, server tools) as opaque, as it came.
 Writing gives the same message again, up to these normalisations:
 - neighbouring results are written as one user message and neighbouring calls as one assistant message, whatever
-  messages they came in: the API wants all results of parallel calls in the message that follows the calls;
+  messages they came in, and each result directly after the message of its call: the API wants all results of parallel
+  calls in the message that follows the calls;
 - a tool's input is compared as JSON: equal values, not equal white space.
 
 The system prompt is no message here. It is read from and written as an entry ``{"role": "system", "content": …}``
@@ -26,7 +27,7 @@ from msgspec.structs import replace
 
 from retold.errors import InputError
 from retold.events.items import Item, Message, Opaque, Part, Reasoning, Role, Text, ToolCall, ToolResult
-from retold.formats.bundle import bundle_items, same_group
+from retold.formats.bundle import bundle_items, gather, sized_group
 from retold.formats.expect import NOTHING, as_object, kind_of, leftover, read_object, read_string, wrong
 from retold.formats.json_text import read_body, read_extra, read_json, write_extra, write_json
 from retold.formats.parts import Dialect, Shape, read_content, read_part, write_content
@@ -47,10 +48,10 @@ def read_message(message: Mapping[str, Any]) -> tuple[Item, ...]:
         return (Message(role=role, content=content, extra=write_extra("anthropic", message=fields, content=shape)),)
     blocks = [as_object(block, at=f"content[{index}]") for index, block in enumerate(raw)]
     items = _keep_fields(_read_blocks(blocks, role), fields, role)
-    if len(items) == 1:
-        return tuple(items)
-    group = _group_of(message, items)
-    return tuple(replace(item, group=group) for item in items)
+    own = message.get("id")
+    if role == "assistant" and isinstance(own, str):
+        return tuple(replace(item, group=own) for item in items)
+    return tuple(items) if len(items) == 1 else sized_group(_group_of(message, items), items)
 
 
 def _read_role(message: Mapping[str, Any]) -> Role:
@@ -145,9 +146,7 @@ def _keep_fields(items: list[Item], fields: dict[str, Any], role: Role) -> list[
 
 
 def _group_of(message: Mapping[str, Any], items: list[Item]) -> str:
-    """Name the group after the message, its first call or results, or its content where it has none of these."""
-    if isinstance(message.get("id"), str):
-        return str(message["id"])
+    """Name the group after its first call or results, or its content where it has none of these."""
     for item in items:
         if isinstance(item, ToolCall):
             return item.call_id
@@ -158,7 +157,7 @@ def _group_of(message: Mapping[str, Any], items: list[Item]) -> str:
 
 def render(items: Iterable[Item]) -> list[dict[str, Any]]:
     """Return *items* as Anthropic messages, in order; see the module for what is left out."""
-    return [_write_bundle(run) for run in bundle_items(filter(_is_held, items), joins=_joins)]
+    return [_write_bundle(run) for run in bundle_items(gather(items), is_held=_is_held, joins=_joins)]
 
 
 def split_system(messages: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -199,12 +198,12 @@ def _side(item: Item) -> str:
             return "assistant"
 
 
-def _joins(before: Item, after: Item) -> bool:
+def _joins(before: Item, after: Item, is_one: bool) -> bool:  # noqa: FBT001 - what is known of the two, as `joins` has it
     if _side(before) != _side(after) or _side(after) == "system":
         return False
     both = (before, after)
     alike = all(isinstance(item, ToolCall) for item in both) or all(isinstance(item, ToolResult) for item in both)
-    return alike or same_group(before, after)
+    return alike or is_one
 
 
 def _write_bundle(run: list[Item]) -> dict[str, Any]:

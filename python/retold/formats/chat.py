@@ -5,8 +5,8 @@ Writing gives the same message again, up to these normalisations:
 - an assistant message with calls and no `content` field is written with `content: null`;
 - a call without a `type` is written with ``function``; arguments that came as an object are written as JSON text;
 - a tool message without `content` is written with `content: null`;
-- neighbouring calls of different messages are written as one message, for a provider refuses calls whose results do not
-  follow at once.
+- neighbouring calls of different messages are written as one message, and each result is written after the message of
+  its call, for a provider refuses calls whose results do not follow at once.
 
 What this form cannot hold: another form's reasoning and opaque blocks are left out (nobody but their provider reads
 them); images are translated (in tool results, where the form allows no image, and for every other block, a short text
@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from retold.errors import InputError
 from retold.events.items import Item, Message, Opaque, Part, Reasoning, Role, ToolCall, ToolResult
-from retold.formats.bundle import bundle_items, same_group
+from retold.formats.bundle import bundle_items, gather, sized_group
 from retold.formats.expect import NOTHING, as_object, field, leftover, read_object, read_string, wrong
 from retold.formats.json_text import read_body, read_extra, write_extra, write_json
 from retold.formats.parts import Dialect, Shape, read_content, write_content
@@ -95,8 +95,7 @@ def _read_assistant(message: Mapping[str, Any]) -> tuple[Item, ...]:
         items = (*reasoning, _message(message, content, shape, known=(*known, "name")), *calls)
     if len(items) == 1:
         return items
-    group = _group_of(message, calls)
-    return tuple(replace(item, group=group) for item in items)
+    return sized_group(_group_of(message, calls), items)
 
 
 def _without_text(message: Mapping[str, Any], calls: list[ToolCall], *, known: tuple[str, ...]) -> tuple[Item, ...]:
@@ -169,14 +168,17 @@ def _read_call(raw: Any, *, at: str) -> ToolCall:
 
 def render(items: Iterable[Item]) -> list[dict[str, Any]]:
     """Return *items* as Chat Completions messages, in order; see the module for what is left out."""
-    held = (item for item in items if not (isinstance(item, Reasoning | Opaque) and item.form != "chat"))
-    return [_write_bundle(run) for run in bundle_items(held, joins=_joins)]
+    return [_write_bundle(run) for run in bundle_items(gather(items), is_held=_is_held, joins=_joins)]
 
 
-def _joins(before: Item, after: Item) -> bool:
+def _is_held(item: Item) -> bool:
+    return not (isinstance(item, Reasoning | Opaque) and item.form != "chat")
+
+
+def _joins(before: Item, after: Item, is_one: bool) -> bool:  # noqa: FBT001 - what is known of the two, as `joins` has it
     if not (_is_assistant(before) and _is_assistant(after)):
         return False
-    return same_group(before, after) or (isinstance(before, ToolCall) and isinstance(after, ToolCall))
+    return is_one or (isinstance(before, ToolCall) and isinstance(after, ToolCall))
 
 
 def _is_assistant(item: Item) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from retold.events import Message, Reasoning, ToolCall, ToolResult
 from retold.fold import Entry
+from retold.formats import number_responses
 
 
 def pair_of(entries: Sequence[Entry]) -> dict[int, int]:
@@ -101,11 +102,15 @@ def _answers(entries: Sequence[Entry]) -> list[tuple[int, int]]:
 
 def _bonds(entries: Sequence[Entry]) -> list[tuple[int, int]]:
     bonds = _answers(entries)
+    newest: dict[int, int] = {}
+    for at, number in enumerate(number_responses(entry.item for entry in entries)):
+        if number in newest:
+            bonds.append((newest[number], at))
+        newest[number] = at
     for at in range(1, len(entries)):
         before, item = entries[at - 1].item, entries[at].item
-        same_group = before.group is not None and before.group == item.group
         parallel = isinstance(before, ToolCall) and isinstance(item, ToolCall)
         led_to = isinstance(before, Reasoning) and not is_user(entries[at])
-        if same_group or parallel or led_to:
+        if parallel or led_to:
             bonds.append((at - 1, at))
     return bonds
