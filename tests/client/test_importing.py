@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -11,8 +11,8 @@ from tests.laws.logs import FailingLog, HandClock, Killed, worker_on
 from tests.laws.texts import TEXTS
 
 from retold.client import Client, ImportReport, import_transcript, importing
-from retold.errors import InputError, UnavailableError
-from retold.events import SessionKey
+from retold.errors import CorruptLogError, UnavailableError
+from retold.events import Recorded, SessionKey
 from retold.fold import History, history_of
 from retold.formats import split_lines
 from retold.log import MemoryLog
@@ -110,7 +110,7 @@ def test_importing_twice_changes_nothing(kind: str) -> None:
 
 
 def test_a_file_that_says_something_else_is_refused_before_anything_is_written() -> None:
-    """Importing another conversation under the same name names the first line that differs."""
+    """Importing another conversation under the same name names the first line that differs, and writes nothing."""
 
     async def run() -> None:
         log = MemoryLog()
@@ -118,8 +118,11 @@ def test_a_file_that_says_something_else_is_refused_before_anything_is_written()
         before = await _history(log)
         other = _chat(5)
         other[3] = {"role": "user", "content": "something else"}
-        with pytest.raises(InputError, match="expected line 4 to be what session 's' holds"):
-            await _imported(log, other, name="again")
+        (report,) = await _imported(log, other, name="again")
+        assert (report.ok, report.appended) == (False, 0)
+        (problem,) = report.problems
+        assert problem.line == 4
+        assert "expected line 4 to be what session 's' holds" in problem.reason
         assert (await _history(log)) == before
 
     asyncio.run(run())
@@ -142,3 +145,84 @@ def test_an_import_that_the_server_was_away_for_says_so() -> None:
 def test_a_file_without_a_session_is_never_well() -> None:
     """A report without a session is not ok, whatever was told about the file."""
     assert not ImportReport(session=None, kind="unknown", appended=0, present=0, problems=()).ok
+
+
+def _conversations(**said: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [
+        {"id": name, "messages": [{"role": "user", "content": text} for text in texts]} for name, texts in said.items()
+    ]
+
+
+async def _all_imported(log: Log, records: list[dict[str, Any]]) -> dict[str, ImportReport]:
+    body = "".join(json.dumps(record) + "\n" for record in records).encode()
+    reports = await import_transcript(Client(log, HandClock()), split_lines([body]), name="f.jsonl")
+    return {report.session.session: report for report in reports if report.session is not None}
+
+
+def test_a_conversation_that_differs_does_not_stop_the_others_of_its_file() -> None:
+    """Of a file with several conversations, the one that differs is named and refused, the others are imported."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        await _all_imported(log, _conversations(a=("a1",), b=("b1",)))
+        reports = await _all_imported(log, _conversations(a=("a1", "a2"), b=("other",), c=("c1",)))
+        assert {name: (one.ok, one.appended, one.present) for name, one in reports.items()} == {
+            "f-a": (True, 1, 1),
+            "f-b": (False, 0, 0),
+            "f-c": (True, 1, 0),
+        }
+        (problem,) = reports["f-b"].problems
+        assert problem.line == 2
+        assert "f-b" in problem.reason
+
+    asyncio.run(run())
+
+
+class _DamagedLog(MemoryLog):
+    """Hold one session that cannot be read."""
+
+    async def read(
+        self, key: SessionKey, *, after: int = 0, until: int | None = None
+    ) -> AsyncGenerator[Recorded, None]:
+        """Refuse the session ``f-b``."""
+        if key.session == "f-b":
+            raise CorruptLogError("flipped", session=key.session, seq=1)
+        async for recorded in super().read(key, after=after, until=until):
+            yield recorded
+
+
+def test_a_damaged_session_does_not_stop_the_others_of_a_file() -> None:
+    """When the log holds one of a file's conversations damaged, that one is named and the others are imported."""
+
+    async def run() -> None:
+        reports = await _all_imported(_DamagedLog(), _conversations(a=("a1",), b=("b1",), c=("c1",)))
+        assert {name: one.ok for name, one in reports.items()} == {"f-a": True, "f-b": False, "f-c": True}
+
+    asyncio.run(run())
+
+
+def _compacted_then_rolled_back(num_turns: int) -> list[dict[str, Any]]:
+    """Return a Codex transcript of two turns, a compaction that keeps both and adds a summary, a turn, a rollback."""
+    history = [_said("user", text)["payload"] for text in ("ask 0", "ask 1", "what was done")]
+    compacted = {"timestamp": "2026-01-01T00:00:00Z", "type": "compacted"}
+    compacted["payload"] = {"message": "done", "replacement_history": history}  # type: ignore[assignment]
+    turn = [_said("user", "ask 2"), _event("user_message", message="ask 2"), _said("assistant", "yes")]
+    return [*_codex(2), compacted, *turn, _event("thread_rolled_back", num_turns=num_turns)]
+
+
+@pytest.mark.parametrize(("num_turns", "left"), [(1, ["ask 0", "ask 1", "what was done"]), (3, ["ask 0"]), (4, [])])
+def test_a_rollback_into_a_compacted_history_keeps_what_the_compaction_had_before(
+    num_turns: int, left: list[str]
+) -> None:
+    """Taking back turns beyond a compaction does not bring back what the compaction had replaced."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        (report,) = await _imported(log, _compacted_then_rolled_back(num_turns))
+        assert report.ok
+        texts = [message["content"][0]["text"] for message in (await _history(log)).as_responses()]
+        assert texts == left
+        (again,) = await _imported(log, _compacted_then_rolled_back(num_turns), name="again")
+        assert again.appended == 0
+
+    asyncio.run(run())

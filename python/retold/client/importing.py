@@ -1,7 +1,8 @@
 """Import a transcript: each of its sessions becomes a session of the log, event by event, all or the reason why not.
 
 An import that was stopped goes on where it ended: what is in the log already is compared with the transcript and passed
-over. A transcript that says something else than the session holds is refused before anything is written.
+over. A session of which the transcript says something else than the log holds is refused before anything is written to
+it, and its report says why; the transcript's other sessions are imported.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -11,8 +12,8 @@ import msgspec
 from msgspec import Struct, structs
 
 from retold.client.client import Client
-from retold.client.session import Session, record_facts
-from retold.errors import InputError
+from retold.client.session import record_facts
+from retold.errors import CorruptLogError, InputError, RetoldError
 from retold.events import (
     Fact,
     HistoryEdited,
@@ -23,6 +24,7 @@ from retold.events import (
     SessionOpened,
     SessionRewound,
     Window,
+    session_key,
 )
 from retold.formats.transcripts import Happened, Line, Problem, Start, read_transcript, split_lines
 
@@ -81,44 +83,79 @@ class _Import:
     as it grows, so an edit by number becomes one that always holds: a rewind, or a whole new history.
     """
 
-    def __init__(self, client: Client, session: Session, kind: str, present: Sequence[Recorded], pace: Pace) -> None:
+    def __init__(self, client: Client, key: SessionKey, kind: str, pace: Pace) -> None:
         self.pace = pace
         self.client = client
-        self.session = session
+        self.key = key
         self.kind = kind
-        self.present = present
+        self.is_refused = False
+        self.present: list[Recorded] = []
         self.batch: list[Fact] = []
         self.batch_items: list[int] = []
         self.batch_bytes = 0
         self.item_seqs: list[int] = []
+        self.edit_items: list[tuple[Sequence[Item], int] | None] = []
         self.seen = 0
         self.appended = 0
         self.problems: list[Problem] = []
 
+    async def open(self, window: Window | None) -> None:
+        """Open the session and read what an earlier import wrote; a damaged one is refused."""
+        try:
+            await self.client.session(self.key.session, tenant=self.key.tenant, window=window)
+            async for recorded in self.client.log.read(self.key):
+                if recorded.event.actor == IMPORTER and not isinstance(recorded.event.data, SessionOpened):
+                    self.present.append(recorded)
+        except CorruptLogError as error:
+            self._refuse(error, line=0)
+
     async def take(self, fact: Fact, line: int) -> None:
+        """Write *fact*, or find it written; a fact that cannot be ends the import of this session alone."""
+        if self.is_refused:
+            return
+        try:
+            await self._write(fact, line)
+        except (InputError, CorruptLogError) as error:
+            self._refuse(error, line=line)
+
+    async def finish(self) -> None:
+        """Write what is held."""
+        try:
+            await self._flush()
+        except (InputError, CorruptLogError) as error:
+            self._refuse(error, line=0)
+
+    def _refuse(self, error: RetoldError, *, line: int) -> None:
+        self.is_refused = True
+        self.problems.append(Problem(line, str(error)))
+
+    async def _write(self, fact: Fact, line: int) -> None:
         placed = await self._placed(fact)
         numbered = len(fact.items) if isinstance(fact, HistoryEdited) else int(isinstance(fact, ItemAppended))
-        self.seen += 1
-        if self.seen <= len(self.present):
-            event = self.present[self.seen - 1].event
+        items = fact.items if isinstance(fact, HistoryEdited) else None
+        self.edit_items.extend(None if items is None else (items, nth) for nth in range(numbered))
+        if self.seen < len(self.present):
+            event = self.present[self.seen].event
             if event.data != placed:
                 raise InputError(
-                    f"expected line {line} to be what session {self.session.key.session!r} holds, it differs: "
-                    "import it under another name"
+                    f"expected line {line} to be what session {self.key.session!r} holds, it differs: nothing more of "
+                    "it is imported; import it under another name"
                 )
+            self.seen += 1
             self.item_seqs.extend([event.seq] * numbered)
             return
+        self.seen += 1
         self.batch.append(placed)
         self.batch_bytes += len(msgspec.json.encode(placed))
         self.batch_items.extend([len(self.batch) - 1] * numbered)
         if len(self.batch) >= self.pace.batch_events or self.batch_bytes >= BATCH_BYTES:
-            await self.flush()
+            await self._flush()
 
-    async def flush(self) -> None:
+    async def _flush(self) -> None:
         if not self.batch:
             return
         log, clock = self.client.log, self.client.clock
-        recorded = await record_facts(log, clock, self.session.key, self.batch, actor=IMPORTER)
+        recorded = await record_facts(log, clock, self.key, self.batch, actor=IMPORTER)
         self.item_seqs.extend(recorded[at].event.seq for at in self.batch_items)
         self.appended += len(self.batch)
         self.batch, self.batch_items, self.batch_bytes = [], [], 0
@@ -128,28 +165,44 @@ class _Import:
     async def _placed(self, fact: Fact) -> Fact:
         if not isinstance(fact, HistoryEdited) or (fact.first is None and fact.last is None):
             return fact
-        await self.flush()
+        await self._flush()
         if fact.last is None and not fact.items:
-            return SessionRewound(to_seq=self._seq_of(fact.first) - 1)
+            return self._cut_from(fact)
         if fact.first is None:
             kept = await self._items_after(self._seq_of(fact.last))
             return structs.replace(fact, items=(*fact.items, *kept), last=None)
         raise InputError("expected an edit of the beginning or the end of a transcript, got one of its middle")
 
+    def _cut_from(self, fact: HistoryEdited) -> Fact:
+        """Return what takes the end out of the history, from an item on.
+
+        An item that was appended is rewound to. One that an edit brought in has the edit's items before it, whatever the
+        history was before the edit.
+        """
+        seq = self._seq_of(fact.first)
+        edit = self.edit_items[self._number_of(fact.first) - 1]
+        if edit is None:
+            return SessionRewound(to_seq=seq - 1)
+        items, nth = edit
+        return structs.replace(fact, items=tuple(items[:nth]), first=None)
+
+    def _number_of(self, item_id: str | None) -> int:
+        return int((item_id or "i0")[1:])
+
     def _seq_of(self, item_id: str | None) -> int:
-        number = int((item_id or "i0")[1:])
+        number = self._number_of(item_id)
         if not 1 <= number <= len(self.item_seqs):
             raise InputError(f"expected an edit of item i1 to i{len(self.item_seqs)}, got {item_id!r}")
         return self.item_seqs[number - 1]
 
     async def _items_after(self, seq: int) -> list[Item]:
         until = self.present[self.seen].event.seq - 1 if self.seen < len(self.present) else None
-        facts = [one.event.data async for one in self.client.log.read(self.session.key, after=seq, until=until)]
+        facts = [one.event.data async for one in self.client.log.read(self.key, after=seq, until=until)]
         return [fact.item for fact in facts if isinstance(fact, ItemAppended)]
 
     def report(self) -> ImportReport:
         return ImportReport(
-            session=self.session.key,
+            session=self.key,
             kind=self.kind,
             appended=self.appended,
             present=min(self.seen, len(self.present)),
@@ -169,10 +222,11 @@ async def import_transcript(  # noqa: PLR0913 - where from, and each thing that 
 ) -> list[ImportReport]:
     """Import the transcript in *lines* and return a report a session; *name* says where it comes from.
 
-    *session* renames the transcript's first session. Lines that cannot be read are reported, the rest is imported.
+    *session* renames the transcript's first session. Lines that cannot be read are reported, and so is a
+    session that the log holds with other content, or damaged; the rest is imported.
 
     Raises:
-        InputError: if the log holds a session of the same name with other content.
+        InputError: if a name or *window* is out of range, or *lines* cannot be read.
         UnavailableError: if the log could not be reached; repeat the import, it goes on where it ended.
     """
     imports: dict[str, _Import] = {}
@@ -183,8 +237,9 @@ async def import_transcript(  # noqa: PLR0913 - where from, and each thing that 
             case Start():
                 if event.session not in imports:
                     own = session if session is not None and not imports else event.session
-                    opened = await client.session(own, tenant=tenant, window=window)
-                    imports[event.session] = await _begin(client, opened, event.kind, pace or Pace())
+                    key = session_key(own, tenant=tenant)
+                    imports[event.session] = _Import(client, key, event.kind, pace or Pace())
+                    await imports[event.session].open(window)
                 current = imports[event.session]
             case Happened():
                 assert current is not None
@@ -192,7 +247,7 @@ async def import_transcript(  # noqa: PLR0913 - where from, and each thing that 
             case Problem():
                 (early if current is None else current.problems).append(event)
     for one in imports.values():
-        await one.flush()
+        await one.finish()
     return _reports(list(imports.values()), early)
 
 
@@ -209,15 +264,6 @@ def read_lines(path: Path) -> Iterator[Line]:
         raise InputError(f"expected a file, got a directory: {path}") from None
     except OSError as error:
         raise InputError(f"expected a file that can be read, got {error.strerror}: {path}") from None
-
-
-async def _begin(client: Client, session: Session, kind: str, pace: Pace) -> _Import:
-    present = [
-        recorded
-        async for recorded in client.log.read(session.key)
-        if recorded.event.actor == IMPORTER and not isinstance(recorded.event.data, SessionOpened)
-    ]
-    return _Import(client, session, kind, present, pace)
 
 
 def _reports(imports: Sequence[_Import], early: Sequence[Problem]) -> list[ImportReport]:
