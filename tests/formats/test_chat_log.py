@@ -26,8 +26,8 @@ def _file(value: Any, indent: int | None = None) -> bytes:
 
 def test_messages_one_a_line_are_one_session(import_records: Import, items_of: Items, starts_of: Starts) -> None:
     """A log of messages is named for its file."""
-    imported = import_records(_HI, {"role": "assistant", "content": "hello"}, name="dir/my log.jsonl")
-    assert starts_of(imported) == [("my_log", "chat")]
+    imported = import_records(_HI, {"role": "assistant", "content": "hello"}, name="dir/my-log.jsonl")
+    assert starts_of(imported) == [("my-log", "chat")]
     assert len(items_of(imported)) == 2
 
 
@@ -117,7 +117,11 @@ def test_swe_agents_list_of_one_call_id_is_understood(import_records: Import, it
 
 def test_session_names_are_safe_short_and_distinct() -> None:
     """A name is a token of a subject: no dots, no spaces, at most 128 characters; long names keep apart."""
-    assert session_name("a b.c", "", "é") == "a_b_c-_"
+    assert session_name("a", "", "b=c") == "a-b=c"
+    assert session_name("a b.c", "", "é").startswith("a_b_c-_-")
+    names = [session_name(stem) for stem in ("日本", "中文", "é", "_", "x y", "x_y", "x.y", "\udcff", "\udcfe")]
+    assert len(set(names)) == len(names)
+    assert all(set(name) <= set("_xy-0123456789abcdef") for name in names)
     one, other = session_name("x" * 200 + "1"), session_name("x" * 200 + "2")
     assert len(one) == len(other) == 128
     assert one != other

@@ -257,8 +257,8 @@ def test_a_file_of_bookkeeping_only_says_that_it_holds_no_messages(
 def test_an_export_with_loglines_is_read_too(import_bytes: Import, starts_of: Starts, items_of: Items) -> None:
     """Claude Code on the web exports its records in one JSON document."""
     body = b'{\n "loglines": [\n  {"type": "user", "message": {"role": "user", "content": "hi"}}\n ]\n}\n'
-    imported = import_bytes(body, name="web export.json")
-    assert starts_of(imported) == [("web_export", "claude-code")]
+    imported = import_bytes(body, name="web-export.json")
+    assert starts_of(imported) == [("web-export", "claude-code")]
     assert _said(items_of(imported)) == ["hi"]
 
 

@@ -78,8 +78,8 @@ def test_the_first_session_meta_names_the_session(import_records: Import) -> Non
 
 def test_a_rollout_without_session_meta_is_named_for_its_file(import_records: Import) -> None:
     """A file whose head was cut off is imported under its own name."""
-    imported = import_records(_item(**_said("user", "hi")), name="/home/me/rollout 7.jsonl")
-    assert imported[0] == Start("rollout_7", "codex")
+    imported = import_records(_item(**_said("user", "hi")), name="/home/me/rollout-7.jsonl")
+    assert imported[0] == Start("rollout-7", "codex")
 
 
 def test_items_of_one_response_share_a_group(import_records: Import, items_of: Items) -> None:

@@ -7,20 +7,24 @@ from typing import Final
 NAME_LENGTH_MAX: Final = 128
 """The longest session name: a name is one token of a NATS subject and one key of a bucket."""
 
+HASH_CHARACTERS: Final = 12
+"""How much of a hash tells names apart: 48 bits, so that a million names have one in 500 to hold two that are alike."""
+
 _FORBIDDEN: Final = re.compile(r"[^A-Za-z0-9_=-]+")
 
 
 def session_name(*ids: str) -> str:
     """Return the *ids* joined by hyphens as a session's name, ``[A-Za-z0-9_=-]{1,128}``; equal ids give equal names.
 
-    What may not stand in a name becomes an underscore; a name that is too long ends in a hash of the whole.
+    What may not stand in a name becomes an underscore. A name that had such, or is too long, ends in a hash of the
+    whole: "x y" and "x_y", or two names in Chinese, are not one session.
     """
-    whole = "-".join(part for part in ids if part)
-    name = _FORBIDDEN.sub("_", whole) or "session"
-    if len(name) <= NAME_LENGTH_MAX:
+    whole = "-".join(part for part in ids if part) or "session"
+    name = _FORBIDDEN.sub("_", whole)
+    if name == whole and len(name) <= NAME_LENGTH_MAX:
         return name
-    digest = sha256(whole.encode("utf-8", "replace")).hexdigest()[:16]
-    return f"{name[: NAME_LENGTH_MAX - 17]}-{digest}"
+    digest = sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:HASH_CHARACTERS]
+    return f"{name[: NAME_LENGTH_MAX - HASH_CHARACTERS - 1]}-{digest}"
 
 
 def stem_of(name: str) -> str:
