@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from retold.client.checking import check_item
+from retold.client.checking import check_edit, check_item
 from retold.errors import ConflictError, InputError
 from retold.events import (
     CompactionRequested,
@@ -104,8 +104,12 @@ class Session:
     ) -> int:
         """Replace the entries from *first* to *last* by *items*; None is the start or the end. Returns the sequence.
 
+        What every compaction keeps stays here too: pins, system and developer text, calls that wait, the latest user
+        message, and calls with their results. Leave them out of the range, or give them again unchanged.
+
         Raises:
-            InputError: if an id is not in the history or the range is the wrong way round.
+            InputError: if an id is not in the history, the range is the wrong way round, or something would be lost
+                that must stay; the message names it. Nothing was recorded.
             ConflictError: if the session grew while it was looked up; repeat the call.
         """
         context = await self._load()
@@ -113,9 +117,12 @@ class Session:
         for item_id in (first, last):
             if item_id is not None and item_id not in ids:
                 raise InputError(f"expected the id of an item of the history, got {item_id!r}")
-        if first is not None and last is not None and ids.index(first) > ids.index(last):
+        start = 0 if first is None else ids.index(first)
+        end = len(ids) - 1 if last is None else ids.index(last)
+        if first is not None and last is not None and start > end:
             raise InputError(f"expected a range in the history's order, got {first!r} to {last!r}")
         new = tuple(item for message in items for item in _items(message))
+        check_edit(context, new, first=start, last=end)
         return await self._record([HistoryEdited(items=new, first=first, last=last)], expected=context.seq)
 
     async def request_compaction(self, *, reason: str = "") -> int:

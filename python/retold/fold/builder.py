@@ -253,7 +253,10 @@ class Builder:
             raise self._refuse("expected a range whose first item comes before its last", seq)
         items = [self._numbered(item) for item in fact.items]
         edited = [Entry(item=item, tokens=self._count(item), seq=seq, form="edited") for item in items]
+        newest = max((entry.seq for entry in self._entries if entry.form == "summary"), default=None)
         self._entries[first : last + 1] = edited
+        if not any(entry.form == "summary" and entry.seq == newest for entry in self._entries):
+            self._set(summary=())  # or what was edited away would come back in the next summary, which builds on it
         self._set(settled_tokens=0, ineffective=0)
         self._replaced(seq, base_seq=seq)
 
@@ -353,15 +356,9 @@ class Builder:
             )
 
     def _replaced(self, seq: int, *, base_seq: int) -> None:
-        kept = {entry.item.id for entry in self._entries}
         self._tokens = total_tokens(self._entries) + Tokens(reconstructed=PRIMING)
         self._open_text = None
-        self._set(
-            version=self._now.version + 1,
-            version_seq=seq,
-            base_seq=base_seq,
-            pinned=tuple(pin for pin in self._now.pinned if pin in kept),
-        )
+        self._set(version=self._now.version + 1, version_seq=seq, base_seq=base_seq)
 
 
 def _vocabulary(context: Context) -> Encoding:

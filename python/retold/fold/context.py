@@ -56,9 +56,9 @@ class Context(Struct, frozen=True):
         base_seq: the source event at which the last replacement took effect; 0 if there was none.
         version_seq: the event that made the newest version.
         next_item: the number of the next item without an id of its own.
-        pinned: ids of the items that were pinned by request.
+        pinned: ids of the items that were pinned by request; also of one that an imported edit took out of the history.
         plan: the compaction that was planned and neither replaced, failed nor abandoned yet.
-        summary: the fields of the newest summary, which the next one builds on.
+        summary: the fields of the newest summary, which the next one builds on; empty once an edit took it out.
         staged: the entries that the open plan has written (placeholders, the summary), by item id, not in place yet.
         staged_summary: the fields of the staged summary.
         requested: a compaction that was asked for and not done yet.
