@@ -199,30 +199,3 @@ def test_a_damaged_session_does_not_stop_the_others_of_a_file() -> None:
         assert {name: one.ok for name, one in reports.items()} == {"f-a": True, "f-b": False, "f-c": True}
 
     asyncio.run(run())
-
-
-def _compacted_then_rolled_back(num_turns: int) -> list[dict[str, Any]]:
-    """Return a Codex transcript of two turns, a compaction that keeps both and adds a summary, a turn, a rollback."""
-    history = [_said("user", text)["payload"] for text in ("ask 0", "ask 1", "what was done")]
-    compacted = {"timestamp": "2026-01-01T00:00:00Z", "type": "compacted"}
-    compacted["payload"] = {"message": "done", "replacement_history": history}  # type: ignore[assignment]
-    turn = [_said("user", "ask 2"), _event("user_message", message="ask 2"), _said("assistant", "yes")]
-    return [*_codex(2), compacted, *turn, _event("thread_rolled_back", num_turns=num_turns)]
-
-
-@pytest.mark.parametrize(("num_turns", "left"), [(1, ["ask 0", "ask 1", "what was done"]), (3, ["ask 0"]), (4, [])])
-def test_a_rollback_into_a_compacted_history_keeps_what_the_compaction_had_before(
-    num_turns: int, left: list[str]
-) -> None:
-    """Taking back turns beyond a compaction does not bring back what the compaction had replaced."""
-
-    async def run() -> None:
-        log = MemoryLog()
-        (report,) = await _imported(log, _compacted_then_rolled_back(num_turns))
-        assert report.ok
-        texts = [message["content"][0]["text"] for message in (await _history(log)).as_responses()]
-        assert texts == left
-        (again,) = await _imported(log, _compacted_then_rolled_back(num_turns), name="again")
-        assert again.appended == 0
-
-    asyncio.run(run())

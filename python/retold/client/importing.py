@@ -176,8 +176,8 @@ class _Import:
     def _cut_from(self, fact: HistoryEdited) -> Fact:
         """Return what takes the end out of the history, from an item on.
 
-        An item that was appended is rewound to. One that an edit brought in has the edit's items before it, whatever the
-        history was before the edit.
+        An item that was appended is rewound to. One that an edit brought in leaves the edit's items before it, whatever
+        the history was before the edit.
         """
         seq = self._seq_of(fact.first)
         edit = self.edit_items[self._number_of(fact.first) - 1]
