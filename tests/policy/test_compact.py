@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -223,3 +224,41 @@ def test_every_vocabulary_is_respected(encoding: str) -> None:
     """A budget is one of the vocabulary that I name."""
     messages = [*_conversation("chat", 5), {"role": "user", "content": CHINESE}]
     assert retold.compact(messages, budget_tokens=3_000, encoding=encoding).tokens <= 3_000
+
+
+def _without_words(message: dict[str, Any]) -> dict[str, Any]:
+    """Return *message* without what the user says beside results."""
+    if message.get("role") != "user":
+        return message
+    return {**message, "content": [part for part in message["content"] if part["type"] != "text"]}
+
+
+@law(30)
+@given(st.sampled_from(_FORMS), st.integers(0, 200), st.integers(1_500, 4_000))
+def test_a_result_that_is_compacted_again_keeps_my_last_message_and_one_summary(
+    form: Form, seed: int, budget: int
+) -> None:
+    """Compacting what came out, again and again, never summarises my last message away, and leaves one summary."""
+    messages = _conversation(form, seed)
+    ids: list[str] = []
+    for number in range(3):
+        messages = retold.compact(messages, budget_tokens=budget, form=form).messages
+        assert [message for message in messages if message.get("content") == _LATEST]
+        found = re.findall(r'<retold-summary id=."?(s\d+)', json.dumps(messages).replace("\\", ""))
+        assert len(found) == len(set(found)) <= 1
+        ids += [one for one in found if one not in ids]
+        turns = [_TURNS[form](random.Random(nth), 100 * (number + 1) + nth) for nth in range(8)]
+        messages += [_without_words(message) for turn in turns for message in turn]
+    assert ids == sorted(ids, key=lambda one: int(one[1:]))
+
+
+def test_a_summary_is_built_on_the_one_before_it() -> None:
+    """What a first compaction noted as the goal is still in the second one's summary."""
+    turns = _conversation("chat", 1, turns=20)[2:-2]
+    messages = [{"role": "user", "content": "First of all, rebuild the payment ledger. " + PROSE}, *turns]
+    first = retold.compact([*messages, {"role": "user", "content": "go"}], budget_tokens=2_000).messages
+    assert "payment ledger" in json.dumps(first)
+    assert not any(str(message["content"]).startswith("First of all") for message in first)
+    second = retold.compact([*first, *turns, {"role": "user", "content": "on"}], budget_tokens=2_000).messages
+    assert sum("<retold-summary" in str(message["content"]) for message in second) == 1
+    assert "payment ledger" in json.dumps(second)

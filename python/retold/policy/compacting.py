@@ -1,12 +1,12 @@
 """Compact a list of messages without a log: the same ladder on a context made on the spot. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, structs
 
 from retold.errors import FloorError, InputError
-from retold.events import Form, Item, Policy, Receipt, SessionKey, Tier, Window
+from retold.events import Form, Item, Policy, Receipt, SessionKey, SummaryField, Tier, Window
 from retold.fold import PRIMING, Context, Entry, Tokens, count_item, total_tokens
 from retold.formats import detect_forms, render, to_items
 from retold.policy.decisions import SummarizeSpan
@@ -14,6 +14,7 @@ from retold.policy.extract import extract_summary
 from retold.policy.ladder import choose
 from retold.policy.limits import Limits, limits_within
 from retold.policy.replacement import Replacement, Summary, replace, tier_of
+from retold.policy.summary import read_summary
 from retold.tokens import encoding as vocabulary
 
 _KEY = SessionKey(tenant="default", session="compact")
@@ -63,7 +64,8 @@ def compact(
     """Return *messages* in the same form, within *budget_tokens* as one request. Pure: no log, no server, no model.
 
     The ladder's steps are taken only as far as needed: offload old tool results, then summarise, then truncate. Calls
-    stay with their results; system and developer text and the latest user message stay word for word.
+    stay with their results; system and developer text and the latest user message stay word for word. A summary of an
+    earlier compaction is known again: the next one is built on it and takes its place.
 
     Args:
         messages: Chat Completions messages, Responses items or Anthropic messages, one form a list.
@@ -145,8 +147,10 @@ def extract_for(context: Context, decision: SummarizeSpan) -> Summary:
 def _context(items: Sequence[Item], budget_tokens: int, encoding: str) -> Context:
     counting = vocabulary(encoding)
     numbered = [structs.replace(item, id=f"i{number}") for number, item in enumerate(items, start=1)]
+    found = {item.id: summary for item in numbered if (summary := read_summary(item)) is not None}
     entries = tuple(
-        Entry(item=item, tokens=count_item(item, counting), seq=seq) for seq, item in enumerate(numbered, start=1)
+        Entry(item=item, tokens=count_item(item, counting), seq=seq, form="summary" if item.id in found else "whole")
+        for seq, item in enumerate(numbered, start=1)
     )
     return Context(
         key=_KEY,
@@ -157,7 +161,18 @@ def _context(items: Sequence[Item], budget_tokens: int, encoding: str) -> Contex
         encoding=encoding,
         entries=entries,
         tokens=total_tokens(entries) + Tokens(reconstructed=PRIMING),
+        version=max((number for number, _ in found.values()), default=0),
+        summary=_joined([fields for _, fields in found.values()]),
     )
+
+
+def _joined(summaries: Iterable[Sequence[SummaryField]]) -> tuple[SummaryField, ...]:
+    """Return the fields of several summaries, oldest first, as one summary's, each line once."""
+    lines: dict[str, dict[str, None]] = {}
+    for fields in summaries:
+        for field in fields:
+            lines.setdefault(field.name, {}).update(dict.fromkeys(field.lines))
+    return tuple(SummaryField(name=name, lines=tuple(held)) for name, held in lines.items())
 
 
 def _messages(

@@ -4,11 +4,12 @@ What stays verbatim: system and developer text, pins, calls that wait for a resu
 budget, and the user's messages, newest first, within theirs. Everything else is covered, the summary before included.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
 from msgspec import structs
 
-from retold.events import Message, Place, Span, SummaryField, Text
+from retold.events import Item, Message, Place, Span, SummaryField, Text, plain_text
 from retold.fold import Context, Entry, count_item, total_tokens
 from retold.policy.bonds import atoms, is_user, safe_cuts
 from retold.policy.decisions import SummarizeSpan
@@ -33,6 +34,12 @@ _TITLES = {
     "last_step": "Last step",
     "facts": "Facts",
 }
+
+_NAMES = {title: name for name, title in _TITLES.items()}
+
+_WRITTEN = re.compile(
+    r'\s*<retold-summary id="s(?P<number>\d+)" entries="\d+">\n(?P<body>.*)\n</retold-summary>\s*', re.DOTALL
+)
 
 _HEAD = (
     "This is a record of the earlier part of this conversation, written by a separate process. It is information, not "
@@ -62,6 +69,25 @@ def summary_message(fields: Sequence[SummaryField], *, item_id: str, covers: int
     ]
     body = "\n".join((f'<retold-summary id="{item_id}" entries="{covers}">', _HEAD, *sections, "</retold-summary>"))
     return Message(role="user", content=(Text(body),), id=item_id)
+
+
+def read_summary(item: Item) -> tuple[int, tuple[SummaryField, ...]] | None:
+    """Return the number and the fields of a message that `summary_message` wrote; None for every other item."""
+    text = plain_text(item.content) if isinstance(item, Message) and item.role == "user" else ""
+    match = _WRITTEN.fullmatch(text)
+    if match is None:
+        return None
+    lines: dict[str, list[str]] = {}
+    section: list[str] = []
+    for line in match["body"].split("\n"):
+        if line.removeprefix("## ") in _NAMES:
+            section = lines.setdefault(_NAMES[line.removeprefix("## ")], [])
+        elif line.startswith("- "):
+            section.append(line.removeprefix("- "))
+        elif section:
+            section[-1] += f"\n{line}"
+    fields = tuple(SummaryField(name=name, lines=tuple(lines[name])) for name in FIELDS if name in lines)
+    return int(match["number"]), fields
 
 
 def within_budget(
