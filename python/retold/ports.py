@@ -40,10 +40,16 @@ class Published(Struct, frozen=True):
 
 
 class SessionEnd(Struct, frozen=True):
-    """Name a session and the sequence of its last event."""
+    """Name a session and the sequence of its last event.
+
+    Attributes:
+        damaged: whether its end is known to be damaged without reading it: the last event cannot be read, or a snapshot
+            or published history was made from events that are gone. Damage before the end only shows in reading.
+    """
 
     key: SessionKey
     seq: int
+    damaged: bool = False
 
 
 class Log(Protocol):
@@ -96,7 +102,7 @@ class Log(Protocol):
         ...
 
     async def sessions(self) -> list[SessionEnd]:
-        """Return every session and where it ends, ordered by tenant and name."""
+        """Return every session and where it ends, ordered by tenant and name; also one that lost all its events."""
         ...
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:

@@ -18,7 +18,6 @@ class Settings(BaseSettings):
         url: the NATS server to use; None is the embedded one.
         data_dir: where the embedded server keeps its store.
         profile: the embedded server's durability.
-        tenant: the tenant of sessions that are named without one.
     """
 
     model_config = SettingsConfigDict(env_prefix="RETOLD_", extra="ignore", frozen=True)
@@ -26,4 +25,3 @@ class Settings(BaseSettings):
     url: str | None = None
     data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("retold"))
     profile: Profile = "safe"
-    tenant: str = "default"

@@ -57,6 +57,8 @@ def test_a_history_is_printed_in_each_form(retold: Retold, transcript: Path, for
         (("history", "bad name"), 2),
         (("show", "nobody"), 2),
         (("import",), 2),
+        (("--tenant", "a b.c", "sessions"), 2),
+        (("verify", "nobody"), 2),
         (("demo", "/nowhere/at/all"), 2),
         (("--url", "nats://127.0.0.1:1", "sessions"), 3),
         (("up", "--profile", "bogus"), 2),
@@ -105,3 +107,15 @@ def test_the_demo_plays_a_file_of_mine(retold: Retold, transcript: Path) -> None
     done = retold("demo", transcript, "--hard-limit", "2400", "--pre-rot", "2000")
     assert done.returncode == 0, done.stderr
     assert "verify: ok" in done.stdout
+
+
+def test_a_tenant_that_i_name_is_the_only_one_shown(retold: Retold, transcript: Path) -> None:
+    """`sessions` and `verify` show every tenant's sessions, or those of the one that I name."""
+    for tenant in ("one", "two"):
+        assert retold("--tenant", tenant, "import", transcript, "--session", "s").returncode == 0
+    for command in ("sessions", "verify"):
+        rows = json.loads(retold(command, "--json").stdout)
+        assert [row["tenant"] for row in rows] == ["one", "two"]
+        rows = json.loads(retold("--tenant", "two", command, "--json").stdout)
+        assert [row["tenant"] for row in rows] == ["two"]
+        assert json.loads(retold("--tenant", "three", command, "--json").stdout) == []

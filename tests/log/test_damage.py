@@ -18,7 +18,7 @@ from retold.log import (
     connect_log,
 )
 from retold.log.names import EVENTS, event_subject
-from retold.ports import Snapshot
+from retold.ports import SessionEnd, Snapshot
 
 
 def damage(directory: Path, text: bytes) -> None:
@@ -54,7 +54,9 @@ def test_a_flipped_bit_is_found(tmp_path: Path, key: SessionKey, drafts: Iterato
             assert found.value.seq == number
             with pytest.raises(CorruptLogError):
                 await log.append(key, take(drafts, 1))
-            assert [end.key for end in await log.sessions()] == [key]
+            [end] = await log.sessions()
+            assert end.key == key
+            assert end.damaged == (number == 100)  # before the end, only reading shows it
 
     asyncio.run(run())
 
@@ -79,6 +81,7 @@ def test_an_end_cut_off_by_the_server_is_found_by_the_snapshot(
             assert found.value.seq == 31
             with pytest.raises(CorruptLogError):
                 await log.append(key, take(drafts, 1))
+            assert await log.sessions() == [SessionEnd(key=key, seq=30, damaged=True)]
 
     asyncio.run(run())
 

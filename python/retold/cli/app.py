@@ -14,6 +14,7 @@ import typer
 from retold.cli import doctor, importing, reading, serving
 from retold.cli.options import Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, UnavailableError
+from retold.events import session_key
 
 CHECK_FAILED, WRONG_USAGE, UNAVAILABLE = 1, 2, 3
 
@@ -40,13 +41,18 @@ def options(
     context: typer.Context,
     url: Annotated[str | None, typer.Option(help="A NATS server; without it, the embedded one.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where the embedded server keeps its store.")] = None,
-    tenant: Annotated[str, typer.Option(help="Whose sessions.", envvar="RETOLD_TENANT")] = "default",
+    tenant: Annotated[
+        str | None,
+        typer.Option(help="Whose sessions; without it, lists show all, names are default's.", envvar="RETOLD_TENANT"),
+    ] = None,
     version: Annotated[  # noqa: ARG001 - acts by its callback
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Take what all commands share."""
-    context.obj = Options(url=url, data_dir=data_dir, tenant=tenant)
+    if tenant is not None:
+        session_key("any", tenant=tenant)
+    context.obj = Options(url=url, data_dir=data_dir, asked_tenant=tenant)
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {

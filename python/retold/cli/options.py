@@ -13,11 +13,15 @@ import typer
 from msgspec import Struct
 from rich.console import Console
 
+from retold.events import SessionKey
+
 if TYPE_CHECKING:
     from retold.client import Client
     from retold.settings import Settings
 
 _Result = TypeVar("_Result")
+
+DEFAULT_TENANT = "default"
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -31,11 +35,24 @@ WIDTH_ELSEWHERE = 400
 
 
 class Options(Struct, frozen=True):
-    """Hold the options before the command."""
+    """Hold the options before the command.
+
+    Attributes:
+        asked_tenant: the tenant that was asked for, or None: then lists show all, and names are of the default one.
+    """
 
     url: str | None
     data_dir: Path | None
-    tenant: str
+    asked_tenant: str | None
+
+    @property
+    def tenant(self) -> str:
+        """Return whose sessions the command's names are."""
+        return DEFAULT_TENANT if self.asked_tenant is None else self.asked_tenant
+
+    def shows(self, key: SessionKey) -> bool:
+        """Return whether a list that is asked for shows the session *key*."""
+        return self.asked_tenant in (None, key.tenant)
 
     @property
     def server_url(self) -> str | None:

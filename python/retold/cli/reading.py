@@ -26,6 +26,7 @@ from retold.events import (
     session_key,
 )
 from retold.fold import Context, Entry, History, fold
+from retold.ports import SessionEnd
 from retold.replay import Verdict, history_at
 from retold.replay import verify as prove
 
@@ -36,15 +37,23 @@ FIRST_CHARACTERS = 80
 
 
 def sessions(context: typer.Context, as_json: Json = False) -> None:
-    """List every session and where it ends."""
+    """List every session and where it ends; exits with 1 if the end of one is damaged."""
     ends = run(_sessions(context.obj))
     if as_json:
-        print_json([{"tenant": end.key.tenant, "session": end.key.session, "seq": end.seq} for end in ends])
-        return
-    table = Table("tenant", "session", "events", box=None)
+        print_json([_end_row(end) for end in ends])
+    else:
+        table = Table("tenant", "session", "events", box=None)
+        for end in ends:
+            table.add_row(end.key.tenant, end.key.session, f"{end.seq} DAMAGED" if end.damaged else str(end.seq))
+        console().print(table)
     for end in ends:
-        table.add_row(end.key.tenant, end.key.session, str(end.seq))
-    console().print(table)
+        if end.damaged:
+            name = f"{end.key.tenant}/{end.key.session}"
+            sys.stderr.write(
+                f"retold: the end of {name} is damaged: `retold verify {end.key.session}` names the place\n"
+            )
+    if any(end.damaged for end in ends):
+        raise typer.Exit(1)
 
 
 def show(context: typer.Context, session: str, as_json: Json = False) -> None:
@@ -94,9 +103,9 @@ def verify(
 # ---- reading --------------------------------------------------------------------------------------------------------
 
 
-async def _sessions(options: Options) -> Any:
+async def _sessions(options: Options) -> list[SessionEnd]:
     async with options.client() as client:
-        return await client.sessions()
+        return [end for end in await client.sessions() if options.shows(end.key)]
 
 
 async def _show(options: Options, key: SessionKey) -> tuple[Context, list[Recorded]]:
@@ -113,11 +122,15 @@ async def _history(options: Options, key: SessionKey, at: int | datetime | None)
 
 
 async def _verify(options: Options, session: str | None) -> list[Verdict]:
+    key = None if session is None else session_key(session, tenant=options.tenant)
     async with options.client() as client:
-        if session is not None:
-            keys = [(await client.existing(session, tenant=options.tenant)).key]
-        else:
-            keys = [end.key for end in await client.sessions()]
+        if key is not None:
+            # Not looked up first: what the log says of its end may be what is damaged.
+            verdict = await prove(client.log, key)
+            if verdict.ok and not verdict.events:
+                raise InputError(f"expected an existing session, there is none named {session!r}")
+            return [verdict]
+        keys = [end.key for end in await client.sessions() if options.shows(end.key)]
         shown = track(
             keys, description="verifying", transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True)
         )
@@ -136,6 +149,10 @@ def _moment(text: str | None) -> int | datetime | None:
 
 
 # ---- rows for JSON --------------------------------------------------------------------------------------------------
+
+
+def _end_row(end: SessionEnd) -> dict[str, Any]:
+    return {"tenant": end.key.tenant, "session": end.key.session, "seq": end.seq, "damaged": end.damaged}
 
 
 def _tokens_row(found: Context | History) -> dict[str, int]:

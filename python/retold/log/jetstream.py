@@ -15,7 +15,17 @@ from retold.log.api import Stored
 from retold.log.blobs import Blobs
 from retold.log.feed import Feed
 from retold.log.link import Link
-from retold.log.names import EVENTS, EVENTS_ALL, checked, event_subject, key_of
+from retold.log.names import (
+    EVENTS,
+    EVENTS_ALL,
+    HISTORIES,
+    HISTORIES_ALL,
+    SNAPSHOTS,
+    SNAPSHOTS_ALL,
+    checked,
+    event_subject,
+    key_of,
+)
 from retold.log.projections import Projections
 from retold.log.reader import Reader, seq_of
 from retold.log.streams import ServerFacts
@@ -126,14 +136,29 @@ class JetStreamLog:
     async def sessions(self) -> list[SessionEnd]:
         """Return every session and its end, ordered by tenant and name. About 40 µs a session.
 
-        A session whose last event the server cannot read is listed with the number of its messages: reading it shows
-        the damage.
+        A session whose last event the server cannot read is listed as damaged, with the number of its messages.
         """
+        # The projections before the events, which they are made from: so what they prove must be there.
+        proved = await self._lasts(SNAPSHOTS, SNAPSHOTS_ALL)
+        for key, seq in (await self._lasts(HISTORIES, HISTORIES_ALL)).items():
+            proved[key] = max(seq, proved.get(key, 0))
         counts = await streams.counts(self._link, EVENTS, EVENTS_ALL)
-        lasts = await Feed(self._link, EVENTS, EVENTS_ALL).lasts_now()
-        ends = {key_of(subject): count for subject, count in counts.items()}
-        ends |= {key_of(stored.subject): max(seq_of(stored), 0) for stored in lasts}
-        return [SessionEnd(key=key, seq=ends[key]) for key in sorted(ends)]
+        counted = {key_of(subject): count for subject, count in counts.items()}
+        lasts = await self._lasts(EVENTS, EVENTS_ALL)
+        return [
+            SessionEnd(
+                key=key,
+                seq=max(lasts.get(key, counted.get(key, 0)), 0),
+                damaged=lasts.get(key, -1) < max(proved.get(key, 0), 0),
+            )
+            for key in sorted({key for key, seq in proved.items() if seq > 0} | counted.keys() | lasts.keys())
+        ]
+
+    async def _lasts(self, stream: str, subjects: str) -> dict[SessionKey, int]:
+        """Return the sequence that each session's last message in *stream* names; -1 if it names none."""
+        return {
+            key_of(stored.subject): seq_of(stored) for stored in await Feed(self._link, stream, subjects).lasts_now()
+        }
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Keep *snapshot*, unless a newer one is kept already."""

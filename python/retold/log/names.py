@@ -19,6 +19,8 @@ BLOBS_BUCKET = "RETOLD_BLOBS"
 BLOBS = f"OBJ_{BLOBS_BUCKET}"
 
 EVENTS_ALL = "retold.ev.>"
+SNAPSHOTS_ALL = "retold.snap.>"
+HISTORIES_ALL = f"$KV.{HISTORIES_BUCKET}.*.*"
 PARTITIONS = 64
 
 SEQ = "Retold-Seq"

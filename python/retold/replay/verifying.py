@@ -87,8 +87,9 @@ class _Proof:
 
 async def verify(log: Log, key: SessionKey) -> Verdict:
     """Read the whole session, derive every state again, and return what was found. Never raises for damage."""
-    proof = _Proof(key, await log.load_history(key), await log.load_snapshot(key))
+    proof = _Proof(key, None, None)
     try:
+        proof = _Proof(key, await log.load_history(key), await log.load_snapshot(key))
         async for recorded in log.read(key):
             proof.take(recorded)
         proof.end()
