@@ -130,7 +130,10 @@ class Session:
         return await self._record([CompactionRequested(reason=reason)])
 
     async def close(self, *, reason: str = "") -> int:
-        """Mark the session as done; return the event's sequence. Raises as `append`."""
+        """Mark the session as done; return the event's sequence. An item appended later opens it again.
+
+        Raises as `append`.
+        """
         return await self._record([SessionClosed(reason=reason)])
 
     async def history(self, *, at: int | datetime | None = None) -> History:

@@ -196,19 +196,23 @@ class ItemPinned(Struct, frozen=True):
 
 
 class SessionRewound(Struct, frozen=True):
-    """Return the history to what it was at *to_seq*; everything after it stays in the log, out of the history."""
+    """Return the history to what it was at *to_seq*; everything after it stays in the log, out of the history.
+
+    Pins, the usage reported and whether the session was closed are what they were there, too. An erasure is not undone:
+    of what it erased, nothing comes back.
+    """
 
     to_seq: int
 
 
 class SessionClosed(Struct, frozen=True, omit_defaults=True):
-    """Close the session: nothing may be appended any more."""
+    """Say that the session is done. No lock: an item that is appended later opens it again."""
 
     reason: str = ""
 
 
 class SessionErased(Struct, frozen=True, omit_defaults=True):
-    """Record that the session's content was erased, by whom and why."""
+    """Erase the session's content from its history for good, naming who asked and why; no rewind brings it back."""
 
     by: str
     reason: str = ""

@@ -50,6 +50,18 @@ DUE_SHARE = 0.80
 
 _NOTHING_PLANNED: dict[str, Any] = {"plan": None, "staged": {}, "staged_summary": ()}
 
+_NOTHING_SAID: dict[str, Any] = {
+    "entries": (),
+    "tokens": Tokens(reconstructed=PRIMING),
+    "summary": (),
+    "pinned": (),
+    "requested": None,
+    "settled_tokens": 0,
+    "ineffective": 0,
+    **_NOTHING_PLANNED,
+}
+"""What an erasure leaves of a state."""
+
 
 class Builder:
     """Fold events of one session, in order, into a state.
@@ -117,8 +129,13 @@ class Builder:
             self._set(seq=event.seq, head=recorded.hash)
 
     def rewind(self, recorded: Recorded, past: Context) -> None:
-        """Fold a `SessionRewound` in: take the history of *past*, keep this session's end and its numbering."""
+        """Fold a `SessionRewound` in: take the history of *past*, keep this session's end and its numbering.
+
+        What was erased between *past* and now stays erased. Usage and whether it was closed are those of *past*.
+        """
         now = self._now
+        if now.erased_seq > past.seq:
+            past = structs.replace(past, **_NOTHING_SAID)
         self._restart(
             structs.replace(
                 past,
@@ -128,6 +145,7 @@ class Builder:
                 version=now.version + 1,
                 version_seq=recorded.event.seq,
                 base_seq=recorded.event.seq,
+                erased_seq=now.erased_seq,
                 requested=None,
                 **_NOTHING_PLANNED,
             )
@@ -267,9 +285,7 @@ class Builder:
 
     def _erase(self, seq: int) -> None:
         self._entries = []
-        self._set(
-            erased=True, summary=(), pinned=(), requested=None, settled_tokens=0, ineffective=0, **_NOTHING_PLANNED
-        )
+        self._set(erased_seq=seq, **_NOTHING_SAID)
         self._replaced(seq, base_seq=seq)
 
     def _position(self, item_id: str, seq: int) -> int:

@@ -67,7 +67,7 @@ class Context(Struct, frozen=True):
         ineffective: how many replacements or failures in a row freed less than the policy's least gain.
         usage: the provider's newest figures.
         closed: whether the session was closed and nothing appended since.
-        erased: whether the session's content was erased.
+        erased_seq: the last event that erased the session's content; 0 if it never was.
     """
 
     key: SessionKey
@@ -94,7 +94,12 @@ class Context(Struct, frozen=True):
     ineffective: int = 0
     usage: UsageReported | None = None
     closed: bool = False
-    erased: bool = False
+    erased_seq: int = 0
+
+    @property
+    def erased(self) -> bool:
+        """Return whether the session's content was ever erased."""
+        return self.erased_seq > 0
 
     @property
     def end(self) -> Head:
