@@ -15,6 +15,7 @@ import retold
 from retold.errors import FloorError, InputError
 from retold.events import Form
 from retold.formats import detect_forms, to_items
+from retold.policy.truncate import cut_middle
 
 _FORMS: tuple[Form, ...] = ("chat", "responses", "anthropic")
 _LATEST = "And now run the tests once more, please."
@@ -262,3 +263,40 @@ def test_a_summary_is_built_on_the_one_before_it() -> None:
     second = retold.compact([*first, *turns, {"role": "user", "content": "on"}], budget_tokens=2_000).messages
     assert sum("<retold-summary" in str(message["content"]) for message in second) == 1
     assert "payment ledger" in json.dumps(second)
+
+
+def _legacy_turns(*, long_arguments: bool) -> list[dict[str, Any]]:
+    arguments, result = (OUTPUT, "ok") if long_arguments else ("", OUTPUT)
+    asked = {
+        "role": "assistant",
+        "content": None,
+        "function_call": {"name": "f", "arguments": json.dumps({"x": arguments})},
+    }
+    return [asked, {"role": "function", "name": "f", "content": result}] * 14
+
+
+@pytest.mark.parametrize("long_arguments", [False, True], ids=["results", "arguments"])
+@pytest.mark.parametrize("percent", [30, 60, 90])
+def test_function_calls_of_before_tool_calls_stay_what_they_are(percent: int, *, long_arguments: bool) -> None:
+    """A conversation with `function_call` messages comes back with such messages, offloaded, cut or whole."""
+    turns = _legacy_turns(long_arguments=long_arguments)
+    messages = [{"role": "user", "content": "go"}, *turns, {"role": "user", "content": "end"}]
+    size = retold.compact(messages, budget_tokens=10**9).tokens
+    result = retold.compact(messages, budget_tokens=size * percent // 100)
+    assert result.tier is not None
+    assert not any("tool_calls" in message or "tool_call_id" in message for message in result.messages)
+    assert any(message.get("function_call", {}).get("name") == "f" for message in result.messages)
+    assert any(message["role"] == "function" and message["name"] == "f" for message in result.messages)
+
+
+@pytest.mark.parametrize("length", [1, 2, 9, 10, 11, 200])
+def test_a_text_that_is_short_enough_is_not_cut(length: int) -> None:
+    """Cutting a text never makes it longer than its length and the mark, and says nothing twice."""
+    vocabulary = retold.tokens.encoding("o200k_base")
+    text = "".join(f" {number}" for number in range(length // 2))
+    cut = cut_middle(text, length_tokens=10, mark="[cut]", vocabulary=vocabulary)
+    if vocabulary.count(text) <= 10:
+        assert cut == text
+    else:
+        assert "[cut]" in cut
+        assert vocabulary.count(cut) <= 10 + vocabulary.count("\n[cut]\n")

@@ -13,6 +13,7 @@ Rules:
 from retold.formats.anthropic import split_system
 from retold.formats.bundle import complete, number_responses
 from retold.formats.detect import detect_form, detect_forms
+from retold.formats.json_text import address_of
 from retold.formats.lines import (
     LINE_BYTES_MAX,
     Happened,
@@ -34,6 +35,7 @@ __all__ = [
     "Line",
     "Problem",
     "Start",
+    "address_of",
     "complete",
     "detect_form",
     "detect_forms",

@@ -110,6 +110,20 @@ def read_extra(extra: str | None, form: Form) -> dict[str, Any]:
     return sections if isinstance(sections, dict) else {}
 
 
+_ADDRESS: Final = ("legacy", "untyped", "item", "inner")
+"""Sections that say how an item is addressed: its way of writing, its provider's id, a call's namespace."""
+
+
+def address_of(extra: str | None) -> str | None:
+    """Return what of an item's `extra` still holds when its content is replaced: how it is addressed; or None."""
+    value = None if extra is None else read_json(extra, what="an item's extra")
+    if not isinstance(value, dict):
+        return None
+    held = {form: {name: part[name] for name in _ADDRESS if name in part} for form, part in value.items()}
+    held = {form: part for form, part in held.items() if part}
+    return write_json(held) if held else None
+
+
 def read_body(body: str) -> dict[str, Any]:
     """Return the object that a provider's block holds as text."""
     value = read_json(body, what="a block's body")

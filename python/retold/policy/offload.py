@@ -12,6 +12,7 @@ from msgspec import structs
 
 from retold.events import Item, Keep, Offload, Place, Span, Text, ToolCall, ToolResult, plain_text
 from retold.fold import Context, Entry, count_item, item_hash
+from retold.formats import address_of
 from retold.policy.bonds import pair_of
 from retold.policy.decisions import OffloadItems
 from retold.policy.limits import KEEP_RECENT, Limits
@@ -69,11 +70,11 @@ def placeholder_for(entry: Entry, *, tool: str) -> Item:
     if isinstance(item, ToolCall):
         note = f"arguments offloaded: {size} tokens; restore item {item.id} to read them"
         arguments = msgspec.json.encode({"retold": note}).decode() if item.kind == "function" else f"[Retold: {note}]"
-        return structs.replace(item, arguments=arguments, extra=None)
+        return structs.replace(item, arguments=arguments, extra=address_of(item.extra))
     assert isinstance(item, ToolResult)
     lines = plain_text(item.content).count("\n") + 1
     note = f"[Retold: result of {tool} offloaded: {size} tokens, {lines} lines; restore item {item.id} to read it]"
-    return structs.replace(item, content=(Text(note),), extra=None)
+    return structs.replace(item, content=(Text(note),), extra=address_of(item.extra))
 
 
 def _offload(context: Context, at: int, *, partner: int | None) -> Offload:

@@ -8,8 +8,9 @@ import msgspec
 from msgspec import structs
 
 from retold.errors import FloorError
-from retold.events import Item, Message, Put, Reasoning, Span, Text, ToolCall, ToolResult, plain_text
+from retold.events import Item, Message, Opaque, Put, Reasoning, Span, Text, ToolCall, ToolResult, plain_text
 from retold.fold import PRIMING, Context, Entry, Tokens, count_item, total_tokens
+from retold.formats import address_of
 from retold.policy.bonds import atoms
 from retold.policy.decisions import TruncateHistory
 from retold.policy.limits import Limits
@@ -53,9 +54,14 @@ def plan_truncate(context: Context, limits: Limits) -> TruncateHistory:
 
 
 def cut_middle(text: str, *, length_tokens: int, mark: str, vocabulary: Encoding) -> str:
-    """Return *text* with its middle replaced by *mark*, so that head and tail have about *length_tokens* together."""
+    """Return *text* with its middle replaced by *mark*, so that head and tail have about *length_tokens* together.
+
+    A text that is not longer comes back as it is.
+    """
     ids = vocabulary.encode(text)
     half = length_tokens // 2
+    if len(ids) <= 2 * half:
+        return text
     head = vocabulary.decode(ids[:half]).decode(errors="ignore")
     tail = vocabulary.decode(ids[len(ids) - half :]).decode(errors="ignore")
     return f"{head}\n{mark}\n{tail}"
@@ -93,13 +99,14 @@ def _shorter(entry: Entry, length_tokens: int, vocabulary: Encoding) -> tuple[It
         return cut_middle(text, length_tokens=length_tokens, mark=mark, vocabulary=vocabulary)
 
     shorter: Item
+    address = None if isinstance(item, Reasoning | Opaque) else address_of(item.extra)
     match item:
         case Message() | ToolResult():
-            shorter = structs.replace(item, content=(Text(cut(plain_text(item.content))),), extra=None)
+            shorter = structs.replace(item, content=(Text(cut(plain_text(item.content))),), extra=address)
         case ToolCall(kind="function"):
-            shorter = structs.replace(item, arguments=msgspec.json.encode({"retold": mark}).decode(), extra=None)
+            shorter = structs.replace(item, arguments=msgspec.json.encode({"retold": mark}).decode(), extra=address)
         case ToolCall():
-            shorter = structs.replace(item, arguments=cut(item.arguments), extra=None)
+            shorter = structs.replace(item, arguments=cut(item.arguments), extra=address)
         case Reasoning(body=None):
             shorter = structs.replace(item, text=cut(item.text))
         case _:
