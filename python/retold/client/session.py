@@ -21,7 +21,7 @@ from retold.events import (
     SessionKey,
     UsageReported,
 )
-from retold.fold import Context, History, history_of, open_text
+from retold.fold import Context, History, history_of, is_sealed, open_text
 from retold.formats import to_items
 from retold.ports import Clock, Log
 from retold.replay import history_at, load
@@ -73,7 +73,8 @@ class Session:
         """Add streamed *text* to the newest item of the history; return the event's sequence.
 
         Raises:
-            InputError: if there is no such item, or it has no text; nothing was recorded.
+            InputError: if there is no such item, it has no text, or it is reasoning that its provider signed or
+                encrypted; nothing was recorded.
             ConflictError: if the session grew `CONFLICTS_MAX` times while it was looked up; repeat the call.
             UnavailableError: as `append`.
         """
@@ -152,6 +153,8 @@ class Session:
         if open_text(context.entries) is None:
             # Recorded all the same, it would be an event that no fold takes: the session would be damaged for ever.
             raise InputError("expected a newest item with text to extend, there is none")
+        if is_sealed(context.entries):
+            raise InputError("expected a newest item that is open, got sealed reasoning: append the text as a new item")
         return await self._record([ItemExtended(text=text)], expected=context.seq)
 
     async def _load(self) -> Context:

@@ -12,7 +12,7 @@ from retold.fold.context import (
     total_tokens,
 )
 from retold.fold.counting import PRIMING, Tokens, count_item
-from retold.fold.extending import open_text
+from retold.fold.extending import is_sealed, open_text
 from retold.fold.folding import advance, base_of, fold, in_decision_order, reaches_before
 from retold.fold.history import History, decode_history, encode_history, history_of, replacement_of
 from retold.fold.spans import placeholder_entry, spread, summary_entry
@@ -38,6 +38,7 @@ __all__ = [
     "history_hash",
     "history_of",
     "in_decision_order",
+    "is_sealed",
     "item_hash",
     "open_text",
     "placeholder_entry",

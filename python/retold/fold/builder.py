@@ -259,9 +259,10 @@ class Builder:
             self._open_text.append(before)
         old = self._open_text.total
         grown = Tokens(exact=self._open_text.append(text) - old)
-        self._entries[-1] = structs.replace(
-            entry, item=with_open_text(entry.item, before + text), tokens=entry.tokens + grown
-        )
+        item = with_open_text(entry.item, before + text)
+        if len(_extra(item)) != len(_extra(entry.item)):  # a new part: what is kept beside the text has grown, too
+            grown = self._count(item) - entry.tokens
+        self._entries[-1] = structs.replace(entry, item=item, tokens=entry.tokens + grown)
         self._tokens += grown
 
     def _edit(self, fact: HistoryEdited, seq: int) -> None:
@@ -375,6 +376,10 @@ class Builder:
         self._tokens = total_tokens(self._entries) + Tokens(reconstructed=PRIMING)
         self._open_text = None
         self._set(version=self._now.version + 1, version_seq=seq, base_seq=base_seq)
+
+
+def _extra(item: Item) -> str:
+    return getattr(item, "extra", None) or ""
 
 
 def _vocabulary(context: Context) -> Encoding:
