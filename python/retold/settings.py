@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Literal
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from retold.errors import InputError
 
 Profile = Literal["safe", "balanced", "fast"]
 """How often the embedded server makes what it acknowledged durable: at once, every second, or every two minutes."""
@@ -20,8 +22,22 @@ class Settings(BaseSettings):
         profile: the embedded server's durability.
     """
 
-    model_config = SettingsConfigDict(env_prefix="RETOLD_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="RETOLD_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     url: str | None = None
     data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("retold"))
     profile: Profile = "safe"
+
+
+def read_settings() -> Settings:
+    """Return the configuration as the environment gives it now.
+
+    Raises:
+        InputError: if a variable has a value that it cannot have.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)
+        told = "; ".join(f"RETOLD_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in wrong)
+        raise InputError(f"expected settings that can be used, got {told}") from None

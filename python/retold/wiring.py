@@ -13,7 +13,7 @@ from retold.errors import UnavailableError
 from retold.log.embedded import EmbeddedServer, find_running, is_used, server_program
 from retold.log.jetstream import connect_log, inspect_server
 from retold.ports import Log
-from retold.settings import Profile, Settings
+from retold.settings import Profile, read_settings
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
 
@@ -55,7 +55,7 @@ async def connect(
         UnavailableError: if the server cannot be reached or started, or others use it with another *profile*.
         InputError: if it holds streams of the same names that are not Retold's.
     """
-    settings = Settings()
+    settings = read_settings()
     async with AsyncExitStack() as stack:
         address = url or settings.url
         if address is None:
@@ -77,7 +77,7 @@ async def embedded_server(directory: Path, *, profile: Profile | None = None) ->
     Raises:
         UnavailableError: if it cannot be started, or others use it with another profile than *profile*.
     """
-    async with EmbeddedServer(directory, profile=profile or Settings().profile) as server:
+    async with EmbeddedServer(directory, profile=profile or read_settings().profile) as server:
         running = server.running
         if profile not in (None, running.profile):
             raise UnavailableError(

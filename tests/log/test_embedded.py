@@ -17,6 +17,7 @@ import pytest
 from retold.errors import InputError, UnavailableError
 from retold.events import Draft, SessionKey
 from retold.log import EmbeddedServer, Profile, Running, connect_log, find_running, inspect_server, is_used
+from retold.wiring import connect
 
 WAIT_S = 30
 
@@ -340,5 +341,16 @@ def test_a_killed_server_can_be_stopped_and_started_again(tmp_path: Path) -> Non
         assert find_running(tmp_path) is None
         assert (await server.start()).url == before.url
         await server.stop()
+
+    asyncio.run(run())
+
+
+def test_a_directory_may_be_given_as_text(tmp_path: Path) -> None:
+    """`retold.connect` takes the data directory as text as well as a path."""
+
+    async def run() -> None:
+        async with connect(data_dir=str(tmp_path), profile="fast") as client:
+            assert await client.sessions() == []
+        assert (tmp_path / "server.json").exists()
 
     asyncio.run(run())

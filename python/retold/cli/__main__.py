@@ -1,5 +1,5 @@
 """Let ``python -m retold.cli`` be the command ``retold``."""
 
-from retold.cli.app import main
+from retold.cli import main
 
 main()

@@ -1,13 +1,17 @@
 """The application: its options, its commands, and the one place where errors become exit codes.
 
-Exit codes: 0 success, 1 a check failed, 2 wrong usage, 3 unavailable; 130 after Ctrl-C. Rooms that need a server, a
+Exit codes: 0 success, 1 a check failed, 2 wrong usage, 3 unavailable; 130 after Ctrl-C, 141 when whoever read the
+output has gone. Rooms that need a server, a
 plot or a progress bar are loaded by the command that needs them, so that ``retold --help`` is quick.
 """
 
+import os
+import signal
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +21,7 @@ from retold.errors import ConflictError, CorruptLogError, InputError, RetoldErro
 from retold.events import session_key
 
 CHECK_FAILED, WRONG_USAGE, UNAVAILABLE = 1, 2, 3
+READER_GONE = 128 + signal.SIGPIPE
 
 app = typer.Typer(
     name="retold",
@@ -55,6 +60,33 @@ def options(
     context.obj = Options(url=url, data_dir=data_dir, asked_tenant=tenant)
 
 
+def _ended(command: Callable[..., None]) -> Callable[..., None]:
+    """Return *command* with its output written to the end, or the reason why it could not be."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            try:
+                command(*args, **options)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            _drop_output()
+            raise typer.Exit(READER_GONE) from None
+        except OSError as error:
+            _drop_output()
+            raise UnavailableError(f"the system refused: {error}") from None
+
+    return run
+
+
+def _drop_output() -> None:
+    """Let what is still held for stdout go nowhere: the interpreter writes it at its end, and would complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": serving.demo,
     "up": serving.up,
@@ -67,7 +99,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor.doctor,
 }
 for _name, _command in _COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name)(_ended(_command))
 
 
 def main() -> None:

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from retold.cli.options import Json, Options, console, print_json, run
+from retold.cli.options import Json, Options, print_json, print_table, run, window_of
 from retold.client import Client, ImportReport, import_transcript, read_lines
 from retold.errors import InputError
-from retold.events import Window
+from retold.events import Window, session_key
 from retold.formats.transcripts import Line, Problem
 
 
@@ -25,10 +25,14 @@ def import_files(
     pre_rot: Annotated[int, typer.Option(help="Where quality starts to suffer, in tokens; 0: chosen.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Import transcripts; exits with 1 if a line could not be imported."""
+    """Import transcripts; each line that could not be imported is named, the rest is in, and the exit code is 1."""
     if session is not None and len(files) > 1:
         raise InputError(f"expected one file with --session, got {len(files)}")
-    window = Window(hard_limit=hard_limit, pre_rot=pre_rot)
+    if session is not None:
+        session_key(session, tenant=context.obj.tenant)
+    if not any(path.exists() and not path.is_dir() for path in files):
+        raise InputError(f"expected a file, got {'a directory' if files[0].is_dir() else 'nothing'}: {files[0]}")
+    window = window_of(hard_limit=hard_limit, pre_rot=pre_rot)
     reports = run(_import_all(context.obj, files, session=session, window=window))
     rows = [_row(path, report) for path, report in reports]
     if as_json:
@@ -103,4 +107,4 @@ def _print(reports: list[tuple[Path, ImportReport]]) -> None:
         table.add_row(name, report.kind, str(report.appended), str(report.present), str(len(errors)), str(notes))
         for problem in errors:
             sys.stderr.write(f"{path}:{problem.line}: {problem.reason}\n")
-    console().print(table)
+    print_table(table)

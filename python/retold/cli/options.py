@@ -12,8 +12,11 @@ import msgspec
 import typer
 from msgspec import Struct
 from rich.console import Console
+from rich.table import Table
 
-from retold.events import SessionKey
+from retold.cli import INTERRUPTED
+from retold.errors import InputError
+from retold.events import SessionKey, Window
 
 if TYPE_CHECKING:
     from retold.client import Client
@@ -24,10 +27,6 @@ _Result = TypeVar("_Result")
 DEFAULT_TENANT = "default"
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-
-
-INTERRUPTED = 130
-"""What a shell expects of a command that Ctrl-C ended."""
 
 
 WIDTH_ELSEWHERE = 400
@@ -74,9 +73,22 @@ class Options(Struct, frozen=True):
 
 
 def _settings() -> "Settings":
-    from retold.settings import Settings  # noqa: PLC0415 - pydantic takes a tenth of a second to load
+    from retold.settings import read_settings  # noqa: PLC0415 - pydantic takes a tenth of a second to load
 
-    return Settings()
+    return read_settings()
+
+
+def window_of(*, hard_limit: int, pre_rot: int) -> Window:
+    """Return the window that the options name.
+
+    Raises:
+        InputError: if a size is out of range.
+    """
+    if hard_limit < 1:
+        raise InputError(f"expected --hard-limit to be 1 token or more, got {hard_limit}")
+    if pre_rot < 0:
+        raise InputError(f"expected --pre-rot to be 0 (chosen) or more tokens, got {pre_rot}")
+    return Window(hard_limit=hard_limit, pre_rot=pre_rot)
 
 
 def run(work: Coroutine[Any, Any, _Result]) -> _Result:
@@ -120,10 +132,22 @@ def print_json(document: Any) -> None:
     sys.stdout.flush()
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would end the process with the exit code of a check that failed
+
+
 def console() -> Console:
     """Return where people read: coloured on a terminal; elsewhere plain, and wide enough that nothing is cut."""
     width = None if sys.stdout.isatty() else WIDTH_ELSEWHERE
-    return Console(highlight=False, markup=False, soft_wrap=True, width=width)
+    return _Console(highlight=False, markup=False, soft_wrap=True, width=width)
+
+
+def print_table(table: Table) -> None:
+    """Print *table* as wide as it is: a narrow terminal breaks its lines, but no figure is cut."""
+    out = console()
+    out.width = max(out.width, WIDTH_ELSEWHERE)
+    out.print(table, crop=False)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

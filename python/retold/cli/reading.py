@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from retold.cli.options import Json, Options, console, print_json, run
+from retold.cli.options import Json, Options, console, print_json, print_table, run
 from retold.errors import InputError
 from retold.events import (
     CompactionAbandoned,
@@ -45,7 +45,7 @@ def sessions(context: typer.Context, as_json: Json = False) -> None:
         table = Table("tenant", "session", "events", box=None)
         for end in ends:
             table.add_row(end.key.tenant, end.key.session, f"{end.seq} DAMAGED" if end.damaged else str(end.seq))
-        console().print(table)
+        print_table(table)
     for end in ends:
         if end.damaged:
             name = f"{end.key.tenant}/{end.key.session}"
@@ -258,7 +258,7 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
         elif isinstance(fact, CompactionFailed | CompactionAbandoned):
             table.add_row(str(recorded.event.seq), "-", f"{recorded.event.type}: {fact.reason}")
     if table.row_count:
-        out.print(table)
+        print_table(table)
 
 
 def _print_history(found: History) -> None:

@@ -10,9 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from retold.cli.options import Json, Options, ends_by, run
+from retold.cli.options import Json, Options, ends_by, run, window_of
 from retold.errors import InputError
-from retold.events import Window
 from retold.settings import Profile
 
 
@@ -26,8 +25,9 @@ def up(
     killed. It ends with the last command that uses it.
     """
     options: Options = context.obj
-    if options.url is not None:
-        raise InputError("expected no --url: `retold up` runs the embedded server; for another use `retold worker`")
+    if options.server_url is not None:
+        given = "RETOLD_URL" if options.url is None else "--url"
+        raise InputError(f"expected no {given}: `retold up` runs the embedded server; for another use `retold worker`")
     _log_to_stderr()
     run(_up(options, profile))
 
@@ -52,7 +52,7 @@ def demo(
     """Import a long session, compact it live on an embedded server of its own, and prove three past states."""
     from retold.cli.demo import play  # noqa: PLC0415 - the plot is for the demo alone
 
-    window = Window(hard_limit=hard_limit, pre_rot=pre_rot)
+    window = window_of(hard_limit=hard_limit, pre_rot=pre_rot)
     if not run(play(file, window=window, turns=turns, as_json=as_json, tenant=context.obj.tenant)):
         raise typer.Exit(1)
 

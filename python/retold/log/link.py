@@ -19,7 +19,7 @@ from nats import errors as nats_errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from retold.errors import UnavailableError
+from retold.errors import InputError, UnavailableError
 
 T = TypeVar("T")
 
@@ -36,6 +36,10 @@ RECONNECT_PAUSE_S = 0.1
 DRAIN_TIMEOUT_S = 5.0
 CANCELS_MAX = 20
 CANCEL_PAUSE_S = 0.1
+
+SCHEMES = ("nats", "tls")
+"""nats-py can do WebSockets too, with a package that we do not install."""
+_EXPECTED_URL = "expected the URL of a NATS server, nats://host:port or tls://host:port"
 
 STATUS = "Status"
 NO_RESPONDERS = "503"
@@ -106,6 +110,7 @@ class Link:
         """Connect to *url* (which may carry a token or a user) and return the link.
 
         Raises:
+            InputError: if *url* is not that of a NATS server.
             UnavailableError: if no connection was made within `CONNECT_TIMEOUT_S`.
         """
         link = cls(address=plain_address(url))
@@ -328,6 +333,18 @@ async def _finish(work: Coroutine[Any, Any, None], *, limit_s: float) -> None:
 
 
 def plain_address(url: str) -> str:
-    """Return host and port of *url*, without the token or password that it may carry."""
-    parts = urlsplit(url if "://" in url else f"nats://{url}")
-    return f"{parts.hostname}:{parts.port or 4222}"
+    """Return host and port of *url*, without the token or password that it may carry.
+
+    Raises:
+        InputError: if it is not the URL of a NATS server.
+    """
+    try:
+        parts = urlsplit(url if "://" in url else f"nats://{url}")
+        port = parts.port or 4222
+    except ValueError:
+        raise InputError(f"{_EXPECTED_URL}, got one whose host or port cannot be read") from None
+    if parts.scheme not in SCHEMES:
+        raise InputError(f"{_EXPECTED_URL}, got one that begins with {parts.scheme}://")
+    if not parts.hostname:
+        raise InputError(f"{_EXPECTED_URL}, got one without a host")
+    return f"{parts.hostname}:{port}"
