@@ -35,7 +35,7 @@ _TOLD = "sesame"
 
 
 def _recorded(fact: Fact, **envelope: Any) -> Recorded:
-    draft = Draft(id=envelope.get("id", "1"), at=_AT, actor=envelope.get("actor", "a"), data=fact)
+    draft = Draft(id=envelope.get("id", "1"), at=envelope.get("at", _AT), actor=envelope.get("actor", "a"), data=fact)
     return record([draft], key=KEY, head=Head())[0]
 
 
@@ -82,10 +82,10 @@ def test_a_value_of_the_wrong_type_is_refused_before_it_is_stored(fact: Fact, me
     assert _TOLD not in str(error.value)
 
 
-@pytest.mark.parametrize("envelope", [{"id": 7}, {"actor": None}], ids=str)
+@pytest.mark.parametrize("envelope", [{"id": 7}, {"actor": None}, {"at": "now"}, {"at": _AT.replace(tzinfo=None)}])
 def test_an_envelope_of_the_wrong_type_is_refused_before_it_is_stored(envelope: dict[str, Any]) -> None:
-    """An id or an actor that is no text is refused too."""
-    with pytest.raises(InputError, match=r"expected str for (id|actor) of an event"):
+    """An id or an actor that is no text, or a time without a zone, is refused too."""
+    with pytest.raises(InputError, match=r"expected .* for (id|actor|at) of an event"):
         _recorded(SessionClosed(), **envelope)
 
 

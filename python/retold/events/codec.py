@@ -142,6 +142,8 @@ def check_follows(recorded: Recorded, *, head: Head, key: SessionKey) -> None:
 
 
 def _body(event: Event, data: Raw) -> bytes:
+    if not isinstance(event.at, datetime) or event.at.tzinfo is None:
+        raise InputError(f"expected a time with a zone for at of an event, got {type(event.at).__name__}")
     for name in ("id", "actor", "cause"):
         told = getattr(event, name)
         if not isinstance(told, str) and (name != "cause" or told is not None):
