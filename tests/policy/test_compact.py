@@ -300,3 +300,18 @@ def test_a_text_that_is_short_enough_is_not_cut(length: int) -> None:
     else:
         assert "[cut]" in cut
         assert vocabulary.count(cut) <= 10 + vocabulary.count("\n[cut]\n")
+
+
+def test_an_image_that_was_cut_leaves_a_mark() -> None:
+    """Where an image had to go, the message says so and names the item."""
+    image = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    seen = {"role": "user", "content": [image]}
+    messages: list[dict[str, Any]] = [
+        seen,
+        {"role": "assistant", "content": "I see."},
+        {"role": "user", "content": "x"},
+    ]
+    result = retold.compact(messages, budget_tokens=60)
+    assert result.tier == "truncate"
+    assert "the whole is item i1 in the log" in result.messages[0]["content"]
+    assert result.restore("i1") == [seen]

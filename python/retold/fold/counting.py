@@ -3,11 +3,15 @@
 - exact: text, counted by the session's own vocabulary.
 - reconstructed: the marks that a provider puts around an item, after OpenAI's published chat layout (three tokens a
   message and three to prime the reply; a call and its result carry a recipient and a channel as well).
-- estimated: what no local tokenizer can count: images, encrypted blocks. Decisions use the upper bound.
+- estimated: what no local tokenizer can count: images, encrypted blocks; and the readable text of a provider's own
+  blocks and fields, which the vocabulary counts but nobody says how it is laid out. Decisions use the upper bound.
 """
 
-from typing import assert_never
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, assert_never
 
+import msgspec
 from msgspec import Struct
 
 from retold.events import Block, Item, Message, Opaque, Part, Reasoning, Text, ToolCall, ToolResult
@@ -32,6 +36,17 @@ ENCRYPTED_OVERHEAD_BYTES = 650
 """What Codex takes off an encrypted block's decoded size for its envelope."""
 
 BYTES_PER_TOKEN = 4
+
+_SEALED_FIELDS = frozenset({"encrypted_content", "signature", "data", "result"})
+"""Fields of a provider's block that hold bytes as base64; only a value that looks like it is taken for it."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/=_-]+")
+
+_UNREAD_FIELDS = frozenset({"type", "id", "status"})
+"""Fields that say what a block is, not what the model reads."""
+
+_READABLE = ("thinking", "reasoning_content", "reasoning", "summary", "content")
+"""Where a block of reasoning has its readable text; the first of these is the item's own `text`, and counted there."""
 
 
 class Tokens(Struct, frozen=True, omit_defaults=True):
@@ -73,40 +88,101 @@ def count_item(item: Item, encoding: Encoding) -> Tokens:
     match item:
         case Message():
             framing = MESSAGE_FRAMING + (1 if item.name else 0)
-            return _sized(_parts(item.content, encoding), framing) + _words(encoding, item.name, item.extra)
+            name = Tokens(exact=encoding.count(item.name or ""), reconstructed=framing)
+            return name + _parts(item.content, encoding) + _fields(item.extra, encoding)
         case ToolCall():
-            return Tokens(reconstructed=CALL_FRAMING) + _words(encoding, item.name, item.arguments)
+            words = encoding.count(item.name) + encoding.count(item.arguments)
+            return Tokens(exact=words, reconstructed=CALL_FRAMING) + _fields(item.extra, encoding)
         case ToolResult():
-            return _sized(_parts(item.content, encoding), RESULT_FRAMING)
+            framed = _parts(item.content, encoding) + Tokens(reconstructed=RESULT_FRAMING)
+            return framed + _fields(item.extra, encoding)
         case Reasoning():
-            return Tokens(exact=encoding.count(item.text), reconstructed=MESSAGE_FRAMING, estimated=_sealed(item.body))
+            estimated = 0 if item.body is None else _sealed(item.body, encoding, read=_without_text)
+            return Tokens(exact=encoding.count(item.text), reconstructed=MESSAGE_FRAMING, estimated=estimated)
         case Opaque():
-            return Tokens(reconstructed=MESSAGE_FRAMING, estimated=_sealed(item.body))
+            return Tokens(reconstructed=MESSAGE_FRAMING, estimated=_sealed(item.body, encoding))
         case _:
             assert_never(item)
 
 
-def _sized(content: Tokens, framing: int) -> Tokens:
-    return content + Tokens(reconstructed=framing)
-
-
-def _words(encoding: Encoding, *texts: str | None) -> Tokens:
-    return Tokens(exact=sum(encoding.count(text) for text in texts if text))
-
-
 def _parts(content: tuple[Part, ...], encoding: Encoding) -> Tokens:
     exact = sum(encoding.count(part.text) for part in content if isinstance(part, Text))
-    estimated = sum(_block(part) for part in content if isinstance(part, Block))
+    estimated = sum(_block(part, encoding) for part in content if isinstance(part, Block))
     return Tokens(exact=exact, estimated=estimated)
 
 
-def _block(block: Block) -> int:
+def _block(block: Block, encoding: Encoding) -> int:
     if "image" in block.kind:
         return IMAGE_TOKENS
-    return len(block.body) // BYTES_PER_TOKEN
+    texts, bytes_left = _readable(block.body)
+    return bytes_left // BYTES_PER_TOKEN + sum(encoding.count(text) for text in texts)
 
 
-def _sealed(body: str | None) -> int:
-    if body is None:
-        return 0
-    return max(0, len(body) * 3 // 4 - ENCRYPTED_OVERHEAD_BYTES) // BYTES_PER_TOKEN
+def _fields(extra: str | None, encoding: Encoding) -> Tokens:
+    """Return what the fields that *extra* keeps may cost; how a message was written is in it too, and costs nothing."""
+    if extra is None:
+        return Tokens()
+    forms = _value_of(extra)
+    sections = forms.values() if isinstance(forms, dict) else [forms]
+    sent = [part for held in sections for part in (held.values() if isinstance(held, dict) else [])]
+    texts = [text for part in sent if isinstance(part, dict | list) for _, text in _texts(part)]
+    return Tokens(estimated=sum(encoding.count(text) for text in texts))
+
+
+def _sealed(body: str, encoding: Encoding, *, read: Callable[[Any], Any] = lambda value: value) -> int:
+    """Return what a provider's own block may cost: what is sealed by its size, what *read* leaves by the vocabulary."""
+    _, bytes_left = _readable(body)
+    sealed = max(0, bytes_left * 3 // 4 - ENCRYPTED_OVERHEAD_BYTES) // BYTES_PER_TOKEN
+    return sealed + sum(encoding.count(text) for text in _plain_texts(read(_value_of(body))))
+
+
+def _readable(body: str) -> tuple[list[str], int]:
+    """Return the readable texts of a block's *body*, and how long it is without them."""
+    texts = _plain_texts(_value_of(body))
+    return texts, max(0, len(body) - sum(map(len, texts)))
+
+
+def _plain_texts(value: Any) -> list[str]:
+    return [text for name, text in _texts(value) if not _is_base64(name, text)]
+
+
+def _without_text(value: Any) -> Any:
+    """Return a block of reasoning without the text that its item holds.
+
+    Chat providers say the same again in `reasoning_details`, so that nothing is left of theirs.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    told = next((name for name in _READABLE if value.get(name)), None)
+    if told in ("reasoning_content", "reasoning"):
+        return {}
+    return {name: held for name, held in value.items() if name != told}
+
+
+def _is_base64(name: str, text: str) -> bool:
+    return name in _SEALED_FIELDS and _BASE64.fullmatch(text) is not None
+
+
+def _texts(value: Any) -> Iterator[tuple[str, str]]:
+    """Yield every string and number in *value* as text, each with the name of the field that it stands in."""
+    stack: list[tuple[str, Any]] = [("", value)]
+    while stack:
+        name, held = stack.pop()
+        if name in _UNREAD_FIELDS:
+            continue
+        if isinstance(held, Mapping):
+            stack.extend((str(key), inner) for key, inner in held.items())
+        elif isinstance(held, list):
+            stack.extend((name, inner) for inner in held)
+        elif isinstance(held, str):
+            yield name, held
+        elif isinstance(held, int | float) and not isinstance(held, bool):
+            yield name, str(held)
+
+
+def _value_of(body: str) -> Any:
+    """Return the value of JSON text; a text that is none, which only a foreign log can hold, counts as text."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        return body

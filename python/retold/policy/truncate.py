@@ -8,7 +8,7 @@ import msgspec
 from msgspec import structs
 
 from retold.errors import FloorError
-from retold.events import Item, Message, Opaque, Put, Reasoning, Span, Text, ToolCall, ToolResult, plain_text
+from retold.events import Block, Item, Message, Opaque, Put, Reasoning, Span, Text, ToolCall, ToolResult, plain_text
 from retold.fold import PRIMING, Context, Entry, Tokens, count_item, total_tokens
 from retold.formats import address_of
 from retold.policy.bonds import atoms
@@ -102,7 +102,12 @@ def _shorter(entry: Entry, length_tokens: int, vocabulary: Encoding) -> tuple[It
     address = None if isinstance(item, Reasoning | Opaque) else address_of(item.extra)
     match item:
         case Message() | ToolResult():
-            shorter = structs.replace(item, content=(Text(cut(plain_text(item.content))),), extra=address)
+            text = cut(plain_text(item.content))
+            if any(isinstance(part, Block) for part in item.content) and mark not in text:
+                text = f"{text}\n{mark}".strip("\n")
+            if not text:
+                return None  # without a word it would not be sent at all
+            shorter = structs.replace(item, content=(Text(text),), extra=address)
         case ToolCall(kind="function"):
             shorter = structs.replace(item, arguments=msgspec.json.encode({"retold": mark}).decode(), extra=address)
         case ToolCall():
