@@ -36,6 +36,6 @@ def test_a_damaged_end_is_named_by_verify_and_by_sessions(retold: Retold, tmp_pa
     assert listed.returncode == 1
     [row] = json.loads(listed.stdout)
     assert (row["session"], row["damaged"]) == ("s", True)
-    assert "retold verify s" in listed.stderr
+    assert "retold --tenant default verify s" in listed.stderr
     assert "DAMAGED" in retold("sessions").stdout
     assert retold("import", transcript, "--session", "s").returncode == 1

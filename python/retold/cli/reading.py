@@ -48,10 +48,8 @@ def sessions(context: typer.Context, as_json: Json = False) -> None:
         print_table(table)
     for end in ends:
         if end.damaged:
-            name = f"{end.key.tenant}/{end.key.session}"
-            sys.stderr.write(
-                f"retold: the end of {name} is damaged: `retold verify {end.key.session}` names the place\n"
-            )
+            command = f"retold --tenant {end.key.tenant} verify {end.key.session}"
+            sys.stderr.write(f"retold: the end of {end.key.session!r} is damaged; `{command}` names the place\n")
     if any(end.damaged for end in ends):
         raise typer.Exit(1)
 
