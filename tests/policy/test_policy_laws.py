@@ -11,6 +11,7 @@ from tests.laws.texts import BLOB, CHINESE, OUTPUT, PROSE, WORD
 
 from retold.errors import FloorError
 from retold.events import (
+    CompactionRequested,
     HistoryReplaced,
     ItemsOffloaded,
     Message,
@@ -100,6 +101,7 @@ def test_the_result_fits_its_budget_or_the_floor_is_named(story: Story, percent:
         return
     size = total_tokens(result.entries).upper + 3
     assert size == result.replaced.receipt.tokens_after
+    assert size <= result.replaced.receipt.target_tokens
     assert size <= limits.ceiling
     assert size < context.tokens.upper
 
@@ -261,6 +263,23 @@ def test_what_a_worker_decides_fits_the_window_or_fails_by_name(story: Story) ->
         if isinstance(fact, HistoryReplaced):
             assert fact.receipt.tokens_after < fact.receipt.tokens_before
             assert fact.receipt.tokens_after <= story.context.window.input_limit
+            assert fact.receipt.tokens_after <= fact.receipt.target_tokens
+
+
+@law(60)
+@given(stories(*SAID, *WORKED, at_least=20, at_most=60), st.integers(1, 110))
+def test_a_target_that_was_asked_for_is_met_or_named_as_missed(story: Story, percent: int) -> None:
+    """A compaction that I ask for aims at the size that I name; the receipt says the target that it came under."""
+    story.say("assistant", WORD)
+    target = story.context.tokens.upper * percent // 100
+    story.write(CompactionRequested(target_tokens=target))
+    context = story.context
+    try:
+        receipt = carry_out(context, limits_of(context.window)).replaced.receipt
+    except FloorError:
+        return
+    assert receipt.tokens_after <= receipt.target_tokens
+    assert receipt.target_tokens == min(target, context.window.input_limit) or receipt.cut or receipt.dropped
 
 
 @law(60)

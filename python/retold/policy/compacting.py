@@ -12,7 +12,7 @@ from retold.formats import detect_forms, render, to_items
 from retold.policy.decisions import SummarizeSpan
 from retold.policy.extract import extract_summary
 from retold.policy.ladder import choose
-from retold.policy.limits import Limits, limits_within
+from retold.policy.limits import Limits, limits_asked, limits_within
 from retold.policy.replacement import Replacement, Summary, replace, tier_of
 from retold.policy.summary import read_summary
 from retold.tokens import encoding as vocabulary
@@ -127,7 +127,8 @@ def carry_out(context: Context, limits: Limits) -> Replacement:
             return replacement
         if tier_of(decision) == "truncate":
             size = context.tokens.upper
-            raise FloorError(floor_tokens=size, budget_tokens=min(limits.target, size - 1))
+            target = limits_asked(limits, context.requested).target
+            raise FloorError(floor_tokens=size, budget_tokens=min(target, size - 1))
         missed.append(tier_of(decision))
 
 

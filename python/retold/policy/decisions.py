@@ -11,11 +11,13 @@ class OffloadItems(Struct, frozen=True):
     Attributes:
         items: what to offload, in the history's order.
         body: the new history.
+        tokens_after: the new history's size, upper bound.
     """
 
     items: tuple[Offload, ...]
     body: tuple[Span, ...]
     target_tokens: int
+    tokens_after: int
 
 
 class SummarizeSpan(Struct, frozen=True):

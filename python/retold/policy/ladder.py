@@ -5,10 +5,12 @@ normal → offload (reversible) → summary → truncate.
 
 from collections.abc import Collection
 
+from msgspec import structs
+
 from retold.events import Tier, Window
 from retold.fold import Context
 from retold.policy.decisions import Decision, OffloadItems
-from retold.policy.limits import Limits, limits_of
+from retold.policy.limits import Limits, limits_asked, limits_of
 from retold.policy.offload import plan_offload
 from retold.policy.summary import plan_summary
 from retold.policy.truncate import plan_truncate
@@ -52,11 +54,14 @@ def decide(context: Context, window: Window) -> Decision | None:
 def choose(context: Context, limits: Limits, *, without: Collection[Tier] = ()) -> Decision:
     """Return the first step of the ladder that brings the history under its target, leaving out tiers that failed.
 
+    The target is that of the open request, if it names one, else that of *limits*.
+
     Raises:
         FloorError: if what must be kept verbatim is larger than the ceiling.
     """
-    offload = None if "offload" in without else plan_offload(context, limits)
-    if offload is not None and _offload_is_enough(context, offload, limits):
+    limits = limits_asked(limits, context.requested)
+    offload = None if "offload" in without else _offload_that_is_enough(context, limits)
+    if offload is not None:
         return offload
     summary = None if "summary" in without else plan_summary(context, limits)
     if summary is not None:
@@ -64,10 +69,19 @@ def choose(context: Context, limits: Limits, *, without: Collection[Tier] = ()) 
     return plan_truncate(context, limits)
 
 
-def _offload_is_enough(context: Context, offload: OffloadItems, limits: Limits) -> bool:
+def _offload_that_is_enough(context: Context, limits: Limits) -> OffloadItems | None:
+    """Return what to offload if that alone comes under the target, or None.
+
+    Between where offloading and where summarising starts, the target of a step that can be undone is to be due no more,
+    by more than the least gain. Below, a summary would lose words for the sake of a few tokens. A target that was asked
+    for is met, or not: it has no such band.
+    """
+    offload = plan_offload(context, limits)
+    if offload is None or offload.tokens_after <= limits.target:
+        return offload
     before = context.tokens.upper
-    gain = sum(item.tokens_before - item.tokens_after for item in offload.items)
-    if before - gain <= limits.target:
-        return True
-    reversible_band = before < limits.summary_at and before - gain < limits.offload_at
-    return reversible_band and gain > limits.least_gain
+    asked = context.requested is not None and context.requested.target_tokens > 0
+    in_band = not asked and before < limits.summary_at and offload.tokens_after < limits.offload_at
+    if in_band and before - offload.tokens_after > limits.least_gain:
+        return structs.replace(offload, target_tokens=limits.offload_at)
+    return None

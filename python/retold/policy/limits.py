@@ -1,8 +1,8 @@
 """The sizes at which the ladder acts, derived from a window."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from retold.events import Window
+from retold.events import CompactionRequested, Window
 from retold.fold import DUE_SHARE, INEFFECTIVE_GAIN
 
 SUMMARY_SHARE = 0.95
@@ -60,6 +60,21 @@ def limits_of(window: Window) -> Limits:
         tail=int(size * TAIL_SHARE),
         user=min(USER_TOKENS_MAX, int(size * TAIL_SHARE)),
         summary=min(SUMMARY_TOKENS_MAX, size // 10),
+    )
+
+
+def limits_asked(limits: Limits, requested: CompactionRequested | None) -> Limits:
+    """Return *limits* with the target that was asked for, if one was, and the parts of a summary in proportion."""
+    if requested is None or requested.target_tokens < 1:
+        return limits
+    target = min(requested.target_tokens, limits.ceiling)
+    within = limits_within(target)
+    return structs.replace(
+        limits,
+        target=target,
+        tail=min(limits.tail, within.tail),
+        user=min(limits.user, within.user),
+        summary=min(limits.summary, within.summary),
     )
 
 

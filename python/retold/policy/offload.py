@@ -11,7 +11,7 @@ import msgspec
 from msgspec import structs
 
 from retold.events import Item, Keep, Offload, Place, Span, Text, ToolCall, ToolResult, plain_text
-from retold.fold import Context, Entry, count_item, item_hash
+from retold.fold import Context, Entry, Tokens, count_item, item_hash
 from retold.formats import address_of
 from retold.policy.bonds import pair_of
 from retold.policy.decisions import OffloadItems
@@ -25,21 +25,26 @@ OFFLOAD_TOKENS_MIN = 120
 
 def plan_offload(context: Context, limits: Limits) -> OffloadItems | None:
     """Return what to offload to come under the target, or as near as offloading gets; None if nothing can be."""
-    size = context.tokens.upper
+    size = context.tokens
     chosen: dict[int, Offload] = {}
     partner = pair_of(context.entries)
     for at in _candidates(context):
-        if size <= limits.target:
+        if size.upper <= limits.target:
             break
-        offload = _offload(context, at, partner=partner.get(at))
+        offload, tokens = _offload(context, at, partner=partner.get(at))
         if offload.tokens_after < offload.tokens_before:
             chosen[at] = offload
-            size -= offload.tokens_before - offload.tokens_after
+            size += tokens - context.entries[at].tokens
     if not chosen:
         return None
     items = tuple(chosen[at] for at in sorted(chosen))
     replaced: dict[int, Span | None] = {at: Place(offload.item) for at, offload in chosen.items()}
-    return OffloadItems(items=items, body=body_of(context.entries, replaced), target_tokens=limits.target)
+    return OffloadItems(
+        items=items,
+        body=body_of(context.entries, replaced),
+        target_tokens=limits.target,
+        tokens_after=size.upper,
+    )
 
 
 def body_of(entries: Sequence[Entry], replaced: dict[int, Span | None]) -> tuple[Span, ...]:
@@ -77,17 +82,20 @@ def placeholder_for(entry: Entry, *, tool: str) -> Item:
     return structs.replace(item, content=(Text(note),), extra=address_of(item.extra))
 
 
-def _offload(context: Context, at: int, *, partner: int | None) -> Offload:
+def _offload(context: Context, at: int, *, partner: int | None) -> tuple[Offload, Tokens]:
+    """Return what to record of an offload, and what the placeholder takes."""
     entry = context.entries[at]
     call = None if partner is None else context.entries[partner].item
     placeholder = placeholder_for(entry, tool=call.name if isinstance(call, ToolCall) else "a tool")
-    return Offload(
+    tokens = count_item(placeholder, encoding(context.encoding))
+    offload = Offload(
         item=entry.item.id,
         placeholder=placeholder,
         sha256=item_hash(entry.item),
         tokens_before=entry.tokens.upper,
-        tokens_after=count_item(placeholder, encoding(context.encoding)).upper,
+        tokens_after=tokens.upper,
     )
+    return offload, tokens
 
 
 def _candidates(context: Context) -> list[int]:

@@ -36,20 +36,21 @@ def plan_truncate(context: Context, limits: Limits) -> TruncateHistory:
     cut, size = _cut(context, fixed, target)
     dropped: set[int] = set()
     for atom in atoms(context.entries):
-        if size <= target:
+        if size.upper <= target:
             break
         if fixed.isdisjoint(atom):
             dropped.update(atom)
-            size -= sum(_size(context.entries[at], cut.get(at)) for at in atom)
-    if size > limits.ceiling:
-        raise FloorError(floor_tokens=size, budget_tokens=limits.ceiling)
+            for at in atom:
+                size -= _size(context.entries[at], cut.get(at))
+    if size.upper > limits.ceiling:
+        raise FloorError(floor_tokens=size.upper, budget_tokens=limits.ceiling)
     puts = {at: Put(item) for at, (item, _) in cut.items() if at not in dropped}
     replaced: dict[int, Span | None] = {**puts, **dict.fromkeys(dropped)}
     return TruncateHistory(
         cut=tuple(puts[at] for at in sorted(puts)),
         dropped=tuple(context.entries[at].item.id for at in sorted(dropped)),
         body=body_of(context.entries, replaced),
-        target_tokens=target,
+        target_tokens=max(target, size.upper),
     )
 
 
@@ -70,25 +71,26 @@ def cut_middle(text: str, *, length_tokens: int, mark: str, vocabulary: Encoding
 _Cut = dict[int, tuple[Item, Tokens]]
 
 
-def _cut(context: Context, fixed: set[int], target: int) -> tuple[_Cut, int]:
+def _cut(context: Context, fixed: set[int], target: int) -> tuple[_Cut, Tokens]:
     vocabulary = encoding(context.encoding)
     cut: _Cut = {}
-    size = context.tokens.upper
+    size = context.tokens
     for length in CUT_LENGTHS_TOKENS:
         for at, entry in enumerate(context.entries):
-            if size <= target:
+            if size.upper <= target:
                 return cut, size
-            if at in fixed or entry.form == "placeholder" or _size(entry, cut.get(at)) <= 2 * length:
+            now = _size(entry, cut.get(at))
+            if at in fixed or entry.form == "placeholder" or now.upper <= 2 * length:
                 continue
             shorter = _shorter(entry, length, vocabulary)
-            if shorter is not None and shorter[1].upper < _size(entry, cut.get(at)):
-                size -= _size(entry, cut.get(at)) - shorter[1].upper
+            if shorter is not None and shorter[1].upper < now.upper:
+                size += shorter[1] - now
                 cut[at] = shorter
     return cut, size
 
 
-def _size(entry: Entry, cut: tuple[Item, Tokens] | None) -> int:
-    return entry.tokens.upper if cut is None else cut[1].upper
+def _size(entry: Entry, cut: tuple[Item, Tokens] | None) -> Tokens:
+    return entry.tokens if cut is None else cut[1]
 
 
 def _shorter(entry: Entry, length_tokens: int, vocabulary: Encoding) -> tuple[Item, Tokens] | None:
