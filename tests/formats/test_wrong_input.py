@@ -177,3 +177,19 @@ def test_an_item_whose_json_is_broken_is_refused(item: Opaque | Message) -> None
     """Items that callers build by hand are checked when they are written."""
     with pytest.raises(InputError, match="expected"):
         render([item], "chat")
+
+
+@pytest.mark.parametrize("mark", [{"cache_control": {"type": "ephemeral"}}, {"citations": []}])
+@pytest.mark.parametrize("role", ["user", "assistant"])
+def test_a_marked_text_of_anthropics_keeps_its_marks(role: str, mark: dict[str, Any]) -> None:
+    """A lone message of texts with cache marks or citations is Anthropic's, and comes back with them."""
+    message = {"role": role, "content": [{"type": "text", "text": "a", **mark}, {"type": "text", "text": "b"}]}
+    assert render(to_items(message), "anthropic") == [message]
+
+
+def test_a_chat_conversation_may_carry_cache_marks() -> None:
+    """Gateways take cache marks in chat form: messages that are certainly chat decide for the list."""
+    marked = {"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]}
+    assert detect_forms([marked, {"role": "tool", "tool_call_id": "c", "content": "x"}]) == "chat"
+    assert detect_forms([marked, {"role": "assistant", "content": "x"}]) == "anthropic"
+    assert detect_form({**marked, "role": "system"}) == "chat"

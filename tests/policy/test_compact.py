@@ -315,3 +315,22 @@ def test_an_image_that_was_cut_leaves_a_mark() -> None:
     assert result.tier == "truncate"
     assert "the whole is item i1 in the log" in result.messages[0]["content"]
     assert result.restore("i1") == [seen]
+
+
+def _spoil(value: Any) -> None:
+    """Change everything in *value* that can be changed."""
+    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    for one in list(inner):
+        _spoil(one)
+    if isinstance(value, dict | list):
+        value.clear()
+
+
+@pytest.mark.parametrize("form", _FORMS)
+@pytest.mark.parametrize("budget", [2_000, 1_000_000])
+def test_changing_the_result_does_not_change_what_i_gave(form: Form, budget: int) -> None:
+    """The messages that come back are mine to change: my own stay as they were."""
+    messages = _conversation(form, 2)
+    before = json.dumps(messages)
+    _spoil(retold.compact(messages, budget_tokens=budget).messages)
+    assert json.dumps(messages) == before

@@ -9,6 +9,7 @@ from retold.formats.expect import kind_of, wrong
 
 _CHAT_FIELDS: Final = ("tool_calls", "tool_call_id", "function_call", "reasoning_content", "refusal", "audio")
 _ANTHROPIC_FIELDS: Final = ("stop_reason", "stop_sequence")
+_ANTHROPIC_MARKS: Final = ("cache_control", "citations")
 _PARTS: Final[dict[str, Form]] = {
     "image_url": "chat",
     "input_audio": "chat",
@@ -35,7 +36,7 @@ def detect_form(message: Mapping[str, Any]) -> Form:
 
     Raises InputError if it is in none: it has neither a role nor a type.
     """
-    return evidence_of(message) or "chat"
+    return evidence_of(message) or _hint_in(message) or "chat"
 
 
 def detect_forms(messages: Iterable[Mapping[str, Any]]) -> Form:
@@ -44,12 +45,14 @@ def detect_forms(messages: Iterable[Mapping[str, Any]]) -> Form:
     Raises InputError if two of them are certainly in different forms, or one is in none.
     """
     form: Form | None = None
+    hint: Form | None = None
     for index, message in enumerate(messages):
         found = evidence_of(message)
+        hint = hint or _hint_in(message)
         if form is not None and found not in (None, form):
             raise InputError(f"expected messages of one form, got {form} and, at [{index}], {found}")
         form = form or found
-    return form or "chat"
+    return form or hint or "chat"
 
 
 def evidence_of(message: Mapping[str, Any]) -> Form | None:
@@ -66,6 +69,17 @@ def evidence_of(message: Mapping[str, Any]) -> Form | None:
     if role in ("tool", "function") or any(name in message for name in _CHAT_FIELDS):
         return "chat"
     return _evidence_in(message.get("content")) or ("responses" if kind == "message" else None)
+
+
+def _hint_in(message: Mapping[str, Any]) -> Form | None:
+    """Return the form that marks on a text part speak for. Gateways take them in chat form too, so evidence goes first.
+
+    Instructions with such marks are chat: Anthropic has no message of that role.
+    """
+    content = message.get("content")
+    parts = content if isinstance(content, list) and message.get("role") in ("user", "assistant") else []
+    marked = any(name in part for part in parts if isinstance(part, Mapping) for name in _ANTHROPIC_MARKS)
+    return "anthropic" if marked else None
 
 
 def _evidence_in(content: Any) -> Form | None:

@@ -1,6 +1,7 @@
 """Compact a list of messages without a log: the same ladder on a context made on the spot. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from msgspec import Struct, structs
@@ -24,7 +25,7 @@ class Compacted(Struct, frozen=True):
     """Hold a compacted list of messages.
 
     Attributes:
-        messages: in the form that was given; messages that were kept are equal to those that were given.
+        messages: in the form that was given; messages that were kept are equal to those that were given, and copies.
         counted: their size as one request, by how it is known.
         tier: the step of the ladder that was taken, or None if the messages fitted already.
         receipt: what was kept, offloaded, summarised, cut and dropped.
@@ -96,7 +97,7 @@ def compact(
             prefix_kept=len(context.entries),
         )
         return Compacted(
-            messages=[dict(message) for message in messages],
+            messages=[deepcopy(dict(message)) for message in messages],
             counted=context.tokens,
             tier=None,
             receipt=receipt,
@@ -195,7 +196,7 @@ def _messages(
         source = () if source_at is None else sources[source_at]
         run = [structs.replace(entry.item, id="") for entry in entries[position : position + len(source)]]
         if source_at is not None and run == list(source):
-            out.extend([*render(changed, form), dict(messages[source_at])])
+            out.extend([*render(changed, form), deepcopy(dict(messages[source_at]))])
             changed = []
             position += len(source)
         else:
