@@ -1,7 +1,8 @@
 """Tier 4, truncate: deterministic, always fits, or names the floor that cannot.
 
 First texts are cut in the middle, the longest allowed length falling step by step; then the oldest entries leave, calls
-with their results. Pins, open calls and the latest user message are never touched: together they are the floor.
+with their results. Pins, open calls and the latest user message are never touched: together they are the floor, and
+where it is near the target, the newest entries still get room above it.
 """
 
 import msgspec
@@ -26,13 +27,11 @@ def plan_truncate(context: Context, limits: Limits) -> TruncateHistory:
     """Return what to cut and drop to come under the target, or as near as what must stay allows.
 
     Raises:
-        FloorError: if what must be kept verbatim, with what it cannot be parted from, is larger than the ceiling.
+        FloorError: if what must be kept verbatim, with what it cannot be parted from cut as short as can be, is larger
+            than the ceiling. With that size as the ceiling it succeeds.
     """
     fixed = fixed_positions(context)
-    floor = total_tokens([context.entries[at] for at in sorted(fixed)]).upper + PRIMING
-    if floor > limits.ceiling:
-        raise FloorError(floor_tokens=floor, budget_tokens=limits.ceiling)
-    target = max(limits.target, floor)
+    target = _target(context, fixed, limits)
     cut, size = _cut(context, fixed, target)
     dropped: set[int] = set()
     for atom in atoms(context.entries):
@@ -52,6 +51,19 @@ def plan_truncate(context: Context, limits: Limits) -> TruncateHistory:
         body=body_of(context.entries, replaced),
         target_tokens=max(target, size.upper),
     )
+
+
+def _target(context: Context, fixed: set[int], limits: Limits) -> int:
+    """Return the size to come under: the target, or more where what must stay would leave the newest work no room.
+
+    Worked case: a document of 14,000 tokens in the latest user message, a target of 10,800. At the floor alone, every
+    compaction took the tool result that had just come in. The newest entries get the tail's budget above the floor,
+    within the first half of what is free below the ceiling; the least gain stays free, so that the next one frees it.
+    """
+    floor = total_tokens([context.entries[at] for at in sorted(fixed)]).upper + PRIMING
+    free = limits.ceiling - floor
+    room = max(0, min(limits.tail, free // 2, free - limits.least_gain))
+    return max(limits.target, min(floor + room, limits.ceiling))
 
 
 def cut_middle(text: str, *, length_tokens: int, mark: str, vocabulary: Encoding) -> str:
