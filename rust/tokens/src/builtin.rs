@@ -87,18 +87,20 @@ impl Builtin {
     /// # Errors
     /// [`Error::VocabularyDamaged`] if the embedded data cannot even be read.
     pub fn check(self) -> Result<VocabularyCheck, Error> {
-        let ranks = self.table().vocabulary()?;
+        let vocabulary = self.table().vocabulary()?;
         let mut hasher = Sha256::new();
-        let mut line = String::new();
-        for rank in 0..u32::try_from(ranks.size()).map_err(|_| Error::VocabularyDamaged)? {
+        let (mut line, mut token) = (String::new(), Vec::new());
+        for rank in 0..u32::try_from(vocabulary.size()).map_err(|_| Error::VocabularyDamaged)? {
             line.clear();
-            STANDARD.encode_string(ranks.token(rank).ok_or(Error::VocabularyDamaged)?, &mut line);
+            token.clear();
+            vocabulary.push_bytes(rank, &mut token);
+            STANDARD.encode_string(&token, &mut line);
             writeln!(line, " {rank}").map_err(|_| Error::VocabularyDamaged)?;
             hasher.update(line.as_bytes());
         }
         Ok(VocabularyCheck {
             name: self.name(),
-            tokens: ranks.size(),
+            tokens: vocabulary.size(),
             sha256_expected: self.table().published_sha256,
             sha256_actual: hex(&hasher.finalize()),
         })
@@ -109,7 +111,7 @@ impl Builtin {
             Self::O200kBase | Self::O200kHarmony => Pattern::O200k,
             Self::Cl100kBase => Pattern::Cl100k,
         };
-        Ok(Ranked { pattern, ranks: self.table().vocabulary()? })
+        Ok(Ranked { pattern, vocabulary: self.table().vocabulary()? })
     }
 
     /// Return what identifies the vocabulary: it changes with the name or the published ranks, and with nothing else.

@@ -6,7 +6,6 @@ use crate::builtin::{Builtin, hex};
 use crate::counter::Counter;
 use crate::error::Error;
 use crate::file::FileTokenizer;
-use crate::merge::Merger;
 use crate::ranked::Ranked;
 
 /// A vocabulary with its rules. A clone shares everything and costs nothing.
@@ -58,13 +57,13 @@ impl Encoding {
         hex(&self.0.fingerprint)
     }
 
-    /// Return the number of tokens of `text`. O(n), O(n log n) within one piece.
+    /// Return the number of tokens of `text`. O(n).
     ///
     /// # Errors
     /// [`Error::Tokenizer`] if a `tokenizer.json` cannot count the text; built-in vocabularies count every text.
     pub fn count(&self, text: &str) -> Result<usize, Error> {
         match &self.0.kind {
-            Kind::Ranked(ranked, _) => Ok(ranked.count(text, &mut Merger::default())),
+            Kind::Ranked(ranked, _) => Ok(ranked.count(text)),
             Kind::File(file) => file.count(text),
         }
     }
@@ -77,7 +76,7 @@ impl Encoding {
     /// As [`Encoding::count`].
     pub fn count_until(&self, text: &str, limit: usize) -> Result<Option<usize>, Error> {
         match &self.0.kind {
-            Kind::Ranked(ranked, _) => Ok(ranked.count_until(text, limit, &mut Merger::default())),
+            Kind::Ranked(ranked, _) => Ok(ranked.count_until(text, limit)),
             Kind::File(file) => file.count(text).map(|total| (total <= limit).then_some(total)),
         }
     }
@@ -109,10 +108,9 @@ impl Encoding {
         };
         let mut bytes = Vec::new();
         for id in ids {
-            match (ranked.ranks.token(*id), builtin.special_token(*id)) {
-                (Some(token), _) => bytes.extend_from_slice(token),
-                (None, Some(special)) => bytes.extend_from_slice(special.as_bytes()),
-                (None, None) => return Err(Error::UnknownToken { id: *id }),
+            if !ranked.vocabulary.push_bytes(*id, &mut bytes) {
+                let special = builtin.special_token(*id).ok_or(Error::UnknownToken { id: *id })?;
+                bytes.extend_from_slice(special.as_bytes());
             }
         }
         Ok(bytes)

@@ -1,157 +1,301 @@
 //! Merges the bytes of one piece into tokens, lowest rank first, leftmost first among equals.
 //!
-//! Two ways with the same result: pieces of ordinary words scan a short list for the lowest rank, long pieces use a
-//! heap, so that no piece costs more than O(n log n). A test holds both against the definition.
+//! Two facts about a vocabulary whose every token is merged of two tokens of lower rank make this fast and linear:
+//!
+//! - A merge never makes a merge of the same or of a lower rank possible, so that all occurrences of the lowest rank can
+//!   be joined in one pass from the left.
+//! - A row of tokens is what merging gives if and only if every two neighbours are: if merging the bytes of the two gives
+//!   the two. (Hendrik van Antwerpen and Alexander Neubeck, "So many tokens, so little time", 2024.) A long piece is
+//!   therefore merged in short stretches that are joined where the neighbours at the seam fit; where they do not, a few
+//!   tokens before the seam are merged again together with the stretch.
+//!
+//! How far before the seam has a bound that does not depend on the text: what comes later changes an earlier merge only
+//! through a neighbour that merges at a strictly lower rank, for at the same rank the left one goes first; so the ranks
+//! along the chain of changes grow to the left, and no chain is longer than the vocabulary has ranks. In practice it is
+//! a token or two; a test measures it.
 #![allow(
     clippy::arithmetic_side_effects,
-    reason = "positions in a piece, which is a part of a string and so shorter than isize::MAX"
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::inline_always,
+    reason = "positions in arrays of STRETCH units, of which `merge` gets no more"
 )]
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use crate::lanes::Lanes;
+use crate::split::{Level, Masks, WINDOW, Work};
+use crate::vocabulary::{NO_TOKEN, Vocabulary};
 
-use crate::vocabulary::{NO_RANK, Vocabulary};
+/// How many units are merged at a time: the arrays are two kilobytes that never leave the first cache.
+pub(crate) const STRETCH: usize = 256;
+/// How many bytes of a long piece are added at a time, at least.
+const STEP_BYTES: usize = 32;
+/// How many there are lanes for.
+pub(crate) const LANES: usize = 64;
 
-/// Up to this many bytes a scan beats the heap: 128 elements are two kilobytes that never leave the first cache.
-const SCAN_BYTES_MAX: usize = 128;
-
-/// A token in the making: where it starts, and the rank it would have together with its right neighbour.
-#[derive(Clone, Copy)]
-struct Part {
-    start: usize,
-    rank: u32,
+/// What merging works with, kept between pieces so that a piece allocates nothing.
+pub(crate) struct Bench {
+    level: Level,
+    pub(crate) lanes: Lanes<LANES>,
+    pub(crate) row: Row,
 }
 
-/// A part in a linked list over the bytes of the piece; its index is its start.
-#[derive(Clone, Copy)]
-struct Link {
-    previous: usize,
-    next: usize,
-    rank: u32,
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self { level: Level::of_this_machine(), lanes: Lanes::new(), row: Row::new() }
+    }
 }
 
-/// The working memory of merging, kept between pieces so that a piece allocates nothing.
-#[derive(Default)]
-pub(crate) struct Merger {
-    parts: Vec<Part>,
-    links: Vec<Link>,
-    starts: Vec<usize>,
+/// A token and where it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) token: u32,
+    pub(crate) end: usize,
 }
 
-impl Merger {
-    /// Return where the tokens of `piece` start, ascending. The first is 0; an empty piece has none.
-    pub(crate) fn token_starts(&mut self, ranks: &Vocabulary, piece: &[u8]) -> &[usize] {
-        self.starts.clear();
-        if piece.len() <= SCAN_BYTES_MAX {
-            self.scan(ranks, piece);
-        } else {
-            self.heap(ranks, piece);
-        }
-        &self.starts
+/// Units next to each other, and the token that each would make with the one after it.
+pub(crate) struct Row {
+    len: usize,
+    tokens: [u32; STRETCH],
+    joins: [u32; STRETCH],
+}
+
+impl Row {
+    pub(crate) const fn new() -> Self {
+        Self { len: 0, tokens: [NO_TOKEN; STRETCH], joins: [NO_TOKEN; STRETCH] }
     }
 
-    fn scan(&mut self, ranks: &Vocabulary, piece: &[u8]) {
-        self.parts.clear();
-        self.parts.extend((0..piece.len()).map(|start| Part { start, rank: first_rank(ranks, piece, start) }));
-        while let Some(lowest) = self.lowest() {
-            self.parts.remove(lowest + 1);
-            self.update(ranks, piece, lowest);
-            if let Some(before) = lowest.checked_sub(1) {
-                self.update(ranks, piece, before);
+    /// Return the tokens after [`Row::merge`].
+    pub(crate) fn tokens(&self) -> &[u32] {
+        &self.tokens[..self.len]
+    }
+
+    /// Merge the bytes of `piece`, which has at most [`STRETCH`] of them; return the number of tokens.
+    #[inline]
+    pub(crate) fn merge_bytes(&mut self, vocabulary: &Vocabulary, piece: &[u8]) -> usize {
+        let piece = &piece[..piece.len().min(STRETCH)];
+        self.len = piece.len();
+        let mut previous = None;
+        for (at, byte) in piece.iter().enumerate() {
+            self.tokens[at] = vocabulary.byte_rank(*byte);
+            if let Some(previous) = previous {
+                self.joins[at - 1] = vocabulary.byte_pair(previous, *byte);
             }
+            previous = Some(*byte);
         }
-        self.starts.extend(self.parts.iter().map(|part| part.start));
+        self.merge(vocabulary)
     }
 
-    /// Return the index of the leftmost part with the lowest rank, or `None` if nothing merges any more.
-    fn lowest(&self) -> Option<usize> {
-        let mut lowest = None;
-        let mut lowest_rank = NO_RANK;
-        for (index, part) in self.parts.iter().enumerate() {
-            if part.rank < lowest_rank {
-                lowest_rank = part.rank;
-                lowest = Some(index);
+    fn merge(&mut self, vocabulary: &Vocabulary) -> usize {
+        if self.len == 0 {
+            return 0;
+        }
+        loop {
+            self.joins[self.len - 1] = NO_TOKEN;
+            let Some((lowest, first)) = self.lowest() else { return self.len };
+            self.join_all(vocabulary, lowest, first);
+        }
+    }
+
+    /// Return the lowest token that two neighbours make, and where it is first.
+    #[inline]
+    fn lowest(&self) -> Option<(u32, usize)> {
+        let joins = &self.joins[..self.len];
+        let lowest = joins.iter().copied().fold(NO_TOKEN, u32::min);
+        if lowest == NO_TOKEN {
+            return None;
+        }
+        joins.iter().position(|join| *join == lowest).map(|first| (lowest, first))
+    }
+
+    /// Join every two neighbours that make `token`, from the left; none is before `first`.
+    #[inline]
+    fn join_all(&mut self, vocabulary: &Vocabulary, token: u32, first: usize) {
+        let (mut read, mut write) = (first, first);
+        let mut joined_before = false;
+        while read < self.len {
+            let joined = self.joins[read] == token;
+            self.tokens[write] = if joined { token } else { self.tokens[read] };
+            self.joins[write] = self.joins[read];
+            read += 1 + usize::from(joined);
+            if write > 0 && (joined || joined_before) {
+                self.joins[write - 1] = vocabulary.merged(self.tokens[write - 1], self.tokens[write]);
             }
+            joined_before = joined;
+            write += 1;
         }
-        lowest
+        self.len = write;
+    }
+}
+
+/// The tokens of a text that grows at its end, and can be cut there.
+#[derive(Clone, Default)]
+pub(crate) struct Chain {
+    placed: Vec<Placed>,
+    /// How many bytes were merged in all: what a linear bound is about.
+    #[cfg(test)]
+    pub(crate) work: usize,
+}
+
+impl Chain {
+    /// Return the number of tokens.
+    pub(crate) const fn len(&self) -> usize {
+        self.placed.len()
     }
 
-    fn update(&mut self, ranks: &Vocabulary, piece: &[u8], index: usize) {
-        let end = match self.parts.get(index + 1) {
-            None => None,
-            Some(_) => Some(self.parts.get(index + 2).map_or(piece.len(), |part| part.start)),
-        };
-        if let Some(part) = self.parts.get_mut(index) {
-            part.rank = end.and_then(|end| piece.get(part.start..end)).map_or(NO_RANK, |joined| ranks.rank(joined));
+    pub(crate) fn clear(&mut self) {
+        self.placed.clear();
+    }
+
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = u32> + '_ {
+        self.placed.iter().map(|placed| placed.token)
+    }
+
+    /// Become the tokens of the first `len` bytes of `text`, of which everything that was taken in is what it was.
+    pub(crate) fn fit(&mut self, vocabulary: &Vocabulary, text: &[u8], len: usize, bench: &mut Bench) {
+        if self.placed.last().is_some_and(|last| last.end > len) {
+            let kept = self.placed.partition_point(|placed| placed.end <= len);
+            self.placed.truncate(kept);
+        }
+        let text = &text[..len.min(text.len())];
+        if self.end() < text.len() {
+            bench.level.run(Grow { chain: self, vocabulary, text, lanes: &mut bench.lanes, row: &mut bench.row });
         }
     }
 
-    fn heap(&mut self, ranks: &Vocabulary, piece: &[u8]) {
-        self.links.clear();
-        self.links.extend((0..piece.len()).map(|start| Link {
-            previous: start.wrapping_sub(1),
-            next: start + 1,
-            rank: first_rank(ranks, piece, start),
-        }));
-        // An entry is stale once its part has merged: its rank is then no longer the one in the list.
-        let mut heap: BinaryHeap<_> = self.mergeable().collect();
-        while let Some(Reverse((rank, start))) = heap.pop() {
-            if self.links.get(start).is_none_or(|link| link.rank != rank) {
-                continue;
+    fn end(&self) -> usize {
+        self.placed.last().map_or(0, |last| last.end)
+    }
+
+    /// Take the text up to `end` in: merge it with as many tokens before it as it takes for the seam to fit.
+    #[inline(always)]
+    fn step(&mut self, vocabulary: &Vocabulary, text: &[u8], end: usize, lanes: &mut Lanes<LANES>, row: &mut Row) {
+        let mut again = 1;
+        loop {
+            let kept = self.placed.len().saturating_sub(again);
+            let start = kept.checked_sub(1).map_or(0, |last| self.placed[last].end);
+            let stretch = &text[start..end];
+            if stretch.len() > STRETCH {
+                return self.long_step(vocabulary, text, end);
             }
-            let previous = self.join(start);
-            for changed in [Some(start), previous].into_iter().flatten() {
-                let rank = self.relink(ranks, piece, changed);
-                if rank != NO_RANK {
-                    heap.push(Reverse((rank, changed)));
+            #[cfg(test)]
+            {
+                self.work += stretch.len();
+            }
+            let short = stretch.len() <= LANES;
+            let first = if short {
+                lanes.count_bytes(vocabulary, stretch);
+                lanes.tokens().next()
+            } else {
+                row.merge_bytes(vocabulary, stretch);
+                row.tokens().first().copied()
+            };
+            let before = kept.checked_sub(1).map(|last| self.placed[last].token);
+            if before.zip(first).is_none_or(|(before, first)| fits(vocabulary, before, first)) {
+                self.placed.truncate(kept);
+                if short {
+                    place(vocabulary, lanes.tokens(), start, &mut self.placed);
+                } else {
+                    place(vocabulary, row.tokens().iter().copied(), start, &mut self.placed);
                 }
+                return;
             }
-        }
-        let mut start = 0;
-        while let Some(link) = self.links.get(start) {
-            self.starts.push(start);
-            start = link.next;
+            again *= 2;
         }
     }
 
-    fn mergeable(&self) -> impl Iterator<Item = Reverse<(u32, usize)>> + '_ {
-        let entries = self.links.iter().enumerate().map(|(start, link)| Reverse((link.rank, start)));
-        entries.filter(|Reverse((rank, _))| *rank != NO_RANK)
-    }
-
-    /// Take the part after `start` into it; return the part before, if there is one.
-    fn join(&mut self, start: usize) -> Option<usize> {
-        let joined = self.links.get(start)?.next;
-        let after = self.links.get(joined)?.next;
-        if let Some(link) = self.links.get_mut(joined) {
-            link.rank = NO_RANK;
+    /// The same where more than a stretch has to be merged again: doubled from there, by a list of any length.
+    fn long_step(&mut self, vocabulary: &Vocabulary, text: &[u8], end: usize) {
+        let mut again = 2;
+        loop {
+            let kept = self.placed.len().saturating_sub(again);
+            let start = kept.checked_sub(1).map_or(0, |last| self.placed[last].end);
+            #[cfg(test)]
+            {
+                self.work += end - start;
+            }
+            let tokens = merge_any(vocabulary, &text[start..end]);
+            let first = tokens.first().copied().unwrap_or(NO_TOKEN);
+            if kept.checked_sub(1).is_none_or(|last| fits(vocabulary, self.placed[last].token, first)) {
+                self.placed.truncate(kept);
+                place(vocabulary, tokens.into_iter(), start, &mut self.placed);
+                return;
+            }
+            again *= 2;
         }
-        if let Some(link) = self.links.get_mut(after) {
-            link.previous = start;
-        }
-        let link = self.links.get_mut(start)?;
-        link.next = after;
-        let previous = link.previous;
-        (previous != usize::MAX).then_some(previous)
-    }
-
-    /// Work out the rank of the part at `start` together with the one after it, and keep it.
-    fn relink(&mut self, ranks: &Vocabulary, piece: &[u8], start: usize) -> u32 {
-        let Some(link) = self.links.get(start) else { return NO_RANK };
-        let end = self.links.get(link.next).map(|link| link.next);
-        let joined = end.and_then(|end| piece.get(start..end));
-        let rank = joined.map_or(NO_RANK, |joined| ranks.rank(joined));
-        if let Some(link) = self.links.get_mut(start) {
-            link.rank = rank;
-        }
-        rank
     }
 }
 
-fn first_rank(ranks: &Vocabulary, piece: &[u8], start: usize) -> u32 {
-    match piece.get(start..) {
-        Some([first, second, ..]) => ranks.pair_rank(*first, *second),
-        _ => NO_RANK,
+struct Grow<'a> {
+    chain: &'a mut Chain,
+    vocabulary: &'a Vocabulary,
+    text: &'a [u8],
+    lanes: &'a mut Lanes<LANES>,
+    row: &'a mut Row,
+}
+
+impl Work for Grow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, _classify: impl Fn(&[u8; WINDOW]) -> Masks) {
+        let Self { chain, vocabulary, text, lanes, row } = self;
+        while chain.end() < text.len() {
+            // As much as is merged again with it, at least: a step after a long token is a long one.
+            let step = chain.placed.last().map_or(STEP_BYTES, |last| vocabulary.len_of(last.token).max(STEP_BYTES));
+            chain.step(vocabulary, text, text.len().min(chain.end() + step), lanes, row);
+        }
+    }
+}
+
+fn place(vocabulary: &Vocabulary, tokens: impl Iterator<Item = u32>, start: usize, placed: &mut Vec<Placed>) {
+    let mut end = start;
+    placed.extend(tokens.map(|token| {
+        end += vocabulary.len_of(token);
+        Placed { token, end }
+    }));
+}
+
+/// Tell whether merging the bytes of two tokens gives the two.
+///
+/// The merges that made them are undone, highest rank first: what stands at the seam then is what stood there when that
+/// merge was done, and must not itself have merged before.
+pub(crate) fn fits(vocabulary: &Vocabulary, left: u32, right: u32) -> bool {
+    let (mut left, mut right) = (left, right);
+    let mut limit = NO_TOKEN;
+    loop {
+        if vocabulary.merged(left, right) < limit {
+            return false;
+        }
+        // Of the two the one that was made later is undone; at the same rank the left one was made first.
+        let undo_left = left > right;
+        let (later, earlier) = if undo_left { (left, right) } else { (right, left) };
+        let part = |token: u32, is_left: bool| vocabulary.parts(token).map(|(l, r)| if is_left { r } else { l });
+        if let Some(part) = part(later, undo_left) {
+            limit = if undo_left { later } else { later + 1 };
+            if undo_left { left = part } else { right = part }
+        } else if let Some(part) = part(earlier, !undo_left) {
+            limit = if undo_left { earlier + 1 } else { earlier };
+            if undo_left { right = part } else { left = part }
+        } else {
+            return true;
+        }
+    }
+}
+
+/// Merge a stretch of any length: the same passes, over vectors.
+fn merge_any(vocabulary: &Vocabulary, bytes: &[u8]) -> Vec<u32> {
+    let mut tokens: Vec<u32> = bytes.iter().map(|byte| vocabulary.byte_rank(*byte)).collect();
+    loop {
+        let joins = tokens.windows(2).map(|pair| vocabulary.merged(pair[0], pair[1]));
+        let Some(lowest) = joins.min().filter(|join| *join != NO_TOKEN) else { return tokens };
+        let mut merged = Vec::with_capacity(tokens.len());
+        let mut rest = tokens.as_slice();
+        while let [first, after @ ..] = rest {
+            let joined = after.first().is_some_and(|second| vocabulary.merged(*first, *second) == lowest);
+            merged.push(if joined { lowest } else { *first });
+            rest = if joined { &after[1..] } else { after };
+        }
+        tokens = merged;
     }
 }
 

@@ -1,49 +1,141 @@
-//! The two ways of merging against the definition: join the leftmost pair of lowest rank until none is left.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! Merging against its definition: join the leftmost pair of lowest rank until none is left.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may fail loudly"
+)]
+
+use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::Merger;
+use super::{Bench, Chain, Row, fits};
 use crate::builtin::Builtin;
-use crate::vocabulary::{NO_RANK, Vocabulary};
+use crate::vocabulary::Vocabulary;
 
-fn by_definition(ranks: &Vocabulary, piece: &[u8]) -> Vec<usize> {
+type Ranks = HashMap<Vec<u8>, u32>;
+
+fn ranks(vocabulary: &Vocabulary) -> Ranks {
+    (0..u32::try_from(vocabulary.size()).unwrap()).map(|token| (bytes_of(vocabulary, token), token)).collect()
+}
+
+fn bytes_of(vocabulary: &Vocabulary, token: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    assert!(vocabulary.push_bytes(token, &mut bytes));
+    bytes
+}
+
+fn by_definition(ranks: &Ranks, piece: &[u8]) -> Vec<u32> {
     let mut parts: Vec<Vec<u8>> = piece.iter().map(|byte| vec![*byte]).collect();
     loop {
-        let joined = parts.windows(2).map(<[Vec<u8>]>::concat).map(|joined| ranks.rank(&joined));
-        let lowest =
-            joined.enumerate().filter(|(_, rank)| *rank != NO_RANK).min_by_key(|(index, rank)| (*rank, *index));
-        let Some((index, _)) = lowest else { break };
+        let joined = parts.windows(2).map(<[Vec<u8>]>::concat).map(|joined| ranks.get(&joined));
+        let lowest = joined.enumerate().filter_map(|(index, rank)| rank.map(|rank| (rank, index))).min();
+        let Some((_, index)) = lowest else { break };
         let right = parts.remove(index + 1);
         parts[index].extend(right);
     }
-    let lengths = parts.iter().map(Vec::len);
-    lengths.scan(0, |end, length| Some(std::mem::replace(end, *end + length))).collect()
+    parts.iter().map(|part| ranks[part]).collect()
 }
 
-fn ways(ranks: &Vocabulary, piece: &[u8]) -> [Vec<usize>; 2] {
-    let (mut scan, mut heap) = (Merger::default(), Merger::default());
-    scan.scan(ranks, piece);
-    heap.heap(ranks, piece);
-    [scan.starts, heap.starts]
+fn hard_piece() -> impl Strategy<Value = Vec<u8>> {
+    let piece =
+        prop_oneof!["[a-e]{1,200}", "[ \\n=a]{1,200}", "\\PC{1,60}", "[a-zA-Z]{1,150}", "[\u{4e00}-\u{4fff}]{1,50}"];
+    piece.prop_map(String::into_bytes)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, rng_seed: prop::test_runner::RngSeed::Fixed(7), ..ProptestConfig::default() })]
+fn chained(vocabulary: &Vocabulary, piece: &[u8]) -> Chain {
+    let mut chain = Chain::default();
+    chain.fit(vocabulary, piece, piece.len(), &mut Bench::new());
+    chain
+}
 
-    #[test]
-    fn scan_and_heap_merge_as_defined(
-        piece in prop_oneof!["[a-e]{1,200}", "[ \\n=a]{1,200}", "\\PC{1,60}"].prop_map(String::into_bytes),
-        builtin in prop::sample::select(Builtin::ALL.to_vec()),
-    ) {
-        let ranks = builtin.ranked().unwrap().ranks;
-        let expected = by_definition(ranks, &piece);
-        prop_assert_eq!(ways(ranks, &piece), [expected.clone(), expected]);
+#[test]
+fn pieces_merge_as_defined() {
+    for builtin in [Builtin::O200kBase, Builtin::Cl100kBase] {
+        let vocabulary = builtin.ranked().unwrap().vocabulary;
+        let ranks = ranks(vocabulary);
+        let config =
+            ProptestConfig { rng_seed: prop::test_runner::RngSeed::Fixed(7), ..ProptestConfig::with_cases(400) };
+        proptest!(config, |(piece in hard_piece(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..5))| {
+            let expected = by_definition(&ranks, &piece);
+            if piece.len() <= super::STRETCH {
+                let mut row = Row::new();
+                row.merge_bytes(vocabulary, &piece);
+                prop_assert_eq!(row.tokens(), &expected[..]);
+            }
+            prop_assert_eq!(super::merge_any(vocabulary, &piece), expected.clone());
+            let mut chain = Chain::default();
+            let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(piece.len() + 1)).collect();
+            ends.sort_unstable();
+            for end in ends.into_iter().chain([piece.len()]) {
+                chain.fit(vocabulary, &piece, end, &mut Bench::new());
+                prop_assert_eq!(chain.tokens().collect::<Vec<_>>(), by_definition(&ranks, &piece[..end]));
+            }
+            let cut = cuts[0].index(piece.len() + 1);
+            chain.fit(vocabulary, &piece, cut, &mut Bench::new());
+            prop_assert_eq!(chain.tokens().collect::<Vec<_>>(), by_definition(&ranks, &piece[..cut]));
+        });
+    }
+}
+
+#[test]
+fn two_tokens_fit_where_merging_their_bytes_gives_them() {
+    let vocabulary = Builtin::O200kBase.ranked().unwrap().vocabulary;
+    let size = u32::try_from(vocabulary.size()).unwrap();
+    let mut row = Row::new();
+    for left in (0..size).step_by(397) {
+        for right in (left % 1_009..size).step_by(1_009) {
+            let piece = [bytes_of(vocabulary, left), bytes_of(vocabulary, right)].concat();
+            row.merge_bytes(vocabulary, &piece);
+            assert_eq!(fits(vocabulary, left, right), row.tokens() == [left, right], "{left} {right}");
+        }
+    }
+}
+
+#[test]
+fn merging_gives_every_token_for_its_own_bytes() {
+    for builtin in [Builtin::O200kBase, Builtin::Cl100kBase] {
+        let vocabulary = builtin.ranked().unwrap().vocabulary;
+        let mut row = Row::new();
+        for token in 0..u32::try_from(vocabulary.size()).unwrap() {
+            let bytes = bytes_of(vocabulary, token);
+            row.merge_bytes(vocabulary, &bytes);
+            assert_eq!(row.tokens(), [token]);
+            assert!(vocabulary.parts(token).is_none_or(|(left, right)| left.max(right) < token));
+        }
+    }
+}
+
+#[test]
+fn a_long_piece_costs_a_constant_for_each_byte() {
+    let chance = |seed: u64| seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    let mut seed = 1;
+    let mut random = |alphabet: &[u8]| -> Vec<u8> {
+        let next = std::iter::repeat_with(|| {
+            seed = chance(seed);
+            alphabet[usize::try_from(seed >> 33).unwrap() % alphabet.len()]
+        });
+        next.take(200_000).collect()
+    };
+    let runs: Vec<Vec<u8>> =
+        ["a", "=", " ", "\n", "-", "*", "ab", "abc", "\u{4e9a}", "\u{1f468}\u{200d}", "\u{301}", "lo", " \n"]
+            .map(|run| run.as_bytes().repeat(200_000 / run.len()))
+            .into_iter()
+            .chain([b"abcdefghijklmnopqrstuvwxyz".as_slice(), b"ab", b"=-", b" \n\t", b"aA"].map(&mut random))
+            .collect();
+    for builtin in [Builtin::O200kBase, Builtin::Cl100kBase] {
+        let vocabulary = builtin.ranked().unwrap().vocabulary;
+        for run in &runs {
+            let work = chained(vocabulary, run).work;
+            assert!(work <= 3 * run.len(), "{work} bytes merged for {} of {:?}...", run.len(), &run[..4]);
+        }
     }
 }
 
 #[test]
 fn an_empty_piece_has_no_tokens() {
-    let ranks = Builtin::Cl100kBase.ranked().unwrap().ranks;
-    assert_eq!(ways(ranks, b""), [Vec::<usize>::new(), Vec::new()]);
+    let vocabulary = Builtin::Cl100kBase.ranked().unwrap().vocabulary;
+    assert_eq!(chained(vocabulary, b"").len(), 0);
+    assert_eq!(Row::new().merge_bytes(vocabulary, b""), 0);
 }

@@ -1,66 +1,251 @@
 //! Counts and encodes with a ranked vocabulary: the pieces of a pattern, each merged by rank.
 
-use crate::merge::Merger;
-use crate::split::Pattern;
-use crate::vocabulary::{NO_RANK, Vocabulary};
+#![allow(clippy::inline_always, reason = "compiled anew for each level of instructions")]
 
-/// A pattern and the ranks it goes with.
+use std::cell::RefCell;
+
+use crate::lanes::Lanes;
+use crate::merge::{Bench, Chain, LANES, STRETCH};
+use crate::split::{Level, Masks, Pattern, WINDOW, Wanted, Work, find_ends};
+use crate::units::Units;
+use crate::vocabulary::Vocabulary;
+use crate::words::{WORD_BYTES_MAX, Word, Words};
+
+/// A pattern and the vocabulary that it goes with.
 #[derive(Clone, Copy)]
 pub(crate) struct Ranked {
     pub(crate) pattern: Pattern,
-    pub(crate) ranks: &'static Vocabulary,
+    pub(crate) vocabulary: &'static Vocabulary,
+}
+
+/// Pieces of more bytes have more characters than there are lanes.
+const LAID_BYTES_MAX: usize = 256;
+
+thread_local! {
+    static DESKS: RefCell<[Option<Box<Desk>>; 2]> = const { RefCell::new([None, None]) };
+}
+
+/// What counting works with: the words that this thread knows, and room for the pieces at hand.
+pub(crate) struct Desk {
+    level: Level,
+    words: Words,
+    short: Lanes<16>,
+    units: Units,
+    pub(crate) bench: Bench,
+    ends: Vec<usize>,
+}
+
+impl Desk {
+    fn new(vocabulary: &Vocabulary) -> Self {
+        Self {
+            level: Level::of_this_machine(),
+            words: Words::new(vocabulary),
+            short: Lanes::new(),
+            units: Units::new(),
+            bench: Bench::new(),
+            ends: Vec::with_capacity(256),
+        }
+    }
 }
 
 impl Ranked {
+    /// Do something with the desk of this thread.
+    #[inline]
+    pub(crate) fn with_desk<T>(self, work: impl FnOnce(&mut Desk) -> T) -> T {
+        DESKS.with_borrow_mut(|desks| {
+            let [o200k, cl100k] = desks;
+            let desk = if self.pattern == Pattern::O200k { o200k } else { cl100k };
+            work(desk.get_or_insert_with(|| Box::new(Desk::new(self.vocabulary))))
+        })
+    }
+
     /// Return the number of tokens of `text`.
-    pub(crate) fn count(self, text: &str, merger: &mut Merger) -> usize {
-        self.pieces(text).map(|piece| self.count_piece(piece, merger)).fold(0, usize::saturating_add)
+    pub(crate) fn count(self, text: &str) -> usize {
+        self.count_until(text, usize::MAX).unwrap_or(usize::MAX)
     }
 
     /// Return the number of tokens of `text`, or `None` as soon as it is certain that there are more than `limit`.
-    pub(crate) fn count_until(self, text: &str, limit: usize, merger: &mut Merger) -> Option<usize> {
-        self.pieces(text).try_fold(0_usize, |total, piece| {
-            let total = total.saturating_add(self.count_piece(piece, merger));
-            (total <= limit).then_some(total)
-        })
+    pub(crate) fn count_until(self, text: &str, limit: usize) -> Option<usize> {
+        self.with_desk(|desk| desk.level.run(Count { ranked: self, text, limit, desk }))
+    }
+
+    /// Return the number of tokens of `text`, at a desk that is at hand.
+    pub(crate) fn count_at(self, text: &str, desk: &mut Desk) -> usize {
+        if text.is_empty() {
+            return 0;
+        }
+        desk.level.run(Count { ranked: self, text, limit: usize::MAX, desk }).unwrap_or(usize::MAX)
+    }
+
+    /// Find the pieces of `text` that no more text can change, and give each with its count and with how far decisions
+    /// up to it have looked; return where the last one ends.
+    pub(crate) fn settle(self, text: &str, desk: &mut Desk, each: &mut impl FnMut(Settled)) -> usize {
+        desk.level.run(Settle { ranked: self, text, desk, each })
+    }
+
+    /// Return the number of tokens of the piece `[start, end)` of `bytes`.
+    #[inline(always)]
+    pub(crate) fn count_piece(self, text: &str, start: usize, end: usize, desk: &mut Desk) -> usize {
+        let len = end.saturating_sub(start);
+        if len > WORD_BYTES_MAX {
+            return self.merge_piece(text.get(start..end).unwrap_or_default(), desk);
+        }
+        let bytes = text.as_bytes();
+        let block = bytes.get(start..).and_then(<[u8]>::first_chunk::<16>);
+        let block = block.map_or_else(|| last_block(bytes, start), |block| u128::from_le_bytes(*block));
+        let word = Word::of(block, len);
+        let known = desk.words.count(word);
+        if known != 0 {
+            return usize::try_from(known).unwrap_or(0);
+        }
+        let count = self.merge_piece(text.get(start..end).unwrap_or_default(), desk);
+        desk.words.learn(word, count);
+        count
+    }
+
+    #[inline(always)]
+    fn merge_piece(self, text: &str, desk: &mut Desk) -> usize {
+        let piece = text.as_bytes();
+        if let [0xe0..=0xff, _, _, _, ..] | [_, 0xe0..=0xff, _, _, ..] = piece
+            && let Some(count) = self.merge_characters(text, desk)
+        {
+            return count;
+        }
+        match piece.len() {
+            0..=1 => piece.len(),
+            2..=16 => desk.short.count_bytes(self.vocabulary, piece),
+            17..=LANES => desk.bench.lanes.count_bytes(self.vocabulary, piece),
+            65..=STRETCH => desk.bench.row.merge_bytes(self.vocabulary, piece),
+            _ => {
+                let mut chain = Chain::default();
+                chain.fit(self.vocabulary, piece, piece.len(), &mut desk.bench);
+                chain.len()
+            }
+        }
+    }
+
+    /// Return the number of tokens of a piece of long characters, if it is no longer than there are lanes for.
+    #[inline(always)]
+    fn merge_characters(self, piece: &str, desk: &mut Desk) -> Option<usize> {
+        if piece.len() > LAID_BYTES_MAX {
+            return None;
+        }
+        let laid = self.vocabulary.characters().lay(self.vocabulary, piece, &mut desk.bench.lanes, &mut desk.units);
+        laid.then(|| desk.bench.lanes.count(self.vocabulary))
     }
 
     /// Append the token ids of `text` to `ids`.
     pub(crate) fn encode(self, text: &str, ids: &mut Vec<u32>) {
-        let mut merger = Merger::default();
-        for piece in self.pieces(text) {
-            self.encode_piece(piece, &mut merger, ids);
+        self.with_desk(|desk| desk.level.run(Encode { ranked: self, text, ids, desk }));
+    }
+}
+
+struct Count<'a> {
+    ranked: Ranked,
+    text: &'a str,
+    limit: usize,
+    desk: &'a mut Desk,
+}
+
+impl Work for Count<'_> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn run(self, classify: impl Fn(&[u8; WINDOW]) -> Masks) -> Option<usize> {
+        let Self { ranked, text, limit, desk } = self;
+        let mut ends = std::mem::take(&mut desk.ends);
+        let (mut start, mut total) = (0, 0_usize);
+        loop {
+            find_ends(ranked.pattern, text, start, Wanted::All, &mut ends, &classify);
+            for end in &ends {
+                total = total.saturating_add(ranked.count_piece(text, start, *end, desk));
+                start = *end;
+            }
+            if ends.is_empty() || total > limit {
+                desk.ends = ends;
+                return (total <= limit).then_some(total);
+            }
         }
     }
+}
 
-    /// Return the number of tokens of one piece; a piece that is a token is one, whatever its merges would say.
-    #[inline]
-    pub(crate) fn count_piece(self, piece: &[u8], merger: &mut Merger) -> usize {
-        if piece.len() == 1 || self.ranks.rank(piece) != NO_RANK {
-            return 1;
-        }
-        merger.token_starts(self.ranks, piece).len()
-    }
+/// A piece that no more text can change.
+pub(crate) struct Settled {
+    /// Where it ends, in bytes.
+    pub(crate) end: usize,
+    pub(crate) tokens: usize,
+    /// The offset after the last byte that this or an earlier decision looked at.
+    pub(crate) reach: usize,
+}
 
-    fn encode_piece(self, piece: &[u8], merger: &mut Merger, ids: &mut Vec<u32>) {
-        let whole = self.ranks.rank(piece);
-        if whole != NO_RANK {
-            ids.push(whole);
-            return;
-        }
-        let starts = merger.token_starts(self.ranks, piece);
-        let ends = starts.iter().copied().skip(1).chain(std::iter::once(piece.len()));
-        let tokens = starts.iter().zip(ends).filter_map(|(start, end)| piece.get(*start..end));
-        ids.extend(tokens.map(|token| self.ranks.rank(token)));
-    }
+struct Settle<'a, F> {
+    ranked: Ranked,
+    text: &'a str,
+    desk: &'a mut Desk,
+    each: &'a mut F,
+}
 
-    fn pieces(self, text: &str) -> impl Iterator<Item = &[u8]> {
+impl<F: FnMut(Settled)> Work for Settle<'_, F> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run(self, classify: impl Fn(&[u8; WINDOW]) -> Masks) -> usize {
+        let Self { ranked, text, desk, each } = self;
+        let mut ends = std::mem::take(&mut desk.ends);
         let mut start = 0;
-        std::iter::from_fn(move || {
-            let piece = self.pattern.piece(text, start)?;
-            let bytes = text.as_bytes().get(start..piece.end);
-            start = piece.end;
-            bytes
-        })
+        loop {
+            let reach = find_ends(ranked.pattern, text, start, Wanted::Settled, &mut ends, &classify);
+            for end in &ends {
+                let tokens = ranked.count_piece(text, start, *end, desk);
+                each(Settled { end: *end, tokens, reach });
+                start = *end;
+            }
+            if ends.is_empty() {
+                desk.ends = ends;
+                return start;
+            }
+        }
     }
+}
+
+struct Encode<'a> {
+    ranked: Ranked,
+    text: &'a str,
+    ids: &'a mut Vec<u32>,
+    desk: &'a mut Desk,
+}
+
+impl Work for Encode<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, classify: impl Fn(&[u8; WINDOW]) -> Masks) {
+        let Self { ranked, text, ids, desk } = self;
+        let mut start = 0;
+        loop {
+            find_ends(ranked.pattern, text, start, Wanted::All, &mut desk.ends, &classify);
+            if desk.ends.is_empty() {
+                return;
+            }
+            for end in &desk.ends {
+                let piece = text.as_bytes().get(start..*end).unwrap_or_default();
+                if piece.len() <= STRETCH {
+                    desk.bench.row.merge_bytes(ranked.vocabulary, piece);
+                    ids.extend_from_slice(desk.bench.row.tokens());
+                } else {
+                    let mut chain = Chain::default();
+                    chain.fit(ranked.vocabulary, piece, piece.len(), &mut desk.bench);
+                    ids.extend(chain.tokens());
+                }
+                start = *end;
+            }
+        }
+    }
+}
+
+/// Read the last bytes of a text, fewer than sixteen of them, as a number.
+fn last_block(bytes: &[u8], start: usize) -> u128 {
+    let mut block = [0; 16];
+    block.iter_mut().zip(bytes.get(start..).unwrap_or_default()).for_each(|(to, from)| *to = *from);
+    u128::from_le_bytes(block)
 }

@@ -1,170 +1,234 @@
-//! The tokens of a vocabulary and their ranks, in both directions.
+//! The tokens of a vocabulary as the merges that make them.
 //!
-//! The bytes stay where the binary holds them. An open-addressing table of 8-byte slots (a hash tag and a rank) finds
-//! the rank of a byte string; a matching tag is confirmed against the bytes, so that a count never rests on a hash.
+//! Every token but the single bytes is two other tokens, merged last. These pairs are the whole vocabulary: merging asks
+//! only which token two neighbours make, and the bytes of a token follow from its parts. The pairs stay where the binary
+//! holds them; a hash table from a pair to its token is built at the first use.
 #![allow(
     clippy::arithmetic_side_effects,
-    reason = "positions in tables whose sizes were checked when the vocabulary was read"
+    clippy::cast_possible_truncation,
+    reason = "positions in tables whose sizes were checked when the vocabulary was read; hashes are cut on purpose"
 )]
 
+use std::sync::OnceLock;
+
 use crate::error::Error;
+use crate::units::Characters;
 
-/// The rank of what is no token; greater than any rank, so that "no merge" never wins.
-pub(crate) const NO_RANK: u32 = u32::MAX;
+/// The token of what is no token; greater than any rank, so that "no merge" never wins.
+pub(crate) const NO_TOKEN: u32 = u32::MAX;
 
-const MAGIC: &[u8] = b"RTV1";
-const PAIRS: usize = 1 << 16;
-
-#[derive(Clone, Copy)]
-struct Slot {
-    tag: u32,
-    rank: u32,
-}
+const MAGIC: &[u8] = b"RTV2";
+const SINGLE_BYTES: u32 = 256;
+const BYTE_PAIRS: usize = 1 << 16;
+/// Bits of a rank: no vocabulary has more tokens than this can number.
+const RANK_BITS: u32 = 18;
 
 /// A set of tokens, numbered by rank from 0 without gaps.
 pub(crate) struct Vocabulary {
-    bytes: &'static [u8],
-    /// `offsets[rank]..offsets[rank + 1]` are the bytes of a token.
-    offsets: Vec<u32>,
-    slots: Vec<Slot>,
-    /// The rank of every two-byte string: the first thing every merge asks.
-    pairs: Vec<u32>,
-    /// The length of the longest token; longer strings are not looked up.
-    longest: usize,
+    /// The ranks of the left and of the right part, three bytes each, of every token from rank 256 on.
+    parts: &'static [[u8; 6]],
+    single: &'static [u8; 256],
+    /// The tokens that hold a part of one character together with bytes of another.
+    straddling: &'static [[u8; 4]],
+    /// The rank of every single byte.
+    byte_ranks: [u32; 256],
+    /// The length of every token in bytes.
+    lengths: Vec<u8>,
+    /// The token of every two bytes: the first thing that every merge asks.
+    byte_pairs: Vec<u32>,
+    /// Left rank, right rank and token in one number; 0 is a free slot. At most half full.
+    slots: Vec<u64>,
+    shift: u32,
+    /// For every left token, a bit for each right one that it makes a token with, several to a bit: most pairs that are
+    /// asked about make none, and end here. The tokens of text have low ranks, so that theirs lie close together.
+    partners: Vec<u64>,
+    characters: OnceLock<Characters>,
 }
 
 impl Vocabulary {
-    /// Read the form that `vocab/rebuild.py` writes. Every single byte must be a token, or some text had no encoding.
+    /// Read the form that `vocab/rebuild.py` writes.
     pub(crate) fn read(data: &'static [u8]) -> Result<Self, Error> {
-        let rest = data.strip_prefix(MAGIC).ok_or(Error::VocabularyDamaged)?;
-        let (count, rest) = rest.split_first_chunk::<4>().ok_or(Error::VocabularyDamaged)?;
-        let count = u32::from_le_bytes(*count);
-        let (lengths, bytes) = rest.split_at_checked(count as usize).ok_or(Error::VocabularyDamaged)?;
-        let mut vocabulary = Self::empty(bytes, lengths.len());
-        let mut end = 0_u32;
-        for (rank, length) in (0..count).zip(lengths) {
-            let start = end;
-            end = end.checked_add(u32::from(*length)).ok_or(Error::VocabularyDamaged)?;
-            let token = bytes.get(start as usize..end as usize).ok_or(Error::VocabularyDamaged)?;
-            vocabulary.offsets.push(end);
-            vocabulary.insert(token, rank);
+        Self::parsed(data).ok_or(Error::VocabularyDamaged)
+    }
+
+    fn parsed(data: &'static [u8]) -> Option<Self> {
+        let (count, rest) = data.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
+        let (straddling, rest) = rest.split_first_chunk::<4>()?;
+        let (single, rest) = rest.split_first_chunk::<256>()?;
+        let size = u32::from_le_bytes(*count);
+        let (parts, rest) = rest.split_at_checked(size.checked_sub(SINGLE_BYTES)? as usize * 6)?;
+        let ((parts, []), (rest, [])) = (parts.as_chunks::<6>(), rest.as_chunks::<4>()) else { return None };
+        if rest.len() != u32::from_le_bytes(*straddling) as usize || size >= 1 << RANK_BITS {
+            return None;
         }
-        let single_bytes = (0..=u8::MAX).all(|byte| vocabulary.rank(&[byte]) != NO_RANK);
-        if single_bytes && end as usize == bytes.len() { Ok(vocabulary) } else { Err(Error::VocabularyDamaged) }
-    }
-
-    fn empty(bytes: &'static [u8], count: usize) -> Self {
-        let mut offsets = Vec::with_capacity(count + 1);
-        offsets.push(0);
-        // At most half full: a search that fails, the common case while merging, ends after one or two slots.
-        let size = (count * 2).next_power_of_two();
-        let slots = vec![Slot { tag: 0, rank: NO_RANK }; size];
-        Self { bytes, offsets, slots, pairs: vec![NO_RANK; PAIRS], longest: 0 }
-    }
-
-    /// Return how many tokens there are, special tokens not counted.
-    pub(crate) fn size(&self) -> usize {
-        self.offsets.len() - 1
-    }
-
-    /// Return the bytes of the token of `rank`.
-    pub(crate) fn token(&self, rank: u32) -> Option<&'static [u8]> {
-        let start = *self.offsets.get(rank as usize)?;
-        let end = *self.offsets.get(rank as usize + 1)?;
-        self.bytes.get(start as usize..end as usize)
-    }
-
-    /// Return the rank of `token`, or [`NO_RANK`].
-    #[inline]
-    pub(crate) fn rank(&self, token: &[u8]) -> u32 {
-        match token {
-            [first, second] => self.pair_rank(*first, *second),
-            _ if token.len() > self.longest => NO_RANK,
-            _ => self.search(token),
+        let slot_count = (parts.len() * 5 / 4).next_power_of_two();
+        let mut vocabulary = Self {
+            parts,
+            single,
+            straddling: rest,
+            byte_ranks: [NO_TOKEN; 256],
+            lengths: vec![1; SINGLE_BYTES as usize],
+            byte_pairs: vec![NO_TOKEN; BYTE_PAIRS],
+            slots: vec![0; slot_count],
+            shift: u64::BITS - slot_count.trailing_zeros(),
+            partners: vec![0; size as usize],
+            characters: OnceLock::new(),
+        };
+        for (rank, byte) in (0..).zip(single) {
+            *vocabulary.byte_ranks.get_mut(usize::from(*byte))? = rank;
         }
+        for (rank, pair) in (SINGLE_BYTES..).zip(parts) {
+            let (left, right) = ranks_of(*pair);
+            let length =
+                vocabulary.lengths.get(left as usize)?.checked_add(*vocabulary.lengths.get(right as usize)?)?;
+            vocabulary.lengths.push(length);
+            vocabulary.insert(left, right, rank);
+        }
+        Some(vocabulary)
     }
 
-    /// Return the rank of the token of these two bytes, or [`NO_RANK`].
-    #[inline]
-    pub(crate) fn pair_rank(&self, first: u8, second: u8) -> u32 {
-        self.pairs.get(pair_index(first, second)).copied().unwrap_or(NO_RANK)
-    }
-
-    fn search(&self, token: &[u8]) -> u32 {
-        let hash = hash_of(token);
+    fn insert(&mut self, left: u32, right: u32, rank: u32) {
+        if let (Some(first), Some(second)) = (self.single_byte(left), self.single_byte(right))
+            && let Some(pair) = self.byte_pairs.get_mut(byte_pair(first, second))
+        {
+            *pair = rank;
+        }
+        let key = key_of(left, right);
+        let hash = hash_of(key);
+        if let Some(partners) = self.partners.get_mut(left as usize) {
+            *partners |= 1 << partner_place(right);
+        }
         let mut position = self.home(hash);
-        while let Some(slot) = self.slots.get(position) {
-            if slot.rank == NO_RANK || (slot.tag == tag_of(hash) && self.token(slot.rank) == Some(token)) {
-                return slot.rank;
-            }
-            position = (position + 1) & (self.slots.len() - 1);
-        }
-        NO_RANK
-    }
-
-    fn insert(&mut self, token: &[u8], rank: u32) {
-        self.longest = self.longest.max(token.len());
-        if let [first, second] = token {
-            if let Some(pair) = self.pairs.get_mut(pair_index(*first, *second)) {
-                *pair = rank;
-            }
-        }
-        let hash = hash_of(token);
-        let mut position = self.home(hash);
-        while self.slots.get(position).is_some_and(|slot| slot.rank != NO_RANK) {
+        while self.slots.get(position).is_some_and(|slot| *slot != 0) {
             position = (position + 1) & (self.slots.len() - 1);
         }
         if let Some(slot) = self.slots.get_mut(position) {
-            *slot = Slot { tag: tag_of(hash), rank };
+            *slot = key << RANK_BITS | u64::from(rank);
         }
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "the mask keeps fewer bits than are cut off")]
-    fn home(&self, hash: u64) -> usize {
-        hash as usize & (self.slots.len() - 1)
+    /// Return how many tokens there are, special tokens not counted.
+    pub(crate) const fn size(&self) -> usize {
+        SINGLE_BYTES as usize + self.parts.len()
+    }
+
+    /// Return what is known of every character; worked out when it is first asked for.
+    #[inline]
+    pub(crate) fn characters(&self) -> &Characters {
+        self.characters.get_or_init(|| Characters::of(self))
+    }
+
+    /// Return the tokens that hold a part of one character together with bytes of another.
+    pub(crate) fn straddling(&self) -> impl Iterator<Item = u32> + '_ {
+        self.straddling.iter().map(|token| u32::from_le_bytes(*token))
+    }
+
+    /// Return the two tokens that `token` is merged of last, or `None` for a single byte.
+    #[inline]
+    pub(crate) fn parts(&self, token: u32) -> Option<(u32, u32)> {
+        self.parts.get(token.checked_sub(SINGLE_BYTES)? as usize).copied().map(ranks_of)
+    }
+
+    /// Return the length of a token in bytes.
+    pub(crate) fn len_of(&self, token: u32) -> usize {
+        self.lengths.get(token as usize).copied().map_or(0, usize::from)
+    }
+
+    /// Return the rank of a single byte.
+    #[inline]
+    pub(crate) fn byte_rank(&self, byte: u8) -> u32 {
+        self.byte_ranks.get(usize::from(byte)).copied().unwrap_or(NO_TOKEN)
+    }
+
+    /// Return the token of these two bytes, or [`NO_TOKEN`].
+    #[inline]
+    pub(crate) fn byte_pair(&self, first: u8, second: u8) -> u32 {
+        self.byte_pairs.get(byte_pair(first, second)).copied().unwrap_or(NO_TOKEN)
+    }
+
+    /// Return the bits of what `left` makes a token with, folded to half a word: see [`Vocabulary::partner_bit`].
+    pub(crate) fn partners(&self, left: u32) -> u32 {
+        let partners = self.partners.get(left as usize).copied().unwrap_or(0);
+        partners as u32 | (partners >> 32) as u32
+    }
+
+    /// Return the bit that stands for `right` among the partners of a token.
+    #[inline]
+    pub(crate) const fn partner_bit(right: u32) -> u32 {
+        1 << (partner_place(right) & 31)
+    }
+
+    /// Return the token that two neighbouring tokens merge to, or [`NO_TOKEN`].
+    #[inline]
+    pub(crate) fn merged(&self, left: u32, right: u32) -> u32 {
+        if self.partners.get(left as usize).is_none_or(|partners| partners & 1 << partner_place(right) == 0) {
+            return NO_TOKEN;
+        }
+        let key = key_of(left, right);
+        let hash = hash_of(key);
+        let mut position = self.home(hash);
+        while let Some(slot) = self.slots.get(position) {
+            if slot >> RANK_BITS == key {
+                return (slot & ((1 << RANK_BITS) - 1)) as u32;
+            }
+            if *slot == 0 {
+                break;
+            }
+            position = (position + 1) & (self.slots.len() - 1);
+        }
+        NO_TOKEN
+    }
+
+    /// Append the bytes of `token`; return whether it is one.
+    pub(crate) fn push_bytes(&self, token: u32, bytes: &mut Vec<u8>) -> bool {
+        if token as usize >= self.size() {
+            return false;
+        }
+        let mut waiting = vec![token];
+        while let Some(token) = waiting.pop() {
+            match self.parts(token) {
+                Some((left, right)) => waiting.extend([right, left]),
+                None => bytes.extend(self.single_byte(token)),
+            }
+        }
+        true
+    }
+
+    /// Return the byte of a token that is one.
+    pub(crate) fn single_byte(&self, token: u32) -> Option<u8> {
+        self.single.get(token as usize).copied()
+    }
+
+    #[inline]
+    const fn home(&self, hash: u64) -> usize {
+        (hash >> self.shift) as usize
     }
 }
 
-fn pair_index(first: u8, second: u8) -> usize {
+#[inline]
+fn ranks_of(pair: [u8; 6]) -> (u32, u32) {
+    let [l0, l1, l2, r0, r1, r2] = pair;
+    (u32::from_le_bytes([l0, l1, l2, 0]), u32::from_le_bytes([r0, r1, r2, 0]))
+}
+
+#[inline]
+fn byte_pair(first: u8, second: u8) -> usize {
     usize::from(first) << 8 | usize::from(second)
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "the upper half is the tag, the lower half is the position")]
-const fn tag_of(hash: u64) -> u32 {
-    (hash >> 32) as u32
-}
-
-/// Hash a short byte string: two overlapping reads cover up to 16 bytes, one wide multiplication mixes them.
-///
-/// The vocabularies are fixed and every hit is confirmed, so this needs to be fast and even, not keyed.
 #[inline]
-fn hash_of(token: &[u8]) -> u64 {
-    const SEEDS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03];
-    let mut state = token.len() as u64;
-    let mut rest = token;
-    while let Some((chunk, after)) = rest.split_first_chunk::<16>() {
-        state = fold(u128::from_le_bytes(*chunk), state, SEEDS);
-        rest = after;
-    }
-    fold(short(rest), state, SEEDS)
-}
-
-/// Read up to 15 bytes as a number; the length is mixed in elsewhere.
-#[inline]
-fn short(bytes: &[u8]) -> u128 {
-    if let (Some(head), Some(tail)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        return u128::from(u64::from_le_bytes(*head)) << 64 | u128::from(u64::from_le_bytes(*tail));
-    }
-    if let (Some(head), Some(tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        return u128::from(u32::from_le_bytes(*head)) << 64 | u128::from(u32::from_le_bytes(*tail));
-    }
-    bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
+fn key_of(left: u32, right: u32) -> u64 {
+    u64::from(left) << RANK_BITS | u64::from(right)
 }
 
 #[inline]
-#[allow(clippy::cast_possible_truncation, reason = "the halves of a wide number are taken apart on purpose")]
-const fn fold(value: u128, state: u64, seeds: [u64; 2]) -> u64 {
-    let [first, second] = seeds;
-    let product = ((value >> 64) as u64 ^ first ^ state) as u128 * (value as u64 ^ second) as u128;
-    (product >> 64) as u64 ^ product as u64
+const fn partner_place(right: u32) -> u32 {
+    right.wrapping_mul(0x9e37_79b9) >> 26
+}
+
+#[inline]
+const fn hash_of(key: u64) -> u64 {
+    // Two rounds: the filter and the table read different bits, and neither may follow from the other alone.
+    let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }

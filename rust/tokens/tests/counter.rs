@@ -6,7 +6,7 @@ mod reference;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use reference::{builtins, config, hard_text, unsettled_text};
+use reference::{builtins, config, hard_text, run_text, unsettled_text};
 use retold_tokens::{Builtin, Encoding, Error};
 
 fn places(text: &str) -> Vec<usize> {
@@ -26,6 +26,26 @@ proptest! {
             prop_assert_eq!(counter.append(&part).unwrap(), encoding.count(&text).unwrap());
         }
         prop_assert_eq!(counter.len(), text.len());
+    }
+
+    #[test]
+    fn a_long_run_in_any_parts_totals_a_recount(
+        text in run_text(90), sizes in prop::collection::vec(1..9_usize, 8), cut in any::<Index>(), builtin in builtins(),
+    ) {
+        let encoding = Encoding::builtin(builtin).unwrap();
+        let mut counter = encoding.counter();
+        let mut sizes = sizes.iter().cycle();
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let size = rest.char_indices().nth(*sizes.next().unwrap()).map_or(rest.len(), |(at, _)| at);
+            let (part, after) = rest.split_at(size);
+            let total = counter.append(part).unwrap();
+            prop_assert_eq!(total, encoding.count(&text[..text.len() - after.len()]).unwrap());
+            rest = after;
+        }
+        let place = *cut.get(&places(&text));
+        prop_assert_eq!(counter.truncate(place).unwrap(), encoding.count(&text[..place]).unwrap());
+        prop_assert_eq!(counter.append("xA \n").unwrap(), encoding.count(&format!("{}xA \n", &text[..place])).unwrap());
     }
 
     #[test]

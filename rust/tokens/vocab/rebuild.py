@@ -6,8 +6,14 @@ refused, so that a vocabulary can only change when OpenAI publishes another one.
 
     python rust/tokens/vocab/rebuild.py .venv/lib/python3.11/site-packages/litellm/litellm_core_utils/tokenizers
 
-The form of a .vocab file: the magic bytes "RTV1", the number of tokens (u32, little endian), the length of each token
-(one byte each, in rank order), then the bytes of all tokens, in rank order. Rank and position are the same number.
+A token of two bytes or more is written as the two tokens that merging makes it of, last: that is all that merging needs
+to know, and the bytes of every token follow from it. It holds for a vocabulary in which merging the bytes of each token
+gives that token; one in which it does not is refused.
+
+The form of a .vocab file: the magic bytes "RTV2", the number of tokens and the number of straddling tokens (u32, little
+endian), the 256 single bytes in rank order, the ranks of the left and of the right part of every other token, in rank
+order (u24, little endian), then the ranks of the straddling tokens (u32): those that hold a part of one character
+together with bytes of another, the only ones that can keep a character from being merged before its neighbours are.
 """
 
 import argparse
@@ -17,7 +23,8 @@ import struct
 import sys
 from pathlib import Path
 
-MAGIC = b"RTV1"
+MAGIC = b"RTV2"
+SINGLE_BYTES = 256
 
 PUBLISHED = {
     "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d": "o200k",
@@ -36,10 +43,37 @@ def pack(published: bytes) -> bytes:
         tokens.append(base64.b64decode(encoded, validate=True))
     if unpack(tokens) != published:
         sys.exit("expected a file that its own tokens rebuild byte for byte")
-    if max(map(len, tokens)) > 255 or len(set(tokens)) != len(tokens):
-        sys.exit("expected tokens of at most 255 bytes, each of them once")
-    lengths = bytes(len(token) for token in tokens)
-    return MAGIC + struct.pack("<I", len(tokens)) + lengths + b"".join(tokens)
+    single = b"".join(tokens[:SINGLE_BYTES])
+    if sorted(single) != list(range(SINGLE_BYTES)) or len(set(tokens)) != len(tokens):
+        sys.exit("expected the single bytes first, and every token once")
+    ranks = {token: rank for rank, token in enumerate(tokens)}
+    parts = bytearray()
+    for token in tokens[SINGLE_BYTES:]:
+        for rank in last_merge(token, ranks):
+            parts += rank.to_bytes(3, "little")
+    straddling = [rank for rank, token in enumerate(tokens) if straddles(token)]
+    sizes = struct.pack("<II", len(tokens), len(straddling))
+    return MAGIC + sizes + single + bytes(parts) + struct.pack(f"<{len(straddling)}I", *straddling)
+
+
+def straddles(token: bytes) -> bool:
+    """Tell whether *token* has a part of a character, and bytes of another."""
+    starts = [at for at, byte in enumerate(token) if byte & 0xC0 != 0x80]  # noqa: PLR2004 - where a character begins
+    return any(starts) and token.decode("utf-8", "ignore").encode() != token
+
+
+def last_merge(token: bytes, ranks: dict[bytes, int]) -> tuple[int, int]:
+    """Return the ranks of the two tokens that merging the bytes of *token* makes it of."""
+    parts = [token[at : at + 1] for at in range(len(token))]
+    while len(parts) > 2:  # noqa: PLR2004 - the last merge joins two
+        joined = [ranks.get(left + right, len(ranks)) for left, right in zip(parts, parts[1:], strict=False)]
+        lowest = min(joined)
+        if lowest >= ranks[token]:
+            sys.exit(f"expected merging to give the token of rank {ranks[token]}, it gives several")
+        at = joined.index(lowest)
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+    left, right = parts
+    return ranks[left], ranks[right]
 
 
 def unpack(tokens: list[bytes]) -> bytes:

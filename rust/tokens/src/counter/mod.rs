@@ -1,6 +1,7 @@
 //! Keeps the exact token count of a text that grows, shrinks at its end, and is asked about its parts.
 
 mod held;
+mod open;
 mod settling;
 mod snapshot;
 mod whole;
@@ -16,10 +17,9 @@ pub(crate) use snapshot::VERSION as SNAPSHOT_VERSION;
 
 /// A text and its exact token count.
 ///
-/// With a built-in vocabulary an append costs in proportion to what is appended plus the open end of the text, the few
-/// bytes that more text may still change. (An unbroken run of one kind of character stays open as a whole, however long
-/// it is; counting inside such a run step by step is what `settling` has its seam for.) With a `tokenizer.json` an
-/// append counts the whole text again.
+/// With a built-in vocabulary an append costs in proportion to what is appended plus a few bytes before it that more text
+/// may still change, even inside an unbroken run of letters, blanks or symbols. With a `tokenizer.json` an append counts
+/// the whole text again.
 ///
 /// Offsets are bytes of the UTF-8 text since the counter was new, and must lie between two characters.
 pub struct Counter {

@@ -2,20 +2,17 @@
 //!
 //! A piece whose decision did not look at the end of the text is final whatever follows, and so is everything before
 //! it (see `split`). Its tokens are added up once and never counted again; only the pieces after the last final one are
-//! counted at every append. Marks remember the sum every few hundred bytes, for spans and truncation.
-//!
-//! Seam: an unbroken run (a megabyte of `=`) is one open piece and is counted anew at every append. A count that goes
-//! on inside the open piece would replace `count_open` and nothing else.
+//! counted at every append, and of these a long run keeps what it has (see `open`). Marks remember the sum every few
+//! hundred bytes, for spans and truncation.
 #![allow(
     clippy::arithmetic_side_effects,
     reason = "offsets in a text and sums of its tokens, both bounded by its length, which is at most isize::MAX"
 )]
 
 use super::held::Held;
+use super::open::{Open, Outcome, RUN_BYTES_MIN};
 use crate::error::Error;
-use crate::merge::Merger;
 use crate::ranked::Ranked;
-use crate::split::END_OF_TEXT;
 
 /// How far marks are apart at least, in bytes. Below it lies what a span lexes at either end; 24 bytes of mark for 256
 /// of text is a tenth of the memory.
@@ -38,8 +35,10 @@ pub(super) struct Settling {
     /// Ascending in offset and in reach. The first is where the held text begins.
     marks: Vec<Mark>,
     settled: Mark,
+    /// A long run after what is settled.
+    open: Option<Box<Open>>,
+    /// The tokens of everything after what is settled.
     open_tokens: usize,
-    merger: Merger,
 }
 
 impl Settling {
@@ -50,7 +49,7 @@ impl Settling {
     /// Go on from a boundary and the text after it.
     pub(super) fn resume(ranked: Ranked, settled: Mark, open: &str) -> Self {
         let held = Held::resume(settled.offset, open);
-        let mut state = Self { ranked, held, marks: vec![settled], settled, open_tokens: 0, merger: Merger::default() };
+        let mut state = Self { ranked, held, marks: vec![settled], settled, open: None, open_tokens: 0 };
         state.settle();
         state
     }
@@ -80,6 +79,7 @@ impl Settling {
             return Err(Error::NotHeld { offset: len, held_from });
         };
         self.settled = *settled;
+        self.open = None;
         self.marks.truncate(kept);
         self.held.cut(place);
         self.settle();
@@ -92,7 +92,6 @@ impl Settling {
         self.held.between(start, end)?;
         let base = self.held.base();
         let text = self.held.between(base, end)?;
-        let mut merger = Merger::default();
         let mut at = start;
         let mut tokens = 0;
         let mut next = self.marks.partition_point(|mark| mark.offset < start);
@@ -109,35 +108,60 @@ impl Settling {
                 jump = None;
                 continue;
             }
-            let bytes = text.as_bytes().get(at - base..piece.end).unwrap_or_default();
-            tokens += self.ranked.count_piece(bytes, &mut merger);
+            tokens += self.ranked.with_desk(|d| self.ranked.count_piece(text, at - base, piece.end, d));
             at = base + piece.end;
         }
         Ok(tokens)
     }
 
     fn settle(&mut self) {
-        let base = self.held.base();
-        let mut last_mark = self.marks.last().map_or(0, |mark| mark.offset);
-        while let Some(piece) = self.ranked.pattern.piece(self.held.text(), self.settled.offset - base) {
-            if piece.reach == END_OF_TEXT {
-                break;
+        let Self { ranked, held, marks, settled, open, open_tokens } = self;
+        let ranked = *ranked;
+        ranked.with_desk(|desk| {
+            loop {
+                let text = held.from(settled.offset);
+                if let Some(run) = open {
+                    match run.advance(ranked, text, desk) {
+                        Outcome::Open { tokens } => {
+                            *open_tokens = tokens;
+                            return;
+                        }
+                        Outcome::Settled { end, tokens, reach } => {
+                            settled.add(end, tokens, settled.offset + reach);
+                            *open = None;
+                            mark(marks, *settled);
+                            continue;
+                        }
+                    }
+                }
+                let from = settled.offset;
+                let end = ranked.settle(text, desk, &mut |piece| {
+                    settled.add(from + piece.end - settled.offset, piece.tokens, from + piece.reach);
+                    mark(marks, *settled);
+                });
+                let rest = text.get(end..).unwrap_or_default();
+                if rest.len() < RUN_BYTES_MIN {
+                    *open_tokens = ranked.count_at(rest, desk);
+                    return;
+                }
+                *open = Some(Box::new(Open::begin(ranked, rest)));
             }
-            let bytes = self.held.text().as_bytes().get(self.settled.offset - base..piece.end).unwrap_or_default();
-            self.settled = Mark {
-                offset: base + piece.end,
-                tokens: self.settled.tokens + self.ranked.count_piece(bytes, &mut self.merger),
-                reach: self.settled.reach.max(base + piece.reach),
-            };
-            if self.settled.offset - last_mark >= MARK_DISTANCE_BYTES {
-                self.marks.push(self.settled);
-                last_mark = self.settled.offset;
-            }
-        }
-        self.open_tokens = self.count_open();
+        });
     }
+}
 
-    fn count_open(&mut self) -> usize {
-        self.ranked.count(self.held.from(self.settled.offset), &mut self.merger)
+impl Mark {
+    fn add(&mut self, len: usize, tokens: usize, reach: usize) {
+        self.offset += len;
+        self.tokens += tokens;
+        self.reach = self.reach.max(reach);
+    }
+}
+
+/// Remember a boundary, if the last one that was remembered is far enough before it.
+fn mark(marks: &mut Vec<Mark>, settled: Mark) {
+    let last = marks.last().map_or(0, |last| last.offset);
+    if settled.offset - last >= MARK_DISTANCE_BYTES {
+        marks.push(settled);
     }
 }

@@ -164,6 +164,10 @@ fn read(text: &[u8], at: usize) -> Glyph {
 
 /// Decode a character of two to four bytes.
 fn read_long(text: &[u8], at: usize, first: u8) -> Glyph {
+    // U+5000 to U+8FFF, the middle of the Chinese characters, are all letters without case.
+    if matches!(first, 0xe5..=0xe8) && text.len() > at + 2 {
+        return Glyph { class: UPPER | LOWER | LETTER, len: 3 };
+    }
     let (len, lead) = match first {
         0xc0..=0xdf => (2, first & 0x1f),
         0xe0..=0xef => (3, first & 0x0f),

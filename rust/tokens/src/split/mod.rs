@@ -16,7 +16,16 @@
 mod cl100k;
 mod classes;
 mod cursor;
+mod masks;
 mod o200k;
+mod run;
+mod simd;
+mod windows;
+
+pub(crate) use masks::{Masks, WINDOW};
+pub(crate) use run::{Pieces, Run};
+pub(crate) use simd::{Level, Work};
+pub(crate) use windows::{Wanted, find_ends};
 
 /// Marks a decision that looked at the end of the text: more text may change it.
 pub const END_OF_TEXT: usize = usize::MAX;

@@ -68,3 +68,26 @@ pub fn unsettled_text(parts: usize) -> impl Strategy<Value = String> {
     ]);
     prop::collection::vec(part, 0..parts).prop_map(|parts| parts.concat())
 }
+
+/// Texts that are long runs of few characters: letters of either case and of none, whitespace, symbols, with what may end
+/// a run, or move the border within it, strewn in.
+pub fn run_text(parts: usize) -> impl Strategy<Value = String> {
+    let alphabets = prop::sample::select(vec![
+        vec!["A", "A", "A", "B", "\u{4e9a}"],
+        vec!["A", "\u{4e9a}", "\u{4e9a}\u{6d32}", "\u{301}"],
+        vec!["a", "b", "ab", "lo", "the"],
+        vec!["\u{301}", "\u{301}", "A", "\u{20dd}"],
+        vec![" ", " ", "  ", "    ", "\t"],
+        vec![" ", " ", "  ", "\n"],
+        vec!["=", "=", "==", "-", "!"],
+        vec!["=", "\n", "/", "\r"],
+        vec!["\u{1f468}", "\u{200d}", "\u{fe0f}", "\u{1f469}"],
+        vec!["\u{e9}", "\u{c9}", "e", "\u{2b0}"],
+    ]);
+    let run = (alphabets, prop::collection::vec(any::<prop::sample::Index>(), 1..parts));
+    let run = run.prop_map(|(alphabet, picks)| picks.iter().map(|pick| *pick.get(&alphabet)).collect::<String>());
+    let between =
+        prop::sample::select(vec!["", "", "a", "x", "A", " ", "\n", "'", "'s", "'r", "'re", "1", "!", "\u{4e9a}", "."]);
+    prop::collection::vec((run, between), 1..4)
+        .prop_map(|runs| runs.into_iter().map(|(run, between)| run + between).collect())
+}

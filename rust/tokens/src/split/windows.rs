@@ -1,0 +1,234 @@
+//! Finds the pieces of ASCII text many at a time: a window of 64 bytes becomes one bit for each class of each byte, and
+//! the boundaries follow by arithmetic on these bits.
+//!
+//! A window begins where a piece begins, so nothing before it matters. What its last bytes say may depend on what comes
+//! after them: the window ends at the last boundary that cannot change, and the next one begins there. Characters beyond
+//! ASCII, and the few turns that do not follow from a byte and its neighbours, end a window early; the piece there is
+//! found by `Pattern::piece`, which knows everything.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "positions in a window and in a text, which is shorter than isize::MAX"
+)]
+
+use super::masks::{Masks, WINDOW};
+use super::{END_OF_TEXT, Pattern};
+
+/// How many characters after it a boundary may depend on, but for whitespace: those of a contraction.
+const LOOK_AHEAD: u32 = 4;
+/// Room for the pieces of one window after the buffer counts as full.
+const ENDS_MAX: usize = 256 - WINDOW;
+
+/// Which pieces to find.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// All, up to the end of the text.
+    All,
+    /// Those that no further text can change, a few at a time.
+    Settled,
+}
+
+/// Find the next pieces of `text` from `start`, which is the end of a piece or 0, and put where each ends into `ends`:
+/// none where there are no more. Return the offset after the last byte that any of the decisions looked at.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled anew for each level")]
+pub(crate) fn find_ends(
+    pattern: Pattern,
+    text: &str,
+    mut start: usize,
+    wanted: Wanted,
+    ends: &mut Vec<usize>,
+    classify: &impl Fn(&[u8; WINDOW]) -> Masks,
+) -> usize {
+    ends.clear();
+    let bytes = text.as_bytes();
+    let mut reach = start;
+    let enough = if wanted == Wanted::All { ENDS_MAX } else { 1 };
+    while ends.len() < enough {
+        let rest = bytes.get(start..).unwrap_or_default();
+        let boundaries = match rest {
+            [] => break,
+            // Text that begins beyond ASCII, perhaps after a blank or a mark, mostly goes on there.
+            [0x80..=0xff, ..] | [_, 0x80..=0xff, ..] => 0,
+            // Where the end of the text is near, its pieces are likely to be open.
+            _ if wanted == Wanted::Settled && rest.len() <= WINDOW => 0,
+            _ => {
+                let (found, closed) = Window::of(rest, classify).boundaries(pattern);
+                if closed && wanted == Wanted::All {
+                    push_all(ends, start, found);
+                    ends.push(bytes.len());
+                    break;
+                }
+                if closed { 0 } else { found }
+            }
+        };
+        if boundaries == 0 {
+            match pattern.piece(text, start) {
+                Some(piece) if wanted == Wanted::All || piece.reach != END_OF_TEXT => {
+                    reach = reach.max(piece.reach);
+                    start = piece.end;
+                    ends.push(start);
+                }
+                _ => break,
+            }
+        } else {
+            push_all(ends, start, boundaries);
+            reach = reach.max(start + WINDOW);
+            start += WINDOW - 1 - boundaries.leading_zeros() as usize;
+        }
+    }
+    reach
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled anew for each level")]
+fn push_all(ends: &mut Vec<usize>, start: usize, mut boundaries: u64) {
+    while boundaries != 0 {
+        ends.push(start + boundaries.trailing_zeros() as usize);
+        boundaries &= boundaries - 1;
+    }
+}
+
+/// The classes of the first bytes of a text, of which the first begins a piece.
+struct Window {
+    bytes: [u8; WINDOW],
+    masks: Masks,
+    /// Everything in no other class: `[^\s\p{L}\p{N}]`.
+    symbol: u64,
+    /// How many bytes count: those before the first character beyond ASCII.
+    width: u32,
+    /// Whether the text ends where the window does.
+    closed: bool,
+}
+
+impl Window {
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled anew for each level")]
+    fn of(rest: &[u8], classify: &impl Fn(&[u8; WINDOW]) -> Masks) -> Self {
+        let (bytes, len) = rest.first_chunk::<WINDOW>().map_or_else(|| padded(rest), |chunk| (*chunk, WINDOW));
+        let mut masks = classify(&bytes);
+        let width = masks.high.trailing_zeros().min(len as u32);
+        let valid = below(width);
+        masks.letter &= valid;
+        masks.lower &= valid;
+        masks.digit &= valid;
+        masks.blank &= valid;
+        masks.space &= valid;
+        masks.newline &= valid;
+        masks.apostrophe &= valid;
+        masks.slash &= valid;
+        let symbol = valid & !(masks.letter | masks.digit | masks.space);
+        Self { bytes, masks, symbol, width, closed: width as usize == rest.len() }
+    }
+
+    /// Return where pieces begin, but for the first, up to the last place that nothing beyond the window can change; and
+    /// whether these are all that the text has.
+    ///
+    /// The places are those of `Pattern::piece`.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled anew for each level")]
+    fn boundaries(&self, pattern: Pattern) -> (u64, bool) {
+        let Masks { letter, lower, digit, blank, space, newline, slash, .. } = self.masks;
+        let symbol = self.symbol;
+        let after_symbol = symbol << 1;
+        // A symbol that stands alone is the lead of the word after it; one after a symbol or a blank belongs to those.
+        let mut starts = letter & (digit << 1 | newline << 1 | after_symbol & (symbol << 2 | blank << 2));
+        starts |= symbol & !after_symbol & !(blank << 1);
+        starts |= digit & !(digit << 1) | fourth_digits(digit);
+        // Line breaks right after symbols belong to these.
+        let absorbed = (newline.wrapping_add(newline & after_symbol) ^ newline) & newline;
+        let run_start = space & !(space << 1) & !absorbed;
+        let mut after_break = space & !newline & newline << 1;
+        let mut before_other = space & !newline & !(space >> 1);
+        // A run of whitespace ends a piece at its last break only: one with another break further on is left to `piece`.
+        let line = space & !newline;
+        let broken_again = line.wrapping_add(after_break) & !line & newline;
+        let mut stop = if broken_again == 0 { 0 } else { highest(after_break & below(broken_again.trailing_zeros())) };
+        let tail = u64::BITS - (!space & below(self.width)).leading_zeros();
+        match pattern {
+            Pattern::O200k => {
+                starts |= letter & !lower & lower << 1;
+                stop |= slash & absorbed << 1;
+            }
+            Pattern::Cl100k if self.closed => after_break &= below(tail) | absorbed << 1,
+            Pattern::Cl100k => {}
+        }
+        if self.closed {
+            before_other &= !highest(below(self.width));
+        }
+        starts |= run_start | after_break | before_other;
+        if self.masks.apostrophe & letter >> 1 != 0 {
+            starts = self.contractions(pattern, starts);
+        }
+        let open = if self.closed { u64::MAX } else { below(tail.min(self.width.saturating_sub(LOOK_AHEAD)) + 1) };
+        (starts & !1 & open & below(stop.trailing_zeros()), self.closed && stop == 0)
+    }
+
+    /// Move the boundaries at English contractions: part of the word before them, or pieces of their own.
+    #[inline(never)]
+    fn contractions(&self, pattern: Pattern, mut starts: u64) -> u64 {
+        let letter = self.masks.letter;
+        let byte = |at: u32| self.bytes.get(at as usize).map_or(0, u8::to_ascii_lowercase);
+        let mut marks = self.masks.apostrophe & letter >> 1;
+        while marks != 0 {
+            let at = marks.trailing_zeros();
+            marks &= marks - 1;
+            let possible = match pattern {
+                Pattern::O200k => letter << 1,
+                Pattern::Cl100k => starts | 1,
+            };
+            let end = match (byte(at + 1), byte(at + 2)) {
+                (b's' | b't' | b'm' | b'd', _) => at + 2,
+                (b'r' | b'v', b'e') | (b'l', b'l') => at + 3,
+                _ => continue,
+            };
+            if possible & 1 << at == 0 || end > self.width {
+                continue;
+            }
+            starts &= !(below(end) & !below(at + u32::from(pattern == Pattern::Cl100k)));
+            if end < u64::BITS {
+                starts |= letter & 1 << end;
+                if pattern == Pattern::O200k {
+                    marks &= !(1 << end);
+                }
+            }
+        }
+        starts
+    }
+}
+
+/// Return the last bytes of a text, fewer than a window has, and how many they are.
+fn padded(rest: &[u8]) -> ([u8; WINDOW], usize) {
+    let mut bytes = [0; WINDOW];
+    bytes.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    (bytes, rest.len())
+}
+
+/// Return where the fourth, seventh … digit of a number stands: numbers come three digits at a time.
+#[inline]
+fn fourth_digits(digit: u64) -> u64 {
+    let mut fourth = digit & digit << 1 & digit << 2 & digit << 3;
+    let mut starts = 0;
+    while fourth != 0 {
+        let first = fourth.trailing_zeros();
+        let end = first + (!(digit >> first)).trailing_zeros();
+        starts |= (first..end).step_by(3).fold(0, |bits, at| bits | 1 << at);
+        fourth &= !below(end);
+    }
+    starts
+}
+
+#[inline]
+const fn below(bit: u32) -> u64 {
+    if bit >= u64::BITS { u64::MAX } else { (1 << bit) - 1 }
+}
+
+/// Return the highest bit alone.
+#[inline]
+const fn highest(bits: u64) -> u64 {
+    if bits == 0 { 0 } else { 1 << (u64::BITS - 1 - bits.leading_zeros()) }
+}
+
+#[cfg(test)]
+#[path = "windows_tests.rs"]
+mod tests;
