@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use crate::lanes::Lanes;
 use crate::merge::{Bench, Chain, LANES, STRETCH};
-use crate::split::{Level, Masks, Pattern, WINDOW, Wanted, Work, find_ends};
+use crate::split::{Boundaries, END_OF_TEXT, Level, Masks, Pattern, WINDOW, Wanted, Work, find_ends, last_pieces};
 use crate::units::Units;
 use crate::vocabulary::Vocabulary;
 use crate::words::{WORD_BYTES_MAX, Word, Words};
@@ -17,6 +17,9 @@ pub(crate) struct Ranked {
     pub(crate) pattern: Pattern,
     pub(crate) vocabulary: &'static Vocabulary,
 }
+
+/// Up to here, pieces are found one by one: there are too few for a window to pay.
+const FEW_BYTES: usize = 16;
 
 /// Pieces of more bytes have more characters than there are lanes.
 const LAID_BYTES_MAX: usize = 256;
@@ -36,10 +39,10 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    fn new(vocabulary: &Vocabulary) -> Self {
+    fn new() -> Self {
         Self {
             level: Level::of_this_machine(),
-            words: Words::new(vocabulary),
+            words: Words::new(),
             short: Lanes::new(),
             units: Units::new(),
             bench: Bench::new(),
@@ -55,7 +58,7 @@ impl Ranked {
         DESKS.with_borrow_mut(|desks| {
             let [o200k, cl100k] = desks;
             let desk = if self.pattern == Pattern::O200k { o200k } else { cl100k };
-            work(desk.get_or_insert_with(|| Box::new(Desk::new(self.vocabulary))))
+            work(desk.get_or_insert_with(|| Box::new(Desk::new())))
         })
     }
 
@@ -78,8 +81,12 @@ impl Ranked {
     }
 
     /// Find the pieces of `text` that no more text can change, and give each with its count and with how far decisions
-    /// up to it have looked; return where the last one ends.
-    pub(crate) fn settle(self, text: &str, desk: &mut Desk, each: &mut impl FnMut(Settled)) -> usize {
+    /// up to it have looked; return where the last one ends, and the tokens of what is after it.
+    #[inline]
+    pub(crate) fn settle(self, text: &str, desk: &mut Desk, each: &mut impl FnMut(Settled)) -> (usize, usize) {
+        if text.len() <= FEW_BYTES {
+            return self.settle_few(text, desk, each);
+        }
         desk.level.run(Settle { ranked: self, text, desk, each })
     }
 
@@ -99,7 +106,7 @@ impl Ranked {
             return usize::try_from(known).unwrap_or(0);
         }
         let count = self.merge_piece(text.get(start..end).unwrap_or_default(), desk);
-        desk.words.learn(word, count);
+        desk.words.learn(word, count, self.vocabulary);
         count
     }
 
@@ -186,14 +193,19 @@ struct Settle<'a, F> {
 }
 
 impl<F: FnMut(Settled)> Work for Settle<'_, F> {
-    type Output = usize;
+    type Output = (usize, usize);
 
     #[inline(always)]
-    fn run(self, classify: impl Fn(&[u8; WINDOW]) -> Masks) -> usize {
+    fn run(self, classify: impl Fn(&[u8; WINDOW]) -> Masks) -> (usize, usize) {
         let Self { ranked, text, desk, each } = self;
         let mut ends = std::mem::take(&mut desk.ends);
         let mut start = 0;
         loop {
+            let rest = text.as_bytes().get(start..).unwrap_or_default();
+            if let Some(last) = last_pieces(ranked.pattern, rest, &classify) {
+                desk.ends = ends;
+                return ranked.settle_last(text, start, last, desk, each);
+            }
             let reach = find_ends(ranked.pattern, text, start, Wanted::Settled, &mut ends, &classify);
             for end in &ends {
                 let tokens = ranked.count_piece(text, start, *end, desk);
@@ -202,9 +214,66 @@ impl<F: FnMut(Settled)> Work for Settle<'_, F> {
             }
             if ends.is_empty() {
                 desk.ends = ends;
-                return start;
+                return (start, ranked.count_open(text, start, desk));
             }
         }
+    }
+}
+
+impl Ranked {
+    /// Count the pieces of a text that a window found all of.
+    #[inline(always)]
+    fn settle_last(
+        self,
+        text: &str,
+        start: usize,
+        last: Boundaries,
+        desk: &mut Desk,
+        each: &mut impl FnMut(Settled),
+    ) -> (usize, usize) {
+        let (mut at, mut settled, mut open) = (start, start, 0_usize);
+        let mut starts = last.starts;
+        while starts != 0 {
+            let bit = starts.trailing_zeros();
+            starts &= starts.wrapping_sub(1);
+            let end = start.saturating_add(bit as usize);
+            let tokens = self.count_piece(text, at, end, desk);
+            if last.settled >> bit & 1 == 1 {
+                each(Settled { end, tokens, reach: text.len() });
+                settled = end;
+            } else {
+                open = open.saturating_add(tokens);
+            }
+            at = end;
+        }
+        (settled, open.saturating_add(self.count_piece(text, at, text.len(), desk)))
+    }
+
+    /// The same for a text of a few bytes, piece by piece.
+    fn settle_few(self, text: &str, desk: &mut Desk, each: &mut impl FnMut(Settled)) -> (usize, usize) {
+        let (mut at, mut settled, mut open) = (0, 0, 0_usize);
+        while let Some(piece) = self.pattern.piece(text, at) {
+            let tokens = self.count_piece(text, at, piece.end, desk);
+            if at == settled && piece.reach != END_OF_TEXT {
+                settled = piece.end;
+                each(Settled { end: settled, tokens, reach: piece.reach });
+            } else {
+                open = open.saturating_add(tokens);
+            }
+            at = piece.end;
+        }
+        (settled, open)
+    }
+
+    /// Count the pieces from `start` on one by one.
+    #[inline(always)]
+    fn count_open(self, text: &str, start: usize, desk: &mut Desk) -> usize {
+        let (mut at, mut open) = (start, 0_usize);
+        while let Some(piece) = self.pattern.piece(text, at) {
+            open = open.saturating_add(self.count_piece(text, at, piece.end, desk));
+            at = piece.end;
+        }
+        open
     }
 }
 
@@ -245,7 +314,15 @@ impl Work for Encode<'_> {
 
 /// Read the last bytes of a text, fewer than sixteen of them, as a number.
 fn last_block(bytes: &[u8], start: usize) -> u128 {
+    // The sixteen bytes that end the text, without those before the start; where there are not so many, copied.
+    if let (Some(block), Some(rest)) = (bytes.last_chunk::<16>(), bytes.len().checked_sub(start)) {
+        let before = u32::try_from(16_usize.saturating_sub(rest)).unwrap_or(0);
+        return u128::from_le_bytes(*block).checked_shr(8_u32.saturating_mul(before)).unwrap_or(0);
+    }
+    let rest = bytes.get(start..).unwrap_or_default();
     let mut block = [0; 16];
-    block.iter_mut().zip(bytes.get(start..).unwrap_or_default()).for_each(|(to, from)| *to = *from);
+    if let Some(to) = block.get_mut(..rest.len()) {
+        to.copy_from_slice(rest);
+    }
     u128::from_le_bytes(block)
 }

@@ -1,9 +1,9 @@
 //! How many tokens a word has: a bounded table from short pieces to their counts, one for each thread.
 //!
 //! Text repeats its words. A piece of up to fifteen bytes is a number, its length and count fit beside it in sixteen
-//! bytes, and looking it up is one load and one comparison: no hash is trusted, no pointer followed. The table starts
-//! with the lowest ranks of the vocabulary, which are its most frequent words, and never grows: of the two places that
-//! a word can be in, the older one makes room.
+//! bytes, and looking it up is one load and one comparison: no hash is trusted, no pointer followed. The table never
+//! grows: of the two places that a word can be in, the older one makes room. Once it is clear that a thread counts more
+//! than a little, the table takes in the words of the vocabulary itself, the most frequent ones first.
 #![allow(
     clippy::needless_bitwise_bool,
     clippy::arithmetic_side_effects,
@@ -16,9 +16,11 @@ use crate::vocabulary::Vocabulary;
 /// The longest piece that the table holds, in bytes.
 pub(crate) const WORD_BYTES_MAX: usize = 15;
 
-/// Two places each: a megabyte, of which a text in one language touches a fraction.
+/// Two places each: two megabytes, of which a text in one language touches a fraction.
 const SETS: usize = 1 << 16;
-/// How many tokens of the vocabulary the table starts with, at most.
+/// A thread that had to learn so many words counts more than a little.
+const SEEDED_AFTER: usize = 2_000;
+/// How many tokens of the vocabulary the table takes in, at most.
 const SEEDS: usize = 100_000;
 const COUNT_SHIFT: u32 = 56;
 const LENGTH_SHIFT: u32 = 60;
@@ -70,8 +72,6 @@ struct Slot {
 }
 
 impl Slot {
-    const FREE: Self = Self { low: 0, high: 0 };
-
     /// Return the count of `word` if it is this one, or 0.
     #[inline]
     const fn count_of(self, word: Word) -> u64 {
@@ -82,13 +82,19 @@ impl Slot {
 
 /// The table.
 pub(crate) struct Words {
-    sets: Vec<[Slot; 2]>,
+    /// Two slots each. (Plain numbers, for which the system has zeroed memory at hand.)
+    sets: Vec<[u64; 4]>,
+    /// How many words are to be learnt before the vocabulary's own are.
+    until_seeded: usize,
 }
 
 impl Words {
-    /// Start with the tokens of the lowest ranks.
-    pub(crate) fn new(vocabulary: &Vocabulary) -> Self {
-        let mut words = Self { sets: vec![[Slot::FREE; 2]; SETS] };
+    pub(crate) fn new() -> Self {
+        Self { sets: vec![[0; 4]; SETS], until_seeded: SEEDED_AFTER }
+    }
+
+    /// Take in the words of the vocabulary, those of the lowest ranks last, so that they stay.
+    fn seed(&mut self, vocabulary: &Vocabulary) {
         let mut seeds: Vec<(u128, usize)> = Vec::with_capacity(SEEDS);
         for token in 0..SEEDS.min(vocabulary.size()) as u32 {
             let seed = match vocabulary.parts(token).map(|(l, r)| (seeds.get(l as usize), seeds.get(r as usize))) {
@@ -101,25 +107,35 @@ impl Words {
             seeds.push(seed);
         }
         for (bytes, len) in seeds.into_iter().rev().filter(|(_, len)| *len <= WORD_BYTES_MAX) {
-            words.learn(Word::of(bytes, len), 1);
+            self.put(Word::of(bytes, len), 1);
         }
-        words
     }
 
     /// Return the number of tokens of `word`, or 0 if it is not known.
     #[inline]
     pub(crate) fn count(&self, word: Word) -> u64 {
-        match self.sets.get(word.set()) {
-            Some([newer, older]) => newer.count_of(word) | older.count_of(word),
-            None => 0,
-        }
+        self.sets.get(word.set()).map_or(0, |[newer_low, newer_high, older_low, older_high]| {
+            let newer = Slot { low: *newer_low, high: *newer_high };
+            let older = Slot { low: *older_low, high: *older_high };
+            newer.count_of(word) | older.count_of(word)
+        })
     }
 
     /// Remember that `word` has `count` tokens, at most one for each byte.
-    pub(crate) fn learn(&mut self, word: Word, count: usize) {
+    pub(crate) fn learn(&mut self, word: Word, count: usize, vocabulary: &Vocabulary) {
+        self.put(word, count);
+        if self.until_seeded > 0 {
+            self.until_seeded -= 1;
+            if self.until_seeded == 0 {
+                self.seed(vocabulary);
+            }
+        }
+    }
+
+    fn put(&mut self, word: Word, count: usize) {
         if let Some(set) = self.sets.get_mut(word.set()) {
-            let learnt = Slot { low: word.low, high: word.high | (count as u64) << COUNT_SHIFT & COUNT_MASK };
-            *set = [learnt, set[0]];
+            let [low, high, ..] = *set;
+            *set = [word.low, word.high | (count as u64) << COUNT_SHIFT & COUNT_MASK, low, high];
         }
     }
 }

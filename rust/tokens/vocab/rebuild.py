@@ -6,14 +6,19 @@ refused, so that a vocabulary can only change when OpenAI publishes another one.
 
     python rust/tokens/vocab/rebuild.py .venv/lib/python3.11/site-packages/litellm/litellm_core_utils/tokenizers
 
-A token of two bytes or more is written as the two tokens that merging makes it of, last: that is all that merging needs
-to know, and the bytes of every token follow from it. It holds for a vocabulary in which merging the bytes of each token
+A token of two bytes or more is kept as the two tokens that merging makes it of, last: that is all that merging needs to
+know, and the bytes of every token follow from it. It holds for a vocabulary in which merging the bytes of each token
 gives that token; one in which it does not is refused.
 
-The form of a .vocab file: the magic bytes "RTV2", the number of tokens and the number of straddling tokens (u32, little
-endian), the 256 single bytes in rank order, the ranks of the left and of the right part of every other token, in rank
-order (u24, little endian), then the ranks of the straddling tokens (u32): those that hold a part of one character
-together with bytes of another, the only ones that can keep a character from being merged before its neighbours are.
+The form of a .vocab file is the form in memory, so that nothing is built when a program starts. All little endian:
+
+    "RTV3", then u32 each: tokens, slots (a power of two), straddling tokens
+    the 256 single bytes in rank order
+    65,536 u32: the token of every two bytes, or all ones
+    for every token a u64: bits of the tokens that it makes a token with, as the left one (`partner_place`)
+    the slots, u64: left rank, right rank and token, 18 bits each, or 0: a hash table with linear probing (`hash_of`)
+    the straddling tokens, u32: those that hold a part of one character together with bytes of another, the only ones
+        that can keep a character from being merged before its neighbours are
 """
 
 import argparse
@@ -23,7 +28,9 @@ import struct
 import sys
 from pathlib import Path
 
-MAGIC = b"RTV2"
+MAGIC = b"RTV3"
+RANK_BITS = 18
+U64 = (1 << 64) - 1
 SINGLE_BYTES = 256
 
 PUBLISHED = {
@@ -47,13 +54,42 @@ def pack(published: bytes) -> bytes:
     if sorted(single) != list(range(SINGLE_BYTES)) or len(set(tokens)) != len(tokens):
         sys.exit("expected the single bytes first, and every token once")
     ranks = {token: rank for rank, token in enumerate(tokens)}
-    parts = bytearray()
-    for token in tokens[SINGLE_BYTES:]:
-        for rank in last_merge(token, ranks):
-            parts += rank.to_bytes(3, "little")
+    pairs = [(*last_merge(token, ranks), ranks[token]) for token in tokens[SINGLE_BYTES:]]
+    partners = [0] * len(tokens)
+    byte_pairs = [0xFFFFFFFF] * (1 << 16)
+    for left, right, rank in pairs:
+        partners[left] |= 1 << partner_place(right)
+        if max(left, right) < SINGLE_BYTES:
+            byte_pairs[single[left] << 8 | single[right]] = rank
+    slots = table(pairs)
     straddling = [rank for rank, token in enumerate(tokens) if straddles(token)]
-    sizes = struct.pack("<II", len(tokens), len(straddling))
-    return MAGIC + sizes + single + bytes(parts) + struct.pack(f"<{len(straddling)}I", *straddling)
+    sections = (("I", byte_pairs), ("Q", partners), ("Q", slots), ("I", straddling))
+    packed = b"".join(struct.pack(f"<{len(numbers)}{form}", *numbers) for form, numbers in sections)
+    return MAGIC + struct.pack("<III", len(tokens), len(slots), len(straddling)) + single + packed
+
+
+def table(pairs: list[tuple[int, int, int]]) -> list[int]:
+    """Return the slots of a hash table from two tokens to the one that they make, at most four fifths full."""
+    bits = (len(pairs) * 5 // 4 - 1).bit_length()
+    slots = [0] * (1 << bits)
+    for left, right, rank in pairs:
+        key = left << RANK_BITS | right
+        place = hash_of(key) >> (64 - bits)
+        while slots[place]:
+            place = (place + 1) % len(slots)
+        slots[place] = key << RANK_BITS | rank
+    return slots
+
+
+def hash_of(key: int) -> int:
+    """Mix the bits of two ranks; the same as in src/vocabulary.rs."""
+    mixed = key * 0x9E37_79B9_7F4A_7C15 & U64
+    return (mixed ^ mixed >> 32) * 0xD6E8_FEB8_6659_FD93 & U64
+
+
+def partner_place(rank: int) -> int:
+    """Return the bit that stands for a right token; the same as in src/vocabulary.rs."""
+    return (rank * 0x9E37_79B9 & 0xFFFFFFFF) >> 26
 
 
 def straddles(token: bytes) -> bool:

@@ -12,7 +12,7 @@
 use super::held::Held;
 use super::open::{Open, Outcome, RUN_BYTES_MIN};
 use crate::error::Error;
-use crate::ranked::Ranked;
+use crate::ranked::{Ranked, Settled};
 
 /// How far marks are apart at least, in bytes. Below it lies what a span lexes at either end; 24 bytes of mark for 256
 /// of text is a tenth of the memory.
@@ -135,13 +135,14 @@ impl Settling {
                     }
                 }
                 let from = settled.offset;
-                let end = ranked.settle(text, desk, &mut |piece| {
+                let mut each = |piece: Settled| {
                     settled.add(from + piece.end - settled.offset, piece.tokens, from + piece.reach);
                     mark(marks, *settled);
-                });
+                };
+                let (end, tokens) = ranked.settle(text, desk, &mut each);
+                *open_tokens = tokens;
                 let rest = text.get(end..).unwrap_or_default();
                 if rest.len() < RUN_BYTES_MIN {
-                    *open_tokens = ranked.count_at(rest, desk);
                     return;
                 }
                 *open = Some(Box::new(Open::begin(ranked, rest)));

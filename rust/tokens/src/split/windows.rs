@@ -50,16 +50,14 @@ pub(crate) fn find_ends(
             [] => break,
             // Text that begins beyond ASCII, perhaps after a blank or a mark, mostly goes on there.
             [0x80..=0xff, ..] | [_, 0x80..=0xff, ..] => 0,
-            // Where the end of the text is near, its pieces are likely to be open.
-            _ if wanted == Wanted::Settled && rest.len() <= WINDOW => 0,
             _ => {
-                let (found, closed) = Window::of(rest, classify).boundaries(pattern);
-                if closed && wanted == Wanted::All {
-                    push_all(ends, start, found);
+                let found = Window::of(rest, classify).boundaries(pattern);
+                if found.closed && wanted == Wanted::All {
+                    push_all(ends, start, found.starts);
                     ends.push(bytes.len());
                     break;
                 }
-                if closed { 0 } else { found }
+                found.starts & found.settled
             }
         };
         if boundaries == 0 {
@@ -73,11 +71,27 @@ pub(crate) fn find_ends(
             }
         } else {
             push_all(ends, start, boundaries);
-            reach = reach.max(start + WINDOW);
+            reach = reach.max(start + WINDOW.min(rest.len()));
             start += WINDOW - 1 - boundaries.leading_zeros() as usize;
         }
     }
     reach
+}
+
+/// Return all pieces of a text that fits into a window, if it is plain enough for one.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled anew for each level")]
+pub(crate) fn last_pieces(
+    pattern: Pattern,
+    rest: &[u8],
+    classify: &impl Fn(&[u8; WINDOW]) -> Masks,
+) -> Option<Boundaries> {
+    match rest {
+        [] | [0x80..=0xff, ..] => return None,
+        _ if rest.len() > WINDOW => return None,
+        _ => {}
+    }
+    Some(Window::of(rest, classify).boundaries(pattern)).filter(|found| found.closed)
 }
 
 #[inline(always)]
@@ -87,6 +101,16 @@ fn push_all(ends: &mut Vec<usize>, start: usize, mut boundaries: u64) {
         ends.push(start + boundaries.trailing_zeros() as usize);
         boundaries &= boundaries - 1;
     }
+}
+
+/// Where pieces begin in a window, but for the first, one bit each.
+#[derive(Clone, Copy)]
+pub(crate) struct Boundaries {
+    pub(crate) starts: u64,
+    /// The places that no text after the window can make a beginning, or keep from being one.
+    pub(crate) settled: u64,
+    /// Whether the text ends with the window and these are all that it has.
+    pub(crate) closed: bool,
 }
 
 /// The classes of the first bytes of a text, of which the first begins a piece.
@@ -121,13 +145,10 @@ impl Window {
         Self { bytes, masks, symbol, width, closed: width as usize == rest.len() }
     }
 
-    /// Return where pieces begin, but for the first, up to the last place that nothing beyond the window can change; and
-    /// whether these are all that the text has.
-    ///
-    /// The places are those of `Pattern::piece`.
+    /// Return where pieces begin: the places of `Pattern::piece`.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled anew for each level")]
-    fn boundaries(&self, pattern: Pattern) -> (u64, bool) {
+    fn boundaries(&self, pattern: Pattern) -> Boundaries {
         let Masks { letter, lower, digit, blank, space, newline, slash, .. } = self.masks;
         let symbol = self.symbol;
         let after_symbol = symbol << 1;
@@ -160,8 +181,9 @@ impl Window {
         if self.masks.apostrophe & letter >> 1 != 0 {
             starts = self.contractions(pattern, starts);
         }
-        let open = if self.closed { u64::MAX } else { below(tail.min(self.width.saturating_sub(LOOK_AHEAD)) + 1) };
-        (starts & !1 & open & below(stop.trailing_zeros()), self.closed && stop == 0)
+        let known = below(stop.trailing_zeros());
+        let settled = known & below(tail.min(self.width.saturating_sub(LOOK_AHEAD)) + 1);
+        Boundaries { starts: starts & !1 & known, settled, closed: self.closed && stop == 0 }
     }
 
     /// Move the boundaries at English contractions: part of the word before them, or pieces of their own.
@@ -200,8 +222,11 @@ impl Window {
 /// Return the last bytes of a text, fewer than a window has, and how many they are.
 fn padded(rest: &[u8]) -> ([u8; WINDOW], usize) {
     let mut bytes = [0; WINDOW];
-    bytes.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    (bytes, rest.len())
+    let len = rest.len().min(WINDOW);
+    if let (Some(to), Some(from)) = (bytes.get_mut(..len), rest.get(..len)) {
+        to.copy_from_slice(from);
+    }
+    (bytes, len)
 }
 
 /// Return where the fourth, seventh … digit of a number stands: numbers come three digits at a time.
