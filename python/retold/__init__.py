@@ -11,9 +11,11 @@ Names are loaded when they are first used: counting tokens does not load a NATS 
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # a name that type checkers know; importing typing takes longer than counting tokens
 if TYPE_CHECKING:
+    from typing import Any
+
     from retold import tokens
     from retold.client import Client, Session
     from retold.errors import (
@@ -67,7 +69,7 @@ _ROOMS = {
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Load the public name *name* from the room that it lives in."""
     if name == "tokens":
         return import_module("retold.tokens")

@@ -1,23 +1,45 @@
 # ruff: noqa: PYI021 - the compiled module has no docstrings of its own; this is where its text lives
 """The token core, in Rust. `retold.tokens` is the only door to it: import that.
 
-Texts are `str`, or `bytes` of UTF-8, and are borrowed, never copied. Every refusal is a `ValueError` whose message says
-what was expected and where, and never holds text. Calls on long texts let other threads run.
+A text is a `str`, or `bytes` of UTF-8; it is borrowed, never copied. A lone surrogate or invalid UTF-8 raises
+InputError with its position (in characters of the `str`, in bytes of the `bytes`), never with the text. Calls on long
+texts let other threads run.
 """
 
 from collections.abc import Sequence
 from typing import Final, final
 
-__all__ = ["ENCODINGS", "Counter", "Encoding", "check_vocabularies"]
+__all__ = ["ENCODINGS", "Counter", "Encoding", "Vocabulary", "check_vocabularies"]
 
 ENCODINGS: Final[tuple[str, ...]]
 """The names of the built-in encodings."""
 
-def check_vocabularies() -> list[tuple[str, int, str, str]]:
-    """Regenerate the published file of every built-in vocabulary and hash it.
+def check_vocabularies() -> list[Vocabulary]:
+    """Regenerate the published file of every built-in vocabulary and hash it. About 50 ms."""
 
-    Returns rows of name, number of tokens, the SHA-256 that tiktoken publishes, the SHA-256 recomputed. About 50 ms.
-    """
+@final
+class Vocabulary:
+    """What a check of a built-in vocabulary found."""
+
+    @property
+    def name(self) -> str:
+        """The name of the encoding."""
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens have a rank, special tokens not counted."""
+
+    @property
+    def sha256_expected(self) -> str:
+        """The SHA-256 that tiktoken publishes for the vocabulary's file."""
+
+    @property
+    def sha256_actual(self) -> str:
+        """The SHA-256 of the file that the embedded data gives."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the embedded vocabulary is the published one, byte for byte."""
 
 @final
 class Encoding:
@@ -25,10 +47,10 @@ class Encoding:
 
     @staticmethod
     def builtin(name: str, /) -> Encoding:
-        """Return a built-in encoding. The first call for a vocabulary builds its table.
+        """Return a built-in encoding.
 
         Raises:
-            ValueError: the name is not one of `ENCODINGS`.
+            InputError: the name is not one of `ENCODINGS`.
         """
 
     @staticmethod
@@ -36,7 +58,7 @@ class Encoding:
         """Return an encoding from the content of a Hugging Face `tokenizer.json`, under *name*.
 
         Raises:
-            ValueError: the content is not understood.
+            InputError: the content is not understood.
         """
 
     @property
@@ -47,52 +69,75 @@ class Encoding:
     def fingerprint(self) -> str:
         """64 hexadecimal digits that identify the vocabulary, the same everywhere and always."""
 
-    def count(self, text: str | bytes, /) -> int:
-        """Return the number of tokens of *text*. O(n); O(n log n) within one unbroken run of characters.
+    def count(self, text: str | bytes) -> int:
+        """Return the number of tokens of *text*. O(n), whatever the text is made of.
 
         Raises:
-            ValueError: *text* holds a lone surrogate or is no UTF-8; the message gives the position.
+            InputError: *text* is not Unicode text; the message gives the position.
         """
 
-    def count_batch(self, texts: Sequence[str | bytes], /) -> list[int]:
-        """Return the number of tokens of each text, in order.
+    def count_batch(self, texts: Sequence[str | bytes]) -> list[int]:
+        """Return the number of tokens of each text, in order. The same counts as one by one, with less overhead.
 
         Raises:
-            ValueError: as `count`, with the index of the text.
+            InputError: as `count`; the message gives the index of the text.
         """
 
-    def count_until(self, text: str | bytes, limit: int, /) -> int | None:
+    def count_until(self, text: str | bytes, limit: int) -> int | None:
         """Return the number of tokens of *text*, or None if there are more than *limit*.
 
-        Reads no further than it must. Raises as `count`, and ValueError for a negative limit.
-        """
-
-    def encode(self, text: str | bytes, /) -> list[int]:
-        """Return the token ids of *text*. Raises as `count`."""
-
-    def decode(self, ids: Sequence[int], /) -> bytes:
-        """Return the bytes of the tokens; they may end inside a character.
+        A built-in encoding reads no further than it must.
 
         Raises:
-            ValueError: an id is in no vocabulary; the message gives it.
+            InputError: as `count`, or *limit* is negative.
+        """
+
+    def encode(self, text: str | bytes) -> list[int]:
+        """Return the token ids of *text*.
+
+        Raises:
+            InputError: as `count`.
+        """
+
+    def decode(self, ids: Sequence[int]) -> bytes:
+        """Return the bytes of the tokens *ids*, special tokens as their text.
+
+        They may end inside a character. A `tokenizer.json` gives what its own decoder makes of the ids.
+
+        Raises:
+            InputError: an id is in no vocabulary; the message gives it.
         """
 
     def counter(self) -> Counter:
         """Return an empty counter."""
 
-    def restore(self, snapshot: bytes, /) -> Counter:
-        """Return the counter that *snapshot* was taken of.
+    def restore(self, snapshot: bytes) -> Counter:
+        """Return a counter that goes on where the one that *snapshot* was taken of was.
+
+        It totals and appends as that one. Its offsets go on too, but `span` and `truncate` know only the text since.
 
         Raises:
-            ValueError: the snapshot is damaged, of another release or of another vocabulary.
+            InputError: the snapshot is damaged, or of another version or vocabulary.
         """
 
 @final
 class Counter:
-    """A text that grows and its exact token count. Threads that share one take turns."""
+    """A text that grows at its end, and its exact token count.
 
-    def append(self, text: str | bytes, /) -> int:
-        """Append *text* and return the total. Raises as `Encoding.count`; nothing is appended then."""
+    With a built-in encoding an append costs in proportion to what is appended plus the few bytes before it that more
+    text may still change, even inside an unbroken run of letters, blanks or symbols. With a `tokenizer.json` an append
+    counts the whole text again.
+
+    Offsets are UTF-8 bytes since the counter was new and must lie between two characters. The counter holds its text.
+    Threads that share one take turns.
+    """
+
+    def append(self, text: str | bytes) -> int:
+        """Append *text* and return the total so far.
+
+        Raises:
+            InputError: *text* is not Unicode text; nothing was appended.
+        """
 
     @property
     def total(self) -> int:
@@ -102,15 +147,27 @@ class Counter:
     def size_bytes(self) -> int:
         """The length of everything appended, in UTF-8 bytes. O(1)."""
 
-    def span(self, start: int, end: int, /) -> int:
+    def span(self, start: int, end: int) -> int:
         """Return the tokens of the bytes `[start, end)` counted on their own.
 
+        The text between is not read again (but by a `tokenizer.json`), only a few hundred bytes at either end.
+
         Raises:
-            ValueError: an offset is out of range, splits a character, or lies before a restored snapshot's text.
+            InputError: an offset is out of range, splits a character (the message says where that starts), or lies
+                before the text that a restored counter holds.
         """
 
-    def truncate(self, size_bytes: int, /) -> int:
-        """Keep the first *size_bytes* bytes and return the total. Raises as `span`; nothing is forgotten then."""
+    def truncate(self, n_bytes: int) -> int:
+        """Keep the first *n_bytes* bytes, forget the rest, and return the total.
+
+        Raises:
+            InputError: as `span`; nothing was forgotten.
+        """
 
     def snapshot(self) -> bytes:
-        """Return bytes from which `Encoding.restore` makes this counter again."""
+        """Return bytes from which `Encoding.restore` makes a counter that goes on from here.
+
+        They hold the counts and the open end of the text: about a hundred bytes, more if the text ends in a long
+        unbroken run, the whole text with a `tokenizer.json`. They carry a version, the fingerprint of the vocabulary
+        and a checksum.
+        """

@@ -11,230 +11,36 @@ ordinary text: a user who writes `<|endoftext|>` has written thirteen characters
 
 A text is a `str`, or `bytes` of UTF-8. A lone surrogate or invalid UTF-8 raises InputError with its position (in
 characters of the `str`, in bytes of the `bytes`), never with the text.
+
+The classes are the core's own, so that a call costs no more than it must; `_core.pyi` describes them. Nothing is
+imported here that a program which only counts would have to wait for.
 """
 
-import functools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from os import PathLike, fspath
-from pathlib import Path
-from typing import Final, final
+from os import fspath
 
-from retold import _core
+from retold._core import ENCODINGS, Counter, Encoding, Vocabulary, check_vocabularies
 from retold.errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import PathLike
 
 __all__ = ["ENCODINGS", "Counter", "Encoding", "Vocabulary", "encoding", "from_file", "vocabularies"]
 
-ENCODINGS: Final[tuple[str, ...]] = _core.ENCODINGS
-"""The names of the built-in encodings."""
-
-_REFUSED = (ValueError, TypeError, OverflowError)
-"""What the core and the conversion to it raise for a wrong argument."""
+_ENCODINGS: dict[str, Encoding] = {}
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn a refusal of the core into an InputError with the same message."""
-    try:
-        yield
-    except _REFUSED as error:
-        raise InputError(str(error)) from None
-
-
-@final
-class Counter:
-    """A text that grows at its end, and its exact token count.
-
-    With a built-in encoding an append costs in proportion to what is appended plus the open end of the text, the few
-    bytes that more text may still change; an unbroken run of one kind of character stays open as a whole. With a
-    `tokenizer.json` an append counts the whole text again.
-
-    Offsets are UTF-8 bytes since the counter was new and must lie between two characters. The counter holds its text.
-    Threads that share one take turns.
-    """
-
-    __slots__ = ("_counter",)
-
-    def __init__(self, counter: _core.Counter) -> None:
-        """Wrap a counter of the core; users call `Encoding.counter`."""
-        self._counter = counter
-
-    def __repr__(self) -> str:
-        """Show the sizes, never the text."""
-        return f"<Counter of {self.total} tokens in {self.size_bytes} bytes>"
-
-    def append(self, text: str | bytes) -> int:
-        """Append *text* and return the total so far.
-
-        Raises:
-            InputError: *text* is not Unicode text; nothing was appended.
-        """
-        try:
-            return self._counter.append(text)
-        except _REFUSED as error:
-            raise InputError(str(error)) from None
-
-    @property
-    def total(self) -> int:
-        """The tokens of everything appended, counted as one text. O(1)."""
-        return self._counter.total
-
-    @property
-    def size_bytes(self) -> int:
-        """The length of everything appended, in UTF-8 bytes. O(1)."""
-        return self._counter.size_bytes
-
-    def span(self, start: int, end: int) -> int:
-        """Return the tokens of the bytes `[start, end)` counted on their own.
-
-        The text between is not read again (but by a `tokenizer.json`), only a few hundred bytes at either end.
-
-        Raises:
-            InputError: an offset is out of range, splits a character (the message says where that starts), or lies
-                before the text that a restored counter holds.
-        """
-        with _refusals():
-            return self._counter.span(start, end)
-
-    def truncate(self, n_bytes: int) -> int:
-        """Keep the first *n_bytes* bytes, forget the rest, and return the total.
-
-        Raises:
-            InputError: as `span`; nothing was forgotten.
-        """
-        with _refusals():
-            return self._counter.truncate(n_bytes)
-
-    def snapshot(self) -> bytes:
-        """Return bytes from which `Encoding.restore` makes a counter that goes on from here.
-
-        They hold the counts and the open end of the text: about a hundred bytes, more if the text ends in a long
-        unbroken run, the whole text with a `tokenizer.json`. They carry a version, the fingerprint of the vocabulary
-        and a checksum.
-        """
-        return self._counter.snapshot()
-
-
-@final
-class Encoding:
-    """A vocabulary with its rules; immutable, and safe to share between threads."""
-
-    __slots__ = ("_encoding", "fingerprint", "name")
-
-    def __init__(self, encoding: _core.Encoding) -> None:
-        """Wrap an encoding of the core; users call `encoding` or `from_file`."""
-        self._encoding = encoding
-        self.name: Final = encoding.name
-        self.fingerprint: Final = encoding.fingerprint
-
-    def __repr__(self) -> str:
-        """Show the name."""
-        return f"<Encoding {self.name}>"
-
-    def count(self, text: str | bytes) -> int:
-        """Return the number of tokens of *text*. O(n); O(n log n) within one unbroken run of characters.
-
-        Raises:
-            InputError: *text* is not Unicode text; the message gives the position.
-        """
-        try:
-            return self._encoding.count(text)
-        except _REFUSED as error:
-            raise InputError(str(error)) from None
-
-    def count_batch(self, texts: Sequence[str | bytes]) -> list[int]:
-        """Return the number of tokens of each text, in order. The same counts as one by one, with less overhead.
-
-        Raises:
-            InputError: as `count`; the message gives the index of the text.
-        """
-        with _refusals():
-            return self._encoding.count_batch(texts)
-
-    def count_until(self, text: str | bytes, limit: int) -> int | None:
-        """Return the number of tokens of *text*, or None if there are more than *limit*.
-
-        A built-in encoding reads no further than it must.
-
-        Raises:
-            InputError: as `count`, or *limit* is negative.
-        """
-        with _refusals():
-            return self._encoding.count_until(text, limit)
-
-    def encode(self, text: str | bytes) -> list[int]:
-        """Return the token ids of *text*.
-
-        Raises:
-            InputError: as `count`.
-        """
-        with _refusals():
-            return self._encoding.encode(text)
-
-    def decode(self, ids: Sequence[int]) -> bytes:
-        """Return the bytes of the tokens *ids*, special tokens as their text.
-
-        They may end inside a character. A `tokenizer.json` gives what its own decoder makes of the ids.
-
-        Raises:
-            InputError: an id is in no vocabulary; the message gives it.
-        """
-        with _refusals():
-            return self._encoding.decode(ids)
-
-    def counter(self) -> Counter:
-        """Return an empty counter."""
-        return Counter(self._encoding.counter())
-
-    def restore(self, snapshot: bytes) -> Counter:
-        """Return a counter that goes on where the one that *snapshot* was taken of was.
-
-        It totals and appends as that one. Its offsets go on too, but `span` and `truncate` know only the text since.
-
-        Raises:
-            InputError: the snapshot is damaged, or of another version or vocabulary.
-        """
-        with _refusals():
-            return Counter(self._encoding.restore(snapshot))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vocabulary:
-    """What a check of a built-in vocabulary found.
-
-    Attributes:
-        name: the name of the encoding.
-        tokens: how many tokens have a rank, special tokens not counted.
-        sha256_expected: the SHA-256 that tiktoken publishes for the vocabulary's file.
-        sha256_actual: the SHA-256 of the file that the embedded data gives.
-    """
-
-    name: str
-    tokens: int
-    sha256_expected: str
-    sha256_actual: str
-
-    @property
-    def ok(self) -> bool:
-        """Whether the embedded vocabulary is the published one, byte for byte."""
-        return self.sha256_actual == self.sha256_expected
-
-
-@functools.cache
 def encoding(name: str) -> Encoding:
     """Return the built-in encoding *name*, one of `ENCODINGS`; the same object every time.
-
-    The first call for a vocabulary builds its table, a few milliseconds.
 
     Raises:
         InputError: there is no such encoding; the message names those that are.
     """
-    with _refusals():
-        return Encoding(_core.Encoding.builtin(name))
+    known = _ENCODINGS.get(name)
+    return known if known is not None else _ENCODINGS.setdefault(name, Encoding.builtin(name))
 
 
-def from_file(path: str | PathLike[str]) -> Encoding:
+def from_file(path: "str | PathLike[str]") -> Encoding:
     """Return the encoding of a Hugging Face `tokenizer.json`. Its name is the path.
 
     Truncation and padding that the file asks for are switched off: they would hide how long a text is.
@@ -243,11 +49,11 @@ def from_file(path: str | PathLike[str]) -> Encoding:
         InputError: the file cannot be read, or is not a tokenizer that the `tokenizers` library understands.
     """
     try:
-        content = Path(path).read_bytes()
+        with open(path, "rb") as file:  # noqa: PTH123 - importing pathlib takes longer than counting
+            content = file.read()
     except OSError as error:
         raise InputError(f"expected a readable tokenizer.json at {fspath(path)!r}: {error.strerror}") from error
-    with _refusals():
-        return Encoding(_core.Encoding.from_json(fspath(path), content))
+    return Encoding.from_json(fspath(path), content)
 
 
 def vocabularies() -> tuple[Vocabulary, ...]:
@@ -256,9 +62,4 @@ def vocabularies() -> tuple[Vocabulary, ...]:
     Raises:
         InputError: the embedded data cannot be read at all: reinstall Retold.
     """
-    with _refusals():
-        rows = _core.check_vocabularies()
-    return tuple(
-        Vocabulary(name=name, tokens=tokens, sha256_expected=expected, sha256_actual=actual)
-        for name, tokens, expected, actual in rows
-    )
+    return tuple(check_vocabularies())

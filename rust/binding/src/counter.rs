@@ -28,7 +28,7 @@ impl Counter {
 
 #[pymethods]
 impl Counter {
-    #[pyo3(signature = (text, /))]
+    #[pyo3(signature = (text))]
     fn append(&self, text: &Bound<'_, PyAny>) -> PyResult<usize> {
         let (py, text) = (text.py(), read_text(text)?);
         count_with(py, text.len(), || self.lock().append(text)).map_err(to_python)
@@ -44,17 +44,22 @@ impl Counter {
         self.lock().len()
     }
 
-    #[pyo3(signature = (start, end, /))]
+    #[pyo3(signature = (start, end))]
     fn span(&self, py: Python<'_>, start: &Bound<'_, PyAny>, end: &Bound<'_, PyAny>) -> PyResult<usize> {
         let start = read_size(start, "a start in bytes")?;
         let end = read_size(end, "an end in bytes")?;
         count_with(py, end.saturating_sub(start), || self.lock().span(start, end)).map_err(to_python)
     }
 
-    #[pyo3(signature = (size_bytes, /))]
-    fn truncate(&self, py: Python<'_>, size_bytes: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let size_bytes = read_size(size_bytes, "a length in bytes")?;
-        py.detach(|| self.lock().truncate(size_bytes)).map_err(to_python)
+    #[pyo3(signature = (n_bytes))]
+    fn truncate(&self, py: Python<'_>, n_bytes: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let n_bytes = read_size(n_bytes, "a length in bytes")?;
+        py.detach(|| self.lock().truncate(n_bytes)).map_err(to_python)
+    }
+
+    fn __repr__(&self) -> String {
+        let counter = self.lock();
+        format!("<Counter of {} tokens in {} bytes>", counter.total(), counter.len())
     }
 
     fn snapshot<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {

@@ -1,12 +1,11 @@
 //! The class `Encoding`.
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use retold_tokens::Builtin;
 
 use crate::counter::Counter;
-use crate::errors::to_python;
+use crate::errors::{refused, to_python};
 use crate::numbers::{read_ids, read_size};
 use crate::text::{count_with, read_text};
 
@@ -21,7 +20,7 @@ impl Encoding {
     fn builtin(py: Python<'_>, name: &str) -> PyResult<Self> {
         let Some(builtin) = Builtin::named(name) else {
             let names = Builtin::ALL.map(Builtin::name).join(", ");
-            return Err(PyValueError::new_err(format!("expected an encoding of {names}, got {name:?}")));
+            return Err(refused(format!("expected an encoding of {names}, got {name:?}")));
         };
         py.detach(|| retold_tokens::Encoding::builtin(builtin)).map(Self).map_err(to_python)
     }
@@ -42,16 +41,16 @@ impl Encoding {
         self.0.fingerprint()
     }
 
-    #[pyo3(signature = (text, /))]
+    #[pyo3(signature = (text))]
     fn count(&self, text: &Bound<'_, PyAny>) -> PyResult<usize> {
         let (py, text) = (text.py(), read_text(text)?);
         count_with(py, text.len(), || self.0.count(text)).map_err(to_python)
     }
 
-    #[pyo3(signature = (texts, /))]
+    #[pyo3(signature = (texts))]
     fn count_batch(&self, texts: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
         let py = texts.py();
-        let expected = |_| PyValueError::new_err("expected a list of texts");
+        let expected = |_| refused("expected a list of texts");
         let texts: Vec<Bound<'_, PyAny>> = texts.extract().map_err(expected)?;
         let at = |(index, text)| read_text(text).map_err(|error| at_index(py, index, &error));
         let texts = texts.iter().enumerate().map(at).collect::<PyResult<Vec<&str>>>()?;
@@ -60,35 +59,40 @@ impl Encoding {
         count_with(py, size_bytes, count).map_err(to_python)
     }
 
-    #[pyo3(signature = (text, limit, /))]
+    #[pyo3(signature = (text, limit))]
     fn count_until(&self, text: &Bound<'_, PyAny>, limit: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
         let limit = read_size(limit, "a limit in tokens")?;
         let (py, text) = (text.py(), read_text(text)?);
         count_with(py, text.len(), || self.0.count_until(text, limit)).map_err(to_python)
     }
 
-    #[pyo3(signature = (text, /))]
+    #[pyo3(signature = (text))]
     fn encode(&self, text: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
         let (py, text) = (text.py(), read_text(text)?);
         count_with(py, text.len(), || self.0.encode(text)).map_err(to_python)
     }
 
-    #[pyo3(signature = (ids, /))]
+    #[pyo3(signature = (ids))]
     fn decode<'py>(&self, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = self.0.decode(&read_ids(ids)?).map_err(to_python)?;
         Ok(PyBytes::new(ids.py(), &bytes))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Encoding {}>", self.0.name())
     }
 
     fn counter(&self) -> Counter {
         Counter::new(self.0.counter())
     }
 
-    #[pyo3(signature = (snapshot, /))]
-    fn restore(&self, py: Python<'_>, snapshot: &[u8]) -> PyResult<Counter> {
+    #[pyo3(signature = (snapshot))]
+    fn restore(&self, py: Python<'_>, snapshot: &Bound<'_, PyAny>) -> PyResult<Counter> {
+        let snapshot: &[u8] = snapshot.extract().map_err(|_| refused("expected a snapshot: bytes"))?;
         count_with(py, snapshot.len(), || self.0.restore(snapshot)).map(Counter::new).map_err(to_python)
     }
 }
 
 fn at_index(py: Python<'_>, index: usize, error: &PyErr) -> PyErr {
-    PyValueError::new_err(format!("text {index}: {}", error.value(py)))
+    refused(format!("text {index}: {}", error.value(py)))
 }

@@ -3,7 +3,7 @@
 //! Conversion only: every rule lives in `retold-tokens`, every docstring in `python/retold/_core.pyi`, and the one door
 //! to it is `retold/tokens.py`. One file per type or verb.
 //!
-//! Rules: an error is a `ValueError` whose message holds no text; a long text is counted without the interpreter's
+//! Rules: an error is an `InputError` whose message holds no text; a long text is counted without the interpreter's
 //! lock; a text is never copied on the way in.
 
 #![forbid(unsafe_code)]
@@ -16,7 +16,7 @@ mod text;
 mod vocabularies;
 
 /// The module that Python imports.
-#[pyo3::pymodule]
+#[pyo3::pymodule(gil_used = false)]
 mod _core {
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
@@ -27,7 +27,7 @@ mod _core {
     #[pymodule_export]
     use super::encoding::Encoding;
     #[pymodule_export]
-    use super::vocabularies::check_vocabularies;
+    use super::vocabularies::{Vocabulary, check_vocabularies};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

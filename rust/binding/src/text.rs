@@ -1,8 +1,10 @@
-//! Text from Python: a `str` or UTF-8 `bytes`, borrowed, or a `ValueError` that names the first bad position.
+//! Text from Python: a `str` or UTF-8 `bytes`, borrowed, or an error that names the first bad position.
 
-use pyo3::exceptions::{PyUnicodeEncodeError, PyValueError};
+use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+
+use crate::errors::refused;
 
 /// From this size on, giving up the interpreter's lock (about 50 ns) costs less than a hundredth of the count.
 const DETACHED_BYTES_MIN: usize = 2048;
@@ -14,11 +16,11 @@ pub(crate) fn read_text<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
     }
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return std::str::from_utf8(bytes.as_bytes()).map_err(|error| {
-            PyValueError::new_err(format!("expected UTF-8, got an invalid sequence at byte {}", error.valid_up_to()))
+            refused(format!("expected UTF-8, got an invalid sequence at byte {}", error.valid_up_to()))
         });
     }
     let kind = value.get_type().name()?;
-    Err(PyValueError::new_err(format!("expected str or UTF-8 bytes, got {kind}")))
+    Err(refused(format!("expected str or UTF-8 bytes, got {kind}")))
 }
 
 /// Do `work` on `size_bytes` of text, without the interpreter's lock if it takes a while.
@@ -28,10 +30,10 @@ pub(crate) fn count_with<T: Send>(py: Python<'_>, size_bytes: usize, work: impl 
 
 fn lone_surrogate(py: Python<'_>, error: &PyErr) -> PyErr {
     if !error.is_instance_of::<PyUnicodeEncodeError>(py) {
-        return PyValueError::new_err("expected a text that can be written as UTF-8");
+        return refused("expected a text that can be written as UTF-8");
     }
     match error.value(py).getattr("start").and_then(|start| start.extract::<usize>()) {
-        Ok(start) => PyValueError::new_err(format!("expected Unicode text, got a lone surrogate at character {start}")),
-        Err(_) => PyValueError::new_err("expected Unicode text, got a lone surrogate"),
+        Ok(start) => refused(format!("expected Unicode text, got a lone surrogate at character {start}")),
+        Err(_) => refused("expected Unicode text, got a lone surrogate"),
     }
 }

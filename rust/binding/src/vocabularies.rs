@@ -1,17 +1,50 @@
 //! The check of the embedded vocabularies.
 
 use pyo3::prelude::*;
-use retold_tokens::Builtin;
+use retold_tokens::{Builtin, VocabularyCheck};
 
 use crate::errors::to_python;
 
-/// A name, the number of tokens, the published SHA-256 and the one recomputed.
-type Row = (&'static str, usize, &'static str, String);
+/// What a check of a built-in vocabulary found.
+#[pyclass(frozen, module = "retold._core")]
+pub(crate) struct Vocabulary(VocabularyCheck);
+
+#[pymethods]
+impl Vocabulary {
+    #[getter]
+    fn name(&self) -> &str {
+        self.0.name
+    }
+
+    #[getter]
+    fn tokens(&self) -> usize {
+        self.0.tokens
+    }
+
+    #[getter]
+    fn sha256_expected(&self) -> &str {
+        self.0.sha256_expected
+    }
+
+    #[getter]
+    fn sha256_actual(&self) -> &str {
+        &self.0.sha256_actual
+    }
+
+    #[getter]
+    fn ok(&self) -> bool {
+        self.0.sha256_actual == self.0.sha256_expected
+    }
+
+    fn __repr__(&self) -> String {
+        let verdict = if self.ok() { "as published" } else { "damaged" };
+        format!("<Vocabulary {} of {} tokens, {verdict}>", self.0.name, self.0.tokens)
+    }
+}
 
 /// Recompute the published SHA-256 of every embedded vocabulary.
 #[pyfunction]
-pub(crate) fn check_vocabularies(py: Python<'_>) -> PyResult<Vec<Row>> {
+pub(crate) fn check_vocabularies(py: Python<'_>) -> PyResult<Vec<Vocabulary>> {
     let checks: Result<Vec<_>, _> = py.detach(|| Builtin::ALL.into_iter().map(Builtin::check).collect());
-    let rows = checks.map_err(to_python)?.into_iter();
-    Ok(rows.map(|check| (check.name, check.tokens, check.sha256_expected, check.sha256_actual)).collect())
+    Ok(checks.map_err(to_python)?.into_iter().map(Vocabulary).collect())
 }
