@@ -20,6 +20,9 @@ USER_TOKENS_MAX = 20_000
 SUMMARY_TOKENS_MAX = 4_000
 """A summary takes at most this."""
 
+SMALL_SUMMARY_TOKENS = 400
+"""Within a small budget a summary takes up to this, or half of it: its frame alone takes about 80."""
+
 KEEP_RECENT = 8
 """Offloading never touches the newest entries, this many of them."""
 
@@ -88,5 +91,5 @@ def limits_within(budget_tokens: int) -> Limits:
         least_gain=0,
         tail=budget_tokens // 2,
         user=min(USER_TOKENS_MAX, budget_tokens // 4),
-        summary=min(SUMMARY_TOKENS_MAX, budget_tokens // 5),
+        summary=min(SUMMARY_TOKENS_MAX, max(budget_tokens // 5, min(budget_tokens // 2, SMALL_SUMMARY_TOKENS))),
     )

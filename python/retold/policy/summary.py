@@ -7,16 +7,13 @@ budget, and the user's messages, newest first, within theirs. Everything else is
 import re
 from collections.abc import Iterable, Sequence
 
-from msgspec import structs
-
 from retold.events import Item, Message, Place, Span, SummaryField, Text, plain_text
-from retold.fold import Context, Entry, count_item, total_tokens
+from retold.fold import Context, Entry, total_tokens
 from retold.policy.bonds import atoms, is_user, safe_cuts
 from retold.policy.decisions import SummarizeSpan
 from retold.policy.limits import Limits
 from retold.policy.offload import body_of
 from retold.policy.pins import fixed_positions
-from retold.tokens import Encoding
 
 TAIL_HALVINGS = 6
 """How often the tail's budget is halved to come under the target before giving up."""
@@ -63,12 +60,17 @@ def plan_summary(context: Context, limits: Limits) -> SummarizeSpan | None:
 def summary_message(fields: Sequence[SummaryField], *, item_id: str, covers: int) -> Message:
     """Return the message that a summary is sent as: user-level data inside a marked block."""
     sections = [
-        f"## {_TITLES.get(field.name, field.name)}\n" + "\n".join(f"- {line}" for line in field.lines)
+        f"{section_title(field.name)}\n" + "\n".join(f"- {line}" for line in field.lines)
         for field in fields
         if field.lines
     ]
     body = "\n".join((f'<retold-summary id="{item_id}" entries="{covers}">', _HEAD, *sections, "</retold-summary>"))
     return Message(role="user", content=(Text(body),), id=item_id)
+
+
+def section_title(name: str) -> str:
+    """Return the line above the section of the field *name*."""
+    return f"## {_TITLES.get(name, name)}"
 
 
 def read_summary(item: Item) -> tuple[int, tuple[SummaryField, ...]] | None:
@@ -88,26 +90,6 @@ def read_summary(item: Item) -> tuple[int, tuple[SummaryField, ...]] | None:
             section[-1] += f"\n{line}"
     fields = tuple(SummaryField(name=name, lines=tuple(lines[name])) for name in FIELDS if name in lines)
     return int(match["number"]), fields
-
-
-def within_budget(
-    fields: Sequence[SummaryField], *, budget_tokens: int, encoding: Encoding, item_id: str, covers: int
-) -> tuple[SummaryField, ...]:
-    """Return *fields* with lines left out until their message is within *budget_tokens*.
-
-    Lines go from the longest section first, its oldest line first, so that no section starves the others and what is
-    newest stays; of the goal the first line goes last. With every line gone the frame alone remains.
-    """
-    lines = {field.name: list(field.lines) for field in fields}
-    costs = {name: [encoding.count(line) + 3 for line in section] for name, section in lines.items()}
-    frame = summary_message([], item_id=item_id, covers=covers)
-    used = count_item(frame, encoding).upper + 8 * len(fields) + sum(map(sum, costs.values()))
-    while used > budget_tokens and any(costs.values()):
-        longest = max(costs, key=lambda name: sum(costs[name]))
-        oldest = 1 if longest == "goal" and len(costs[longest]) > 1 else 0
-        used -= costs[longest].pop(oldest)
-        lines[longest].pop(oldest)
-    return tuple(structs.replace(field, lines=tuple(lines[field.name])) for field in fields)
 
 
 def _decision(context: Context, covered: list[int], limits: Limits) -> SummarizeSpan:
