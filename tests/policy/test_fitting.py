@@ -79,7 +79,7 @@ def test_long_lines_are_shortened_before_short_ones_leave() -> None:
 @pytest.mark.parametrize("joint", [" ", "\n"], ids=["one line", "many lines"])
 @pytest.mark.parametrize(("budget", "words"), [(1_000, 400), (2_000, 900), (4_000, 2_500), (20_000, 12_000)])
 def test_a_message_too_large_to_stay_fills_the_summary(budget: int, words: int, joint: str) -> None:
-    """What I asked for in a message that is too large is still there, as much of it as the summary may take."""
+    """What I asked for in a message that is too large is still there, as much of it as half of my budget takes."""
     chance = random.Random(3)
 
     def text(count: int) -> str:
@@ -92,7 +92,7 @@ def test_a_message_too_large_to_stay_fills_the_summary(budget: int, words: int, 
     shown = result.messages[0]["content"]
     assert "migrate billing to Postgres 17" in shown
     assert "By Friday." in shown
-    assert budget // 5 <= result.tokens <= budget
+    assert budget * 2 // 5 <= result.tokens <= budget
 
 
 _STEPS: list[dict[str, Any]] = [

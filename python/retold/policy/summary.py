@@ -51,9 +51,11 @@ def plan_summary(context: Context, limits: Limits) -> SummarizeSpan | None:
         cut = _tail_start(context.entries, limits.tail >> halving)
         kept = fixed | _kept_user(context.entries[:cut], limits.user >> halving)
         covered = [at for at in range(cut) if at not in kept]
-        size = context.tokens.upper - total_tokens([context.entries[at] for at in covered]).upper + limits.summary
-        if covered and size <= min(limits.target, context.tokens.upper - 1):
-            return _decision(context, covered, limits)
+        size = total_tokens([context.entries[at] for at in covered]).upper
+        free = min(limits.target, context.tokens.upper - 1) - (context.tokens.upper - size)
+        if covered and limits.summary <= free:
+            more = min(limits.summary_most, free, size // 2)
+            return _decision(context, covered, limits, budget_tokens=max(limits.summary, more))
     return None
 
 
@@ -92,7 +94,7 @@ def read_summary(item: Item) -> tuple[int, tuple[SummaryField, ...]] | None:
     return int(match["number"]), fields
 
 
-def _decision(context: Context, covered: list[int], limits: Limits) -> SummarizeSpan:
+def _decision(context: Context, covered: list[int], limits: Limits, *, budget_tokens: int) -> SummarizeSpan:
     summary_id = f"s{context.version + 1}"
     replaced: dict[int, Span | None] = dict.fromkeys(covered)
     replaced[covered[-1]] = Place(summary_id)
@@ -100,7 +102,7 @@ def _decision(context: Context, covered: list[int], limits: Limits) -> Summarize
         covers=tuple(context.entries[at].item.id for at in covered),
         body=body_of(context.entries, replaced),
         summary_id=summary_id,
-        budget_tokens=limits.summary,
+        budget_tokens=budget_tokens,
         target_tokens=limits.target,
     )
 
