@@ -199,6 +199,12 @@ def test_a_policy_that_does_not_exist_is_refused_by_name() -> None:
         retold.compact([], budget_tokens=10, policy="laddder")  # type: ignore[arg-type]
 
 
+def test_a_form_that_does_not_exist_is_refused_by_name() -> None:
+    """A form that I misspelt is named, with those that there are."""
+    with pytest.raises(InputError, match="chat, responses, anthropic, got 'antropic'"):
+        retold.compact([{"role": "user", "content": "x"}], budget_tokens=10, form="antropic")  # type: ignore[arg-type]
+
+
 def test_a_vocabulary_that_does_not_exist_is_refused_by_name() -> None:
     """A vocabulary that I misspelt is named."""
     with pytest.raises(InputError, match="o200k_bas"):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, get_args
 
 from msgspec import Struct, structs
 
@@ -86,6 +86,8 @@ def compact(
         raise InputError(f"expected a whole number of tokens as the budget, got {type(budget_tokens).__name__}")
     if budget_tokens < 1:
         raise InputError(f"expected a budget of at least 1 token, got {budget_tokens}")
+    if form is not None and form not in get_args(Form):
+        raise InputError(f"expected a form among {', '.join(get_args(Form))}, got {form!r}")
     messages = _listed(messages)
     form = form or detect_forms(messages)
     sources = [to_items(message, form=form) for message in messages]
