@@ -80,14 +80,7 @@ def compact(
         InputError: if a message is not of its form, or an argument is out of range.
         FloorError: if what must be kept word for word is larger than the budget.
     """
-    if policy != "ladder":
-        raise InputError(f"expected policy 'ladder', got {policy!r}")
-    if type(budget_tokens) is not int:
-        raise InputError(f"expected a whole number of tokens as the budget, got {type(budget_tokens).__name__}")
-    if budget_tokens < 1:
-        raise InputError(f"expected a budget of at least 1 token, got {budget_tokens}")
-    if form is not None and form not in get_args(Form):
-        raise InputError(f"expected a form among {', '.join(get_args(Form))}, got {form!r}")
+    _check(budget_tokens=budget_tokens, policy=policy, form=form)
     messages = _listed(messages)
     form = form or detect_forms(messages)
     sources = [to_items(message, form=form) for message in messages]
@@ -150,6 +143,17 @@ def extract_for(context: Context, decision: SummarizeSpan) -> Summary:
         encoding=vocabulary(context.encoding),
     )
     return Summary(fields=fields, summarizer="extractive")
+
+
+def _check(*, budget_tokens: object, policy: object, form: object) -> None:
+    if policy != "ladder":
+        raise InputError(f"expected policy 'ladder', got {policy!r}")
+    if not isinstance(budget_tokens, int) or isinstance(budget_tokens, bool):
+        raise InputError(f"expected a whole number of tokens as the budget, got {type(budget_tokens).__name__}")
+    if budget_tokens < 1:
+        raise InputError(f"expected a budget of at least 1 token, got {budget_tokens}")
+    if form is not None and form not in get_args(Form):
+        raise InputError(f"expected a form among {', '.join(get_args(Form))}, got {form!r}")
 
 
 def _listed(messages: object) -> list[Mapping[str, Any]]:
