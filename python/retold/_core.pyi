@@ -5,13 +5,16 @@ Texts are `str`, or `bytes` of UTF-8, and are borrowed, never copied. Every refu
 what was expected and where, and never holds text. Calls on long texts let other threads run.
 """
 
-from collections.abc import Sequence
-from typing import Final, final
+from collections.abc import Iterable, Sequence
+from typing import Final, Self, TypeAlias, final
 
-__all__ = ["ENCODINGS", "Counter", "Encoding", "check_vocabularies"]
+__all__ = ["ENCODINGS", "Counter", "Encoding", "Ledger", "check_vocabularies"]
 
 ENCODINGS: Final[tuple[str, ...]]
 """The names of the built-in encodings."""
+
+_Size: TypeAlias = tuple[int, int, int]
+"""Tokens exact, reconstructed and estimated; of an item, each from 0 to 2^32 - 1."""
 
 def check_vocabularies() -> list[tuple[str, int, str, str]]:
     """Regenerate the published file of every built-in vocabulary and hash it.
@@ -114,3 +117,82 @@ class Counter:
 
     def snapshot(self) -> bytes:
         """Return bytes from which `Encoding.restore` makes this counter again."""
+
+@final
+class Ledger:
+    """The sizes of a session's items, in order, and their sums. Threads that share one take turns.
+
+    A place is a number of items: 0 before the first, `len()` behind the last. Ranges are half-open.
+    """
+
+    def __new__(cls, sizes: Iterable[_Size] | None = None, /) -> Self:
+        """Return the ledger of *sizes*. O(n).
+
+        Raises:
+            ValueError: a size is not three numbers from 0 to 2^32 - 1; the message gives its index.
+        """
+
+    @staticmethod
+    def restore(snapshot: bytes, /) -> Ledger:
+        """Return the ledger that *snapshot* was taken of.
+
+        Raises:
+            ValueError: the snapshot is damaged, foreign or of another version.
+        """
+
+    def __len__(self) -> int:
+        """Return the number of items. O(1)."""
+
+    @property
+    def total(self) -> _Size:
+        """The sum of all sizes. O(1)."""
+
+    @property
+    def upper(self) -> int:
+        """The bound of the total that decisions use: a quarter is added to what is estimated. O(1)."""
+
+    def append(self, exact: int, reconstructed: int, estimated: int, /) -> None:
+        """Add an item behind the last. O(1).
+
+        Raises:
+            ValueError: a number is not from 0 to 2^32 - 1; nothing was added.
+        """
+
+    def put(self, place: int, exact: int, reconstructed: int, estimated: int, /) -> None:
+        """Put a size where that of the item behind *place* was. O(n / 64).
+
+        Raises:
+            ValueError: there is no such item, or a number is not from 0 to 2^32 - 1; nothing was changed.
+        """
+
+    def replace(self, start: int, end: int, sizes: Iterable[_Size], /) -> None:
+        """Put *sizes*, of any number, where the items `[start, end)` were. O(k + n / 64).
+
+        Raises:
+            ValueError: the range is backwards or reaches behind the end, or a size is as `Ledger` refuses it; nothing
+                was changed.
+        """
+
+    def span(self, start: int, end: int, /) -> _Size:
+        """Return the sum of the items `[start, end)`. O(n / 64).
+
+        Raises:
+            ValueError: the range is backwards or reaches behind the end.
+        """
+
+    def prefix(self, place: int, /) -> _Size:
+        """Return the sum of the items before *place*. O(n / 64).
+
+        Raises:
+            ValueError: *place* lies behind the end.
+        """
+
+    def fit(self, budget: int, /, *, from_end: bool) -> int:
+        """Return how many items, from that end, have a sum whose upper bound is at most *budget*. O(n / 64).
+
+        Raises:
+            ValueError: the budget is negative or above 2^64 - 1.
+        """
+
+    def snapshot(self) -> bytes:
+        """Return bytes from which `Ledger.restore` makes this ledger again: 20 and 12 an item."""

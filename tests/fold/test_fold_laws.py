@@ -1,5 +1,7 @@
 """Laws of the fold: what is so depends on the events alone, however they are read."""
 
+from collections.abc import Iterable
+
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
@@ -11,6 +13,7 @@ from retold.fold import (
     PRIMING,
     Builder,
     Context,
+    Entry,
     Tokens,
     advance,
     count_item,
@@ -23,9 +26,13 @@ from retold.fold import (
     item_hash,
     reaches_before,
     replacement_of,
-    total_tokens,
 )
 from retold.tokens import encoding
+
+
+def _sum(entries: Iterable[Entry]) -> Tokens:
+    """Return the size of a request that holds *entries*, added up one by one, without the ledger."""
+    return sum((entry.tokens for entry in entries), Tokens(reconstructed=PRIMING))
 
 
 def _projection(context: Context) -> tuple[str, int, int, Tokens, int]:
@@ -80,7 +87,7 @@ def test_every_count_equals_a_recount_from_scratch(story: Story) -> None:
     for recorded in story.events:
         advance(builder, recorded, earlier=story.events)
         context = builder.freeze()
-        assert context.tokens == total_tokens(context.entries) + Tokens(reconstructed=PRIMING)
+        assert context.tokens == builder.outline.tokens == _sum(context.entries)
         assert builder.upper_tokens == context.tokens.upper
     vocabulary = encoding(story.context.encoding)
     for entry in story.context.entries:
@@ -105,6 +112,7 @@ def test_every_replacement_is_what_its_receipt_and_hash_say(story: Story) -> Non
         if isinstance(fact, HistoryReplaced):
             replacement = replacement_of(fold(story.events[:at]))
             assert replacement.hash == fact.hash
+            assert replacement.counted == _sum(replacement.entries)
             assert replacement.tokens == fact.receipt.tokens_after
             assert (replacement.version, replacement.base_seq) == (fact.version, fact.base_seq)
 

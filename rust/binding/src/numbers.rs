@@ -2,6 +2,7 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use retold_tokens::Size;
 
 /// Return an offset, a length or a limit; `what` names it in the error.
 pub(crate) fn read_size(value: &Bound<'_, PyAny>, what: &str) -> PyResult<usize> {
@@ -11,4 +12,32 @@ pub(crate) fn read_size(value: &Bound<'_, PyAny>, what: &str) -> PyResult<usize>
 /// Return token ids.
 pub(crate) fn read_ids(value: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
     value.extract().map_err(|_| PyValueError::new_err("expected a list of token ids: whole numbers of at least 0"))
+}
+
+/// Return a budget in tokens.
+pub(crate) fn read_budget(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    value.extract().map_err(|_| PyValueError::new_err("expected a budget in tokens: a whole number of at least 0"))
+}
+
+/// Return one part of an item's size.
+pub(crate) fn read_part(value: &Bound<'_, PyAny>) -> PyResult<u32> {
+    value.extract().map_err(|_| wrong_part(value))
+}
+
+/// Return the sizes of items, each a tuple of three numbers.
+pub(crate) fn read_sizes(value: &Bound<'_, PyAny>) -> PyResult<Vec<Size>> {
+    value.try_iter()?.enumerate().map(|(index, row)| read_row(index, &row?)).collect()
+}
+
+fn read_row(index: usize, row: &Bound<'_, PyAny>) -> PyResult<Size> {
+    row.extract().map(|(exact, reconstructed, estimated)| Size { exact, reconstructed, estimated }).map_err(|_| {
+        PyValueError::new_err(format!(
+            "item {index}: expected three numbers of tokens from 0 to {}, got {row}",
+            u32::MAX
+        ))
+    })
+}
+
+fn wrong_part(value: &Bound<'_, PyAny>) -> PyErr {
+    PyValueError::new_err(format!("expected a number of tokens from 0 to {}, got {value}", u32::MAX))
 }
