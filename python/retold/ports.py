@@ -69,7 +69,8 @@ class Log(Protocol):
 
         Raises:
             ConflictError: if the session ends elsewhere; read on, decide again.
-            InputError: if there are no drafts, or they are more or larger than the log takes (`retold.log.names`).
+            InputError: if there are no drafts, they are more or larger than the log takes (`retold.log.names`), or
+                *expected* is no sequence.
             CorruptLogError: if the session's end is damaged.
         """
         ...

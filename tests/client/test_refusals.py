@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -30,6 +31,12 @@ def _any(value: Any) -> Any:
         lambda session: session.append_many([{"role": "user", "content": "good"}, _any("hello")]),
         lambda session: session.close(reason=_any(None)),
         lambda session: session.report_usage(input_tokens=_any(None)),
+        lambda session: session.report_usage(input_tokens=-5),
+        lambda session: session.report_usage(input_tokens=5, output_tokens=-1),
+        lambda session: session.report_usage(input_tokens=5, cached_tokens=-1),
+        lambda session: session.append({"role": "user", "content": "hello"}, expected=-1),
+        lambda session: session.append({"role": "user", "content": "hello"}, expected=_any("2")),
+        lambda session: session.append_many([{"role": "user", "content": "hello"}], expected=_any(2.0)),
         lambda session: session.extend(_any(None)),
         lambda session: session.extend(_any(b"bytes")),
         lambda session: session.request_compaction(reason=_any(3)),
@@ -40,7 +47,7 @@ def _any(value: Any) -> Any:
         lambda session: session.append(Message(role="user", extra="3")),
         lambda session: session.append(Message(role="user", content=(Block(form="chat", kind="x", body="{"),))),
     ],
-    ids=range(14),
+    ids=range(20),
 )
 def test_a_wrong_argument_leaves_no_trace(act: Callable[[Session], Awaitable[int]]) -> None:
     """Whatever I pass by mistake, I am told, nothing is stored, and the session goes on."""
@@ -77,5 +84,18 @@ def test_a_session_is_never_opened_with_what_cannot_be_read(arguments: dict[str,
         with pytest.raises(InputError):
             await client.session("s", **arguments)
         assert await client.sessions() == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("at", ["1", 1.5, True, b"1", date(2026, 1, 1), 0, -1, 9])
+def test_a_place_that_is_none_is_refused(at: Any) -> None:
+    """A history is asked for at an event's number or a time; anything else is named as what it is."""
+
+    async def run() -> None:
+        session = await _client().session("s")
+        await session.append({"role": "user", "content": "hi"})
+        with pytest.raises(InputError, match="expected a"):
+            await session.history(at=at)
 
     asyncio.run(run())

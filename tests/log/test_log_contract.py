@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -60,6 +61,23 @@ def test_append_behind_another_writer_is_a_conflict(logs: Logs, key: SessionKey,
             with pytest.raises(ConflictError):
                 await mine.append(key, take(drafts, 1), expected=9)
             assert seqs(await read(mine, key)) == [1, 2, 3]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("expected", [-1, 1.0, "1", True])
+def test_an_end_that_is_no_sequence_is_refused(
+    logs: Logs, key: SessionKey, drafts: Iterator[Draft], expected: Any
+) -> None:
+    """If I name an end that no session can have, that is my mistake, not the log's damage, and nothing is stored."""
+
+    async def run() -> None:
+        async with logs.open() as log:
+            await log.append(key, take(drafts, 1))
+            for number in (1, 3):
+                with pytest.raises(InputError, match="expected a sequence of 0 or more"):
+                    await log.append(key, take(drafts, number), expected=expected)
+            assert seqs(await read(log, key)) == [1]
 
     asyncio.run(run())
 

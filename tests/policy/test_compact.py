@@ -199,10 +199,43 @@ def test_a_policy_that_does_not_exist_is_refused_by_name() -> None:
         retold.compact([], budget_tokens=10, policy="laddder")  # type: ignore[arg-type]
 
 
+def test_a_form_that_does_not_exist_is_refused_by_name() -> None:
+    """A form that I misspelt is named, with those that there are."""
+    with pytest.raises(InputError, match="chat, responses, anthropic, got 'antropic'"):
+        retold.compact([{"role": "user", "content": "x"}], budget_tokens=10, form="antropic")  # type: ignore[arg-type]
+
+
 def test_a_vocabulary_that_does_not_exist_is_refused_by_name() -> None:
     """A vocabulary that I misspelt is named."""
     with pytest.raises(InputError, match="o200k_bas"):
         retold.compact([{"role": "user", "content": "x"}], budget_tokens=10, encoding="o200k_bas")
+
+
+@pytest.mark.parametrize("form", _FORMS)
+@pytest.mark.parametrize("budget", [2_000, 1_000_000])
+def test_messages_may_come_from_a_generator(form: Form, budget: int) -> None:
+    """Messages that are read from a file or a query, one by one, are compacted like a list of them."""
+    messages = _conversation(form, 3)
+    result = retold.compact((message for message in messages), budget_tokens=budget)
+    assert result.messages == retold.compact(messages, budget_tokens=budget).messages
+    assert result.messages
+
+
+@pytest.mark.parametrize(
+    ("messages", "came"),
+    [(None, "null"), (5, "a number"), ("hello", "a string"), ({"role": "user"}, "an object"), (b"x", "a Python bytes")],
+)
+def test_what_are_no_messages_is_refused(messages: Any, came: str) -> None:
+    """If I pass something else in the place of messages, I am told what was expected and what came."""
+    with pytest.raises(InputError, match=f"expected an iterable of messages, got {came}"):
+        retold.compact(messages, budget_tokens=1_000)
+
+
+@pytest.mark.parametrize("budget", [None, "5", 3.5, True])
+def test_a_budget_that_is_no_whole_number_is_refused(budget: Any) -> None:
+    """A budget that is not a number of tokens is a mistake of the caller's, and said so."""
+    with pytest.raises(InputError, match=f"whole number of tokens as the budget, got {type(budget).__name__}"):
+        retold.compact([{"role": "user", "content": "hello"}], budget_tokens=budget)
 
 
 def test_no_messages_are_no_messages() -> None:

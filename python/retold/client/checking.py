@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import structs
 
 from retold.errors import InputError
-from retold.events import Item, Message, ToolCall, ToolResult
+from retold.events import Item, Message, ToolCall, ToolResult, UsageReported
 from retold.fold import Context, Entry, Tokens
 from retold.formats.json_text import read_json
 from retold.policy.bonds import atoms, open_calls
@@ -32,6 +32,18 @@ def check_item(item: object) -> None:
     for where, held in (("", item), *((f"{path}.", part) for path, part in parts)):
         for name in ("body", "extra"):
             _check_object(getattr(held, name, None), what=f"{where}{name} of {kind}")
+
+
+def check_usage(usage: UsageReported) -> None:
+    """Check that no figure of *usage* is below 0; whether each is a number, the codec checks.
+
+    Raises:
+        InputError: naming the figure.
+    """
+    for name in ("input_tokens", "output_tokens", "cached_tokens"):
+        size = getattr(usage, name)
+        if isinstance(size, int) and size < 0:
+            raise InputError(f"expected 0 or more {name}, got {size}")
 
 
 def _check_object(text: object, *, what: str) -> None:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from retold.client.checking import check_edit, check_item
+from retold.client.checking import check_edit, check_item, check_usage
 from retold.errors import ConflictError, InputError
 from retold.events import (
     CompactionRequested,
@@ -51,8 +51,8 @@ class Session:
         appended only if the session ends at that sequence.
 
         Raises:
-            InputError: if the message is of no form that is known, or a value in it is not of its field's type;
-                nothing was appended.
+            InputError: if the message is of no form that is known, a value in it is not of its field's type, or
+                *expected* is no sequence; nothing was appended.
             ConflictError: if the session ends elsewhere than *expected*.
             UnavailableError: if the log could not be reached; the call may be repeated.
         """
@@ -84,8 +84,9 @@ class Session:
         return await self._extend(text)
 
     async def report_usage(self, *, input_tokens: int, output_tokens: int = 0, cached_tokens: int = 0) -> int:
-        """Record what the provider said the last request cost, in tokens. Raises as `append`."""
+        """Record what the provider said the last request cost, in tokens, none of them negative. Raises as `append`."""
         usage = UsageReported(input_tokens=input_tokens, output_tokens=output_tokens, cached_tokens=cached_tokens)
+        check_usage(usage)
         return await self._record([usage])
 
     async def pin(self, item_id: str) -> int:
@@ -141,7 +142,7 @@ class Session:
         """Return the history to send: now, or as it was after event *at* or at that time (UTC if it has no zone).
 
         Raises:
-            InputError: if the session does not reach *at*, or had not begun.
+            InputError: if the session does not reach *at* or had not begun, or *at* is neither a sequence nor a time.
             CorruptLogError: if an event on the way is missing or damaged.
         """
         if at is not None:

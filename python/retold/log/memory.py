@@ -28,7 +28,7 @@ class MemoryLog:
 
     async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
         """Append *drafts*, all or none. Every repeated call is recognised, however old."""
-        check_drafts(drafts)
+        check_drafts(drafts, expected=expected)
         head = self._heads.get(checked(key), Head())
         repeated = self._repeated(key, drafts)
         if repeated is not None and expected in (None, repeated[0].event.seq - 1):

@@ -56,7 +56,7 @@ class Writer:
 
         A cancelled call may have stored them all; it has not stored some of them.
         """
-        check_drafts(drafts)
+        check_drafts(drafts, expected=expected)
         async with self._trails.lock(key):
             try:
                 if expected is None:
@@ -190,12 +190,15 @@ class Writer:
         return events
 
 
-def check_drafts(drafts: Sequence[Draft]) -> None:
+def check_drafts(drafts: Sequence[Draft], *, expected: int | None) -> None:
     """Check what every log asks of an append.
 
     Raises:
-        InputError: if there are no drafts, more than `APPEND_EVENTS_MAX`, or one id twice.
+        InputError: if there are no drafts, more than `APPEND_EVENTS_MAX`, one id twice, or *expected* is no sequence.
     """
+    if expected is not None and (type(expected) is not int or expected < 0):
+        came = expected if type(expected) is int else type(expected).__name__
+        raise InputError(f"expected a sequence of 0 or more as where the session ends, got {came}")
     if not drafts:
         raise InputError("expected at least one draft, got none")
     if len(drafts) > APPEND_EVENTS_MAX:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, get_args
 
 from msgspec import Struct, structs
 
@@ -10,6 +10,7 @@ from retold.errors import FloorError, InputError
 from retold.events import Form, Item, Policy, Receipt, SessionKey, SummaryField, Tier, Window
 from retold.fold import Context, Entry, Tokens, count_item, ledger_of, request_size
 from retold.formats import detect_forms, render, to_items
+from retold.formats.expect import kind_of
 from retold.policy.decisions import SummarizeSpan
 from retold.policy.extract import extract_summary
 from retold.policy.ladder import choose
@@ -55,7 +56,7 @@ class Compacted(Struct, frozen=True):
 
 
 def compact(
-    messages: Sequence[Mapping[str, Any]],
+    messages: Iterable[Mapping[str, Any]],
     *,
     budget_tokens: int,
     policy: Policy = "ladder",
@@ -69,7 +70,7 @@ def compact(
     earlier compaction is known again: the next one is built on it and takes its place.
 
     Args:
-        messages: Chat Completions messages, Responses items or Anthropic messages, one form a list.
+        messages: Chat Completions messages, Responses items or Anthropic messages, one form a list; read once.
         budget_tokens: what the result may take, framing included; at least 1.
         policy: the preset; ``ladder``.
         encoding: the vocabulary to count by.
@@ -79,10 +80,8 @@ def compact(
         InputError: if a message is not of its form, or an argument is out of range.
         FloorError: if what must be kept word for word is larger than the budget.
     """
-    if policy != "ladder":
-        raise InputError(f"expected policy 'ladder', got {policy!r}")
-    if budget_tokens < 1:
-        raise InputError(f"expected a budget of at least 1 token, got {budget_tokens}")
+    _check(budget_tokens=budget_tokens, policy=policy, form=form)
+    messages = _listed(messages)
     form = form or detect_forms(messages)
     sources = [to_items(message, form=form) for message in messages]
     context = _context([item for source in sources for item in source], budget_tokens, encoding)
@@ -144,6 +143,24 @@ def extract_for(context: Context, decision: SummarizeSpan) -> Summary:
         encoding=vocabulary(context.encoding),
     )
     return Summary(fields=fields, summarizer="extractive")
+
+
+def _check(*, budget_tokens: object, policy: object, form: object) -> None:
+    if policy != "ladder":
+        raise InputError(f"expected policy 'ladder', got {policy!r}")
+    if not isinstance(budget_tokens, int) or isinstance(budget_tokens, bool):
+        raise InputError(f"expected a whole number of tokens as the budget, got {type(budget_tokens).__name__}")
+    if budget_tokens < 1:
+        raise InputError(f"expected a budget of at least 1 token, got {budget_tokens}")
+    if form is not None and form not in get_args(Form):
+        raise InputError(f"expected a form among {', '.join(get_args(Form))}, got {form!r}")
+
+
+def _listed(messages: object) -> list[Mapping[str, Any]]:
+    """Return *messages* as a list: an iterator is read once, and they are needed thrice."""
+    if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Iterable):
+        raise InputError(f"expected an iterable of messages, got {kind_of(messages)}")
+    return list(messages)
 
 
 def _context(items: Sequence[Item], budget_tokens: int, encoding: str) -> Context:

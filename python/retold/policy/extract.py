@@ -1,8 +1,10 @@
 """A summary without a model: deterministic, extractive, and built on the summary before it.
 
-Each line is taken from an entry, cut to `LINE_CHARACTERS_MAX`; nothing is invented. It is the default summarizer and
-what a worker falls back on when a model fails. English and Chinese cues are known; other languages keep goal, files,
-errors and last step, which need none.
+Each line is taken from an entry, cut to `LINE_CHARACTERS_MAX`; nothing is invented. What the user asked for and what
+was said last are whole, as far as the budget allows: they need no cue, so where nothing else tells, they fill it.
+
+It is the default summarizer and what a worker falls back on when a model fails. English and Chinese cues are known;
+other languages keep goal, files, errors and last step, which need none.
 """
 
 import re
@@ -13,8 +15,9 @@ from msgspec import Struct
 from retold.events import Message, Reasoning, SummaryField, ToolCall, ToolResult, plain_text
 from retold.fold import Entry
 from retold.policy.bonds import is_user, open_calls
+from retold.policy.fitting import within_budget
 from retold.policy.paths import file_actions
-from retold.policy.summary import FIELDS, within_budget
+from retold.policy.summary import FIELDS
 from retold.tokens import Encoding
 
 LINE_CHARACTERS_MAX = 240
@@ -116,6 +119,10 @@ def _text(entry: Entry) -> str:
     return text[:half] + "\n" + text[-half:]
 
 
+def _whole(entry: Entry) -> _Line:
+    return _Line(text=" ".join(_text(entry).split()).lstrip("-*#> "), seq=entry.seq)
+
+
 def _line(text: str, entry: Entry) -> _Line:
     text = " ".join(text.split())
     if len(text) > LINE_CHARACTERS_MAX:
@@ -139,7 +146,7 @@ def _matching(entries: Iterable[Entry], cue: re.Pattern[str], *, of: Callable[[E
 
 def _goal(entries: Sequence[Entry]) -> list[_Line]:
     asked = [entry for entry in entries if is_user(entry) and not _text(entry).lstrip().startswith("<")]
-    return [_line(_text(entry), entry) for entry in asked if _text(entry).strip()]
+    return [line for entry in asked if (line := _whole(entry)).text]
 
 
 def _files(entries: Sequence[Entry]) -> list[_Line]:
@@ -180,8 +187,8 @@ def _open_work(entries: Sequence[Entry]) -> list[_Line]:
 
 def _last_step(entries: Sequence[Entry]) -> list[_Line]:
     for entry in reversed(entries):
-        if _is_assistant(entry) and _text(entry).strip():
-            return [_line(_text(entry), entry)]
+        if _is_assistant(entry) and (line := _whole(entry)).text:
+            return [line]
         if isinstance(entry.item, ToolCall):
             return [_line(f"called {entry.item.name} with {entry.item.arguments}", entry)]
     return []

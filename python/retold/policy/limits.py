@@ -18,7 +18,10 @@ USER_TOKENS_MAX = 20_000
 """User messages are kept verbatim, newest first, within this (Codex's figure)."""
 
 SUMMARY_TOKENS_MAX = 4_000
-"""A summary takes at most this."""
+"""A summary takes at most this in a window; `retold.compact` gives it what else would be left unused."""
+
+SMALL_SUMMARY_TOKENS = 400
+"""Within a small budget a summary takes up to this, or half of it: its frame alone takes about 80."""
 
 KEEP_RECENT = 8
 """Offloading never touches the newest entries, this many of them."""
@@ -36,6 +39,7 @@ class Limits(Struct, frozen=True):
         tail: what the newest entries may take when older ones are summarised.
         user: what kept user messages may take beside the tail.
         summary: what a summary may take.
+        summary_most: what it may take where the rest leaves so much room below the target.
     """
 
     offload_at: int
@@ -46,11 +50,13 @@ class Limits(Struct, frozen=True):
     tail: int
     user: int
     summary: int
+    summary_most: int
 
 
 def limits_of(window: Window) -> Limits:
     """Return the ladder's sizes for *window*."""
     size = window.pre_rot_tokens
+    summary = min(SUMMARY_TOKENS_MAX, size // 10)
     return Limits(
         offload_at=int(size * DUE_SHARE),
         summary_at=int(size * SUMMARY_SHARE),
@@ -59,7 +65,8 @@ def limits_of(window: Window) -> Limits:
         least_gain=int(size * INEFFECTIVE_GAIN),
         tail=int(size * TAIL_SHARE),
         user=min(USER_TOKENS_MAX, int(size * TAIL_SHARE)),
-        summary=min(SUMMARY_TOKENS_MAX, size // 10),
+        summary=summary,
+        summary_most=summary,
     )
 
 
@@ -75,11 +82,16 @@ def limits_asked(limits: Limits, requested: CompactionRequested | None) -> Limit
         tail=min(limits.tail, within.tail),
         user=min(limits.user, within.user),
         summary=min(limits.summary, within.summary),
+        summary_most=min(limits.summary_most, within.summary),
     )
 
 
 def limits_within(budget_tokens: int) -> Limits:
-    """Return the sizes for one compaction that must end within *budget_tokens*."""
+    """Return the sizes for one compaction that must end within *budget_tokens*.
+
+    A summary may take up to half of it: what a budget that was asked for leaves unused is of no use to anyone, where
+    in a window it is the room to go on.
+    """
     return Limits(
         offload_at=budget_tokens,
         summary_at=budget_tokens,
@@ -88,5 +100,6 @@ def limits_within(budget_tokens: int) -> Limits:
         least_gain=0,
         tail=budget_tokens // 2,
         user=min(USER_TOKENS_MAX, budget_tokens // 4),
-        summary=min(SUMMARY_TOKENS_MAX, budget_tokens // 5),
+        summary=min(SUMMARY_TOKENS_MAX, max(budget_tokens // 5, min(budget_tokens // 2, SMALL_SUMMARY_TOKENS))),
+        summary_most=budget_tokens // 2,
     )

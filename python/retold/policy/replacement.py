@@ -70,8 +70,10 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
     """Return the facts that carry *decision* out on the history of *context*, whose `seq` is their base.
 
     *summary* is what a summarizer wrote, for a `SummarizeSpan` only. None is returned if the result would not be
-    smaller than what it replaces, or the summary is longer than planned: go on to the next tier then.
+    smaller than what it replaces, or the summary is longer than planned or says nothing: go on to the next tier then.
     """
+    if summary is not None and not any(line.strip() for field in summary.fields for line in field.lines):
+        return None
     vocabulary = encoding(context.encoding)
     before_facts, staged = _staged(context, decision, summary)
     entries = spread(

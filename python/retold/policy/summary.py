@@ -7,16 +7,14 @@ budget, and the user's messages, newest first, within theirs. Everything else is
 import re
 from collections.abc import Sequence
 
-from msgspec import structs
-
 from retold.events import Item, Message, Place, Span, SummaryField, Text, plain_text
-from retold.fold import Context, Entry, count_item, ledger_of
+from retold.fold import Context, Entry, ledger_of
 from retold.policy.bonds import atoms, is_user, safe_cuts
 from retold.policy.decisions import SummarizeSpan
 from retold.policy.limits import Limits
 from retold.policy.offload import body_of
 from retold.policy.pins import fixed_positions
-from retold.tokens import Encoding, Ledger
+from retold.tokens import Ledger
 
 TAIL_HALVINGS = 6
 """How often the tail's budget is halved to come under the target before giving up."""
@@ -55,21 +53,28 @@ def plan_summary(context: Context, limits: Limits) -> SummarizeSpan | None:
         cut = _tail_start(cuts, sizes, limits.tail >> halving)
         kept = fixed | _kept_user(context.entries[:cut], limits.user >> halving)
         covered = [at for at in range(cut) if at not in kept]
-        size = context.tokens.upper - ledger_of(context.entries[at] for at in covered).upper + limits.summary
-        if covered and size <= min(limits.target, context.tokens.upper - 1):
-            return _decision(context, covered, limits)
+        size = ledger_of(context.entries[at] for at in covered).upper
+        free = min(limits.target, context.tokens.upper - 1) - (context.tokens.upper - size)
+        if covered and limits.summary <= free:
+            more = min(limits.summary_most, free, size // 2)
+            return _decision(context, covered, limits, budget_tokens=max(limits.summary, more))
     return None
 
 
 def summary_message(fields: Sequence[SummaryField], *, item_id: str, covers: int) -> Message:
     """Return the message that a summary is sent as: user-level data inside a marked block."""
     sections = [
-        f"## {_TITLES.get(field.name, field.name)}\n" + "\n".join(f"- {line}" for line in field.lines)
+        f"{section_title(field.name)}\n" + "\n".join(f"- {line}" for line in field.lines)
         for field in fields
         if field.lines
     ]
     body = "\n".join((f'<retold-summary id="{item_id}" entries="{covers}">', _HEAD, *sections, "</retold-summary>"))
     return Message(role="user", content=(Text(body),), id=item_id)
+
+
+def section_title(name: str) -> str:
+    """Return the line above the section of the field *name*."""
+    return f"## {_TITLES.get(name, name)}"
 
 
 def read_summary(item: Item) -> tuple[int, tuple[SummaryField, ...]] | None:
@@ -91,27 +96,7 @@ def read_summary(item: Item) -> tuple[int, tuple[SummaryField, ...]] | None:
     return int(match["number"]), fields
 
 
-def within_budget(
-    fields: Sequence[SummaryField], *, budget_tokens: int, encoding: Encoding, item_id: str, covers: int
-) -> tuple[SummaryField, ...]:
-    """Return *fields* with lines left out until their message is within *budget_tokens*.
-
-    Lines go from the longest section first, its oldest line first, so that no section starves the others and what is
-    newest stays; of the goal the first line goes last. With every line gone the frame alone remains.
-    """
-    lines = {field.name: list(field.lines) for field in fields}
-    costs = {name: [encoding.count(line) + 3 for line in section] for name, section in lines.items()}
-    frame = summary_message([], item_id=item_id, covers=covers)
-    used = count_item(frame, encoding).upper + 8 * len(fields) + sum(map(sum, costs.values()))
-    while used > budget_tokens and any(costs.values()):
-        longest = max(costs, key=lambda name: sum(costs[name]))
-        oldest = 1 if longest == "goal" and len(costs[longest]) > 1 else 0
-        used -= costs[longest].pop(oldest)
-        lines[longest].pop(oldest)
-    return tuple(structs.replace(field, lines=tuple(lines[field.name])) for field in fields)
-
-
-def _decision(context: Context, covered: list[int], limits: Limits) -> SummarizeSpan:
+def _decision(context: Context, covered: list[int], limits: Limits, *, budget_tokens: int) -> SummarizeSpan:
     summary_id = f"s{context.version + 1}"
     replaced: dict[int, Span | None] = dict.fromkeys(covered)
     replaced[covered[-1]] = Place(summary_id)
@@ -119,7 +104,7 @@ def _decision(context: Context, covered: list[int], limits: Limits) -> Summarize
         covers=tuple(context.entries[at].item.id for at in covered),
         body=body_of(context.entries, replaced),
         summary_id=summary_id,
-        budget_tokens=limits.summary,
+        budget_tokens=budget_tokens,
         target_tokens=limits.target,
     )
 

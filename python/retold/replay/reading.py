@@ -16,11 +16,12 @@ async def load(log: Log, key: SessionKey, *, at: int | None = None, base: Contex
     *at* and the log still follows it.
 
     Raises:
-        InputError: if there is no such session, or it does not reach *at*.
+        InputError: if there is no such session, it does not reach *at*, or *at* is no sequence.
         CorruptLogError: if an event on the way is missing or damaged.
     """
-    if at is not None and at < 1:
-        raise InputError(f"expected a sequence of 1 or more, got {at}")
+    if at is not None and (type(at) is not int or at < 1):
+        came = at if type(at) is int else type(at).__name__
+        raise InputError(f"expected a sequence of 1 or more, or a time, got {came}")
     tail = await read_tail(log, key, at=at, base=base)
     if tail.base is None and not tail.events:
         raise InputError(f"expected an existing session, there is none named {key.session!r}")
@@ -34,7 +35,8 @@ async def history_at(log: Log, key: SessionKey, at: int | datetime | None = None
     """Return the history as the model would have been sent it after event *at*, or at that time; None is now.
 
     Raises:
-        InputError: if there is no such session, or it had not begun.
+        InputError: if there is no such session, it had not begun or does not reach *at*, or *at* is neither a sequence
+            nor a time.
         CorruptLogError: if an event on the way is missing or damaged.
     """
     seq = await at_time(log, key, at) if isinstance(at, datetime) else at
