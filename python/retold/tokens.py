@@ -115,8 +115,10 @@ class Ledger:
         Raises:
             InputError: there is no such item, or as `Ledger`; nothing was changed.
         """
-        with _refusals:
+        try:
             self._ledger.put(place, size.exact, size.reconstructed, size.estimated)
+        except _REFUSED as error:
+            raise InputError(str(error)) from None
 
     def replace(self, start: int, end: int, sizes: Iterable[Tokens]) -> None:
         """Put *sizes*, of any number, where the items `[start, end)` were. O(k + n / 64) for k that leave or come.

@@ -1,6 +1,7 @@
 """Laws of the fold: what is so depends on the events alone, however they are read."""
 
 from collections.abc import Iterable
+from itertools import takewhile
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,8 +9,10 @@ from msgspec import structs
 from tests.laws.settings import law
 from tests.laws.stories import KEY, SAID, WORKED, Move, Story, stories, whole_stories
 
-from retold.events import HistoryReplaced, ItemRestored, ItemsOffloaded, SessionRewound
+from retold.events import CompactionFailed, HistoryReplaced, ItemRestored, ItemsOffloaded, SessionRewound
 from retold.fold import (
+    DUE_SHARE,
+    INEFFECTIVE_GAIN,
     PRIMING,
     Builder,
     Context,
@@ -33,6 +36,10 @@ from retold.tokens import encoding
 def _sum(entries: Iterable[Entry]) -> Tokens:
     """Return the size of a request that holds *entries*, added up one by one, without the ledger."""
     return sum((entry.tokens for entry in entries), Tokens(reconstructed=PRIMING))
+
+
+def _until(seq: int, entries: Iterable[Entry]) -> Iterable[Entry]:
+    return takewhile(lambda entry: entry.seq <= seq, entries)
 
 
 def _projection(context: Context) -> tuple[str, int, int, Tokens, int]:
@@ -115,6 +122,23 @@ def test_every_replacement_is_what_its_receipt_and_hash_say(story: Story) -> Non
             assert replacement.counted == _sum(replacement.entries)
             assert replacement.tokens == fact.receipt.tokens_after
             assert (replacement.version, replacement.base_seq) == (fact.version, fact.base_seq)
+
+
+@law(60)
+@given(whole_stories())
+def test_what_a_compaction_or_a_failure_is_judged_by_is_the_size_at_its_base(story: Story) -> None:
+    """A compaction counts as ineffective by what it freed of the history that it replaced, a failure always."""
+    for at, recorded in enumerate(story.events, start=1):
+        fact = recorded.event.data
+        if not isinstance(fact, HistoryReplaced | CompactionFailed):
+            continue
+        earlier, now = fold(story.events[: at - 1]), fold(story.events[:at])
+        before = _sum(_until(fact.base_seq, earlier.entries)).upper
+        after = before if isinstance(fact, CompactionFailed) else fact.receipt.tokens_after
+        size = now.window.pre_rot_tokens
+        tried = before - after < INEFFECTIVE_GAIN * size
+        assert now.settled_tokens == after
+        assert now.ineffective == (earlier.ineffective + (before >= int(DUE_SHARE * size)) if tried else 0)
 
 
 @law(60)

@@ -21,6 +21,7 @@ import base64
 import hashlib
 import struct
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 MAGIC = b"RTV2"
@@ -58,15 +59,15 @@ def pack(published: bytes) -> bytes:
 
 def straddles(token: bytes) -> bool:
     """Tell whether *token* has a part of a character, and bytes of another."""
-    starts = [at for at, byte in enumerate(token) if byte & 0xC0 != 0x80]  # noqa: PLR2004 - where a character begins
+    starts = [at for at, byte in enumerate(token) if byte & 0xC0 != 0x80]
     return any(starts) and token.decode("utf-8", "ignore").encode() != token
 
 
 def last_merge(token: bytes, ranks: dict[bytes, int]) -> tuple[int, int]:
     """Return the ranks of the two tokens that merging the bytes of *token* makes it of."""
     parts = [token[at : at + 1] for at in range(len(token))]
-    while len(parts) > 2:  # noqa: PLR2004 - the last merge joins two
-        joined = [ranks.get(left + right, len(ranks)) for left, right in zip(parts, parts[1:], strict=False)]
+    while len(parts) > 2:
+        joined = [ranks.get(left + right, len(ranks)) for left, right in pairwise(parts)]
         lowest = min(joined)
         if lowest >= ranks[token]:
             sys.exit(f"expected merging to give the token of rank {ranks[token]}, it gives several")
