@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from retold.cli import doctor, importing, reading, serving
+from retold.cli import bench, doctor, importing, reading, serving
 from retold.cli.options import Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, UnavailableError
 from retold.events import session_key
@@ -100,6 +100,11 @@ _COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_ended(_command))
+
+_bench = typer.Typer(no_args_is_help=True, help="Measure this machine, beside the peers that are installed.")
+_bench.command("tokens")(_ended(bench.count))
+_bench.command("append")(_ended(bench.append))
+app.add_typer(_bench, name="bench")
 
 
 def main() -> None:

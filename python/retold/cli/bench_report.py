@@ -1,0 +1,162 @@
+"""What a benchmark found, as one JSON document, as tables, as a chart."""
+
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+from rich.table import Table
+
+from retold.cli import bench_chart
+from retold.cli.bench_figures import TIMES, Figure, beside, times
+from retold.cli.bench_peers import PeerState
+from retold.cli.bench_race import Difference, Race, Timing
+from retold.cli.bench_texts import Corpus
+from retold.cli.options import console, print_json, print_table
+from retold.errors import InputError
+
+_COLOURS: Final = {"aim met": "green", "required met": "green", "missed": "red", "not measured": "yellow"}
+
+
+class Setting(Struct, frozen=True, kw_only=True):
+    """Hold what was asked for."""
+
+    command: str
+    encoding: str
+    rounds: int
+    seed: int
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """Hold what a kind of text is made from."""
+
+    name: str
+    source: str
+    slice_bytes: int
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """Hold everything that a benchmark found.
+
+    Attributes:
+        ok: whether all counts were equal; a figure that is missed does not make it false.
+    """
+
+    setting: Setting
+    at: str
+    machine: str
+    ok: bool
+    peers: list[PeerState]
+    texts: list[Source]
+    timings: list[Timing]
+    figures: list[Figure]
+    differences: list[Difference]
+    notes: list[str]
+
+
+def report(
+    setting: Setting,
+    race: Race,
+    peers: list[PeerState],
+    *,
+    texts: Sequence[Corpus],
+    figures: list[Figure],
+    notes: list[str],
+) -> Report:
+    """Put together what *race* showed."""
+    return Report(
+        setting=setting,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        ok=not race.differences,
+        peers=peers,
+        texts=[Source(name=text.name, source=text.source, slice_bytes=text.slice_bytes) for text in texts],
+        timings=race.timings,
+        figures=figures,
+        differences=race.differences,
+        notes=notes,
+    )
+
+
+def show(found: Report, *, bars: Sequence[Timing], chart: Path | None, as_json: bool) -> None:
+    """Print *found*, and write the chart of *bars* where one is asked for."""
+    if chart is not None:
+        _write(chart, bench_chart.draw(f"retold bench {found.setting.command}, {found.setting.encoding}", bars))
+    if as_json:
+        print_json(found)
+        return
+    print_table(_timings(found.timings))
+    print_table(_figures(found.figures))
+    out = console()
+    out.print(f"\n{found.machine}; {found.setting.encoding}, {found.setting.rounds} rounds, seed {found.setting.seed}")
+    for text in found.texts:
+        out.print(f"{text.name}: {text.source}, slices of {text.slice_bytes:,} bytes")
+    for peer in found.peers:
+        out.print(f"{peer.name} {peer.version} {peer.skipped or '(' + peer.call + ')'}")
+    for note in found.notes:
+        out.print(note)
+    for difference in found.differences:
+        words = f"retold counts {difference.ours}, {difference.racer} {difference.theirs}"
+        sys.stderr.write(f"DIFFERENT, {difference.case}: {words}\n")
+
+
+def _timings(timings: Sequence[Timing]) -> Table:
+    racers = list(dict.fromkeys(shown.racer for shown in timings))
+    table = Table("", "unit", box=None, pad_edge=False)
+    for racer in racers:
+        table.add_column(racer, justify="right")
+    table.add_column("to tiktoken", justify="right")
+    table.add_column("to the best other", justify="right")
+    for case in dict.fromkeys(shown.case for shown in timings):
+        row = {shown.racer: shown for shown in timings if shown.case == case}
+        cells = [_cell(row[racer]) if racer in row else "" for racer in racers]
+        table.add_row(case, next(iter(row.values())).unit, *cells, *_ratios(case, timings, racers))
+    return table
+
+
+def _ratios(case: str, timings: Sequence[Timing], racers: Sequence[str]) -> tuple[str, str]:
+    own = beside(timings, case, ("retold",))
+    tiktoken = beside(timings, case, ("tiktoken",))
+    best = beside(timings, case, set(racers) - {"retold", "tiktoken"})
+    return (
+        "" if own is None or tiktoken is None else f"{number(times(own, tiktoken))}{TIMES}",
+        "" if own is None or best is None else f"{number(times(own, best))}{TIMES} ({best.racer})",
+    )
+
+
+def _cell(shown: Timing) -> str:
+    return f"{number(shown.median)} ({number(shown.low)}-{number(shown.high)})"
+
+
+def number(value: float) -> str:
+    """Return *value* with three figures that count."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _figures(figures: Sequence[Figure]) -> Table:
+    table = Table("\nfigure", "\nrequired", "\naim", "\nmeasured", "", box=None, pad_edge=False)
+    for figure in figures:
+        measured = "" if figure.measured is None else f"{number(figure.measured)} {figure.unit}"
+        detail = f" ({figure.beside})" if figure.beside else ""
+        row = (figure.name, figure.required, figure.aim, measured + detail, figure.verdict)
+        table.add_row(*row, style=_COLOURS[figure.verdict])
+    return table
+
+
+def _write(chart: Path, picture: str) -> None:
+    try:
+        chart.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"expected --chart to be a path that can be written, {chart}: {error.strerror}") from None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

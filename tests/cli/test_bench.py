@@ -1,0 +1,168 @@
+"""The benchmarks tell what they found, whatever is installed; nothing here depends on how fast this machine is."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import TypeAlias
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from retold.cli import bench_chart, bench_texts
+from retold.cli.bench_append import conversation, pieces
+from retold.cli.bench_figures import limit, ratio, verdict
+from retold.cli.bench_peers import Racer
+from retold.cli.bench_race import Race, timing
+
+Retold: TypeAlias = Callable[..., CompletedProcess[str]]
+
+TINY_TOKENS = ("bench", "tokens", "--size", "500", "--worst", "200", "--rounds", "2")
+TINY_APPEND = ("bench", "append", "--size", "3000", "--rounds", "2")
+
+
+@pytest.fixture
+def wrong_peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install a peer that counts letters, where the command line will find it."""
+    folder = tmp_path / "installed"
+    (folder / "bpe_openai-9.9.dist-info").mkdir(parents=True)
+    metadata = "Metadata-Version: 2.1\nName: bpe-openai\nVersion: 9.9\n"
+    (folder / "bpe_openai-9.9.dist-info" / "METADATA").write_text(metadata, encoding="utf-8")
+    body = "class E:\n    encode_ordinary = list\ndef get_encoding(name):\n    return E\n"
+    (folder / "bpe_openai.py").write_text(body, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
+@pytest.mark.slow
+def test_bench_tokens_gives_one_document_with_every_case(retold: Retold, tmp_path: Path) -> None:
+    """I get one JSON document: what raced, each case fresh and replayed, the figures asked for, and a chart."""
+    chart = tmp_path / "chart.svg"
+    done = retold(*TINY_TOKENS, "--peer", "tiktoken", "--chart", chart, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["ok"] is True
+    cases = {(shown["case"], shown["racer"]) for shown in found["timings"]}
+    for kind in bench_texts.kinds():
+        assert {(f"{kind}, fresh", "retold"), (f"{kind}, replay", "tiktoken")} <= cases
+    assert {("0.2 KB of =", "tiktoken"), ("20 KB of =", "retold"), ("import and first count", "retold")} <= cases
+    assert all(shown["low"] <= shown["median"] <= shown["high"] for shown in found["timings"])
+    verdicts = {figure["name"]: figure["verdict"] for figure in found["figures"]}
+    assert verdicts["chat messages one call each, to fastokens"] == "not measured"
+    assert ET.parse(chart).getroot().tag.endswith("svg")  # noqa: S314 - written by the program under test
+
+
+@pytest.mark.slow
+def test_bench_append_compares_with_recounts(retold: Retold) -> None:
+    """I see what an append costs beside a bare call, and beside a peer that counts everything again."""
+    done = retold(*TINY_APPEND, "--peer", "tiktoken")
+    assert done.returncode == 0, done.stderr
+    for words in ("append 4 B", "bare call", "recounting everything", "4-byte append from Python", "bare calls of"):
+        assert words in done.stdout
+
+
+@pytest.mark.slow
+def test_peers_that_are_not_installed_are_skipped_and_named(retold: Retold) -> None:
+    """Without the peers the benchmark runs all the same, and says of each how to install it."""
+    done = retold(*TINY_APPEND, "--json")
+    assert done.returncode == 0, done.stderr
+    states = {peer["name"]: peer for peer in json.loads(done.stdout)["peers"]}
+    assert "tiktoken" in states
+    for name, module in (("gigatoken", "gigatoken"), ("fastokens", "fastokens"), ("bpe-openai", "bpe_openai")):
+        installed = importlib.util.find_spec(module) is not None
+        assert installed or "pip install" in states[name]["skipped"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("wrong_peer")
+def test_a_peer_that_counts_otherwise_fails_the_run(retold: Retold) -> None:
+    """When a peer's count differs from Retold's, I am told where and by how much, and the exit code is 1."""
+    done = retold(*TINY_APPEND, "--peer", "bpe-openai")
+    assert done.returncode == 1
+    assert "DIFFERENT, conversation: retold counts" in done.stderr
+    assert "bpe-openai" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--encoding", "p50k"),
+        ("--peer", "nobody"),
+        ("--text", "klingon=x"),
+        ("--text", "code=/no/such"),
+        ("--rounds", "0"),
+    ],
+)
+def test_a_wrong_option_is_named(retold: Retold, words: tuple[str, str]) -> None:
+    """An option that cannot be is answered with what was expected and exit code 2."""
+    done = retold(*TINY_APPEND, *words)
+    assert done.returncode == 2
+    assert words[0] in done.stderr or words[1].partition("=")[2] in done.stderr
+
+
+def test_what_differs_does_not_race() -> None:
+    """A peer that is wrong on the first texts is told and left out: the speed of a wrong count means nothing."""
+    right = Racer(name="retold", count=len, count_short=len)
+    wrong = Racer(name="wrong", count=lambda _: 1, count_short=len)
+    race = Race([right, wrong], seed=1)
+    race.check("texts", ["a", "bb"])
+    assert [(found.racer, found.ours, found.theirs) for found in race.differences] == [("wrong", 2, 1)]
+    race.bulk("texts", ["ccc"])
+    assert {shown.racer for shown in race.timings} == {"retold"}
+
+
+def test_what_differs_later_is_told_too() -> None:
+    """A count that is wrong only in the timed part is a difference as well."""
+    right = Racer(name="retold", count=len, count_short=len)
+    wrong = Racer(name="wrong", count=len, count_short=lambda _: 0)
+    race = Race([right, wrong], seed=1)
+    race.check("texts", ["a"])
+    race.chat("chat", [["one", "two"]])
+    assert [(found.racer, found.ours, found.theirs) for found in race.differences] == [("wrong", 6, 0)]
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"), [(3.0, "aim met"), (2.0, "required met"), (1.0, "missed"), (None, "not measured")]
+)
+def test_a_figure_that_is_missed_is_called_missed(measured: float | None, said: str) -> None:
+    """The verdict on a figure is what the numbers say."""
+    own, peer = (
+        timing("x", name, [value], unit="MB/s", more=True) for name, value in (("retold", measured or 0), ("p", 1))
+    )
+    shown = [own] if measured is None else [own, peer]
+    assert ratio("x", shown, "x", ("p",), required=1.5, aim=2.5).verdict == said
+    under = None if measured is None else -measured
+    assert limit("x", under, "ms", required=-1.5, aim=-2.5).verdict == said
+    assert verdict((False, True)) == "aim met"
+
+
+@pytest.mark.slow
+def test_slices_are_of_one_size_and_no_two_are_the_same() -> None:
+    """What is called fresh was not counted before: each slice is another text, and the seed decides which."""
+    first, again = (bench_texts.corpora(size=3_000, slices=6, seed=3, own={}) for _ in range(2))
+    assert first == again
+    for corpus in first:
+        sizes = [len(text.encode()) for text in corpus.slices]
+        assert len(set(corpus.slices)) == 6
+        assert max(sizes) - min(sizes) <= 6
+
+
+def test_a_conversation_is_appended_whole() -> None:
+    """Cut into pieces for appending, a text of any characters is whole again when they are joined."""
+    text = "naïve 模型 \U0001f468\u200d\U0001f469 end" * 20
+    for size in (1, 4, 16, 10_000):
+        assert "".join(pieces(text, size)) == text
+    corpus = bench_texts.Corpus("any", "here", ("ab", "cd"))
+    named = [bench_texts.Corpus(kind, "here", corpus.slices) for kind in bench_texts.kinds()]
+    assert conversation(named, 6) == "ababcd"
+
+
+def test_a_chart_shows_every_bar_and_escapes_names() -> None:
+    """The chart is well-formed SVG with one bar for each figure."""
+    shown = [
+        timing("a < b, fresh", racer, [value], unit="MB/s", more=True) for racer, value in (("retold", 2), ("p&q", 0))
+    ]
+    root = ET.fromstring(bench_chart.draw("Counts", shown))  # noqa: S314 - drawn by the code under test
+    rectangles = [node for node in root if node.tag.endswith("rect")]
+    assert len(rectangles) == 3  # the ground and two bars
