@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 from tests.laws.settings import law
-from tests.laws.stories import KEY, SAID, WORKED, Move, Story, stories, whole_stories
+from tests.laws.stories import KEY, SAID, WORKED, Move, Story, long_story, stories, whole_stories
 
-from retold.events import CompactionFailed, HistoryReplaced, ItemRestored, ItemsOffloaded, SessionRewound
+from retold.events import CompactionFailed, HistoryReplaced, ItemRestored, ItemsOffloaded, SessionRewound, Window
 from retold.fold import (
     DUE_SHARE,
     INEFFECTIVE_GAIN,
@@ -30,6 +30,7 @@ from retold.fold import (
     reaches_before,
     replacement_of,
 )
+from retold.policy import carry_out, limits_of, plan_id
 from retold.tokens import encoding
 
 
@@ -185,3 +186,26 @@ def test_restoring_everything_offloaded_gives_the_originals_again(story: Story) 
             for entry in before.entries
         )
         assert history_of(told.context).hash == history_of(before).hash
+
+
+def test_a_failure_that_comes_late_is_judged_by_the_size_that_was_tried() -> None:
+    """What I append while a worker fails does not count as tried."""
+    story = Story().tell(long_story(3, length=20, verbs=("user", "say", "call", "result")))
+    tried = story.context
+    story.tell([Move("user", 2), Move("say", 3)])
+    assert story.context.tokens.upper > tried.tokens.upper
+    story.write(CompactionFailed(plan=plan_id(tried), base_seq=tried.seq, reason="no"))
+    assert story.context.settled_tokens == tried.tokens.upper
+
+
+def test_a_compaction_that_frees_enough_ends_a_run_of_failures() -> None:
+    """After a compaction that helped, the loop is as if none had failed."""
+    story = Story(Window(hard_limit=4_000, pre_rot=3_000))
+    while story.context.tokens.upper < story.context.window.pre_rot_tokens:
+        story.tell([Move("user", 2), Move("call", 12), Move("result", 4)])
+    for failures in (1, 2):
+        base = story.context
+        story.write(CompactionFailed(plan=plan_id(base), base_seq=base.seq, reason="no"))
+        assert story.context.ineffective == failures
+    story.write(*carry_out(story.context, limits_of(story.context.window)).facts)
+    assert (story.context.version, story.context.ineffective) == (1, 0)
