@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CORE_SOURCES := $(shell find rust -name '*.rs' -o -name '*.toml' -o -name '*.vocab' -o -name '*.bin' | grep -v /target/) Cargo.toml Cargo.lock
 FILE ?=
 
-.PHONY: build demo test test-python test-rust lint format bench lock clean
+.PHONY: build demo test test-python test-rust lint format bench bench-peers lock clean
 
 build: $(VENV)/.built
 
@@ -48,7 +48,13 @@ format: build
 	cargo fmt --all
 
 bench: build
+	$(BIN)/retold bench tokens
+	$(BIN)/retold bench append
 	$(BIN)/python -m pytest benches --benchmark-only
+
+# The other tokenizers, for `make bench` to run beside; none is needed for anything else.
+bench-peers: build
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r pyproject.toml --extra bench
 
 lock: $(VENV)/.installed
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -o requirements.lock

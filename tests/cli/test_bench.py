@@ -15,6 +15,7 @@ from retold.cli.bench_append import conversation, pieces
 from retold.cli.bench_figures import limit, ratio, verdict
 from retold.cli.bench_peers import Racer
 from retold.cli.bench_race import Race, timing
+from retold.errors import InputError
 
 Retold: TypeAlias = Callable[..., CompletedProcess[str]]
 
@@ -146,6 +147,14 @@ def test_slices_are_of_one_size_and_no_two_are_the_same() -> None:
         sizes = [len(text.encode()) for text in corpus.slices]
         assert len(set(corpus.slices)) == 6
         assert max(sizes) - min(sizes) <= 6
+
+
+def test_a_text_that_is_too_short_is_refused(tmp_path: Path) -> None:
+    """When my own text is too short to be cut into slices, I am told how much is needed."""
+    path = tmp_path / "short.txt"
+    path.write_text("short", encoding="utf-8")
+    with pytest.raises(InputError, match="english or more, got 5"):
+        bench_texts.corpora(size=3_000, slices=6, seed=3, own={"english": path})
 
 
 def test_a_conversation_is_appended_whole() -> None:

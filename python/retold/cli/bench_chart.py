@@ -5,7 +5,7 @@ from html import escape
 
 from retold.cli.bench_race import Timing
 
-_WIDTH, _LEFT, _RIGHT, _BAR, _GAP, _TOP = 720, 210, 90, 16, 14, 44
+_WIDTH, _LEFT, _RIGHT, _BAR, _GAP, _TOP = 720, 110, 90, 16, 10, 40
 _COLOURS = {"retold": "#0f766e", "tiktoken": "#9ca3af"}
 _OTHERS = "#cbd5e1"
 
@@ -18,7 +18,8 @@ def draw(title: str, timings: Sequence[Timing]) -> str:
     for case in cases:
         group = [shown for shown in timings if shown.case == case]
         longest = max(shown.median for shown in group) or 1
-        parts.append(_text(12, top + _BAR - 4, f"{case}, {group[0].unit}", weight="bold"))
+        parts.append(_text(12, top + _BAR - 4, f"{case} ({group[0].unit})", weight="bold"))
+        top += _BAR + 3
         for shown in group:
             parts.extend(_bar(shown, top, (_WIDTH - _LEFT - _RIGHT) * shown.median / longest))
             top += _BAR + 3

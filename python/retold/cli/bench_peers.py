@@ -24,6 +24,11 @@ Count: TypeAlias = Callable[[str], int]
 
 _PUBLISHED_AT = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
 _ID_BYTES = 4
+_PUBLISHED = {"o200k_harmony": "o200k_base"}
+"""Harmony is o200k_base with other special tokens, which are ordinary text here; not every peer knows it by name."""
+
+_DIALECTS = (("?+", "?"), ("++", "+"), ("*+", "*"), ("{1,3}+", "{1,3}"), ("$", r"\z"))
+"""cl100k_base's pattern as Hugging Face's engine has to be told it: `$` is the end of a line there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +56,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Hold an encoding's name and its published file, written from the vocabulary that Retold ships."""
+    """Hold the name of a published vocabulary and its file, written from the vocabulary that Retold ships."""
 
     encoding: str
     file: Path
@@ -71,7 +76,8 @@ def peers(encoding: str, *, wanted: Sequence[str]) -> Iterator[tuple[list[Racer]
     racers = [Racer(name="retold", count=ours.count, count_short=ours.count)]
     states: list[PeerState] = []
     with TemporaryDirectory(prefix="retold-bench-") as folder:
-        source = _Source(encoding, _write_vocabulary(encoding, Path(folder)))
+        published = _PUBLISHED.get(encoding, encoding)
+        source = _Source(published, _write_vocabulary(published, Path(folder)))
         for name, peer in _PEERS.items():
             if wanted and name not in wanted:
                 states.append(PeerState(name=name, skipped="not asked for"))
@@ -112,8 +118,7 @@ def _write_vocabulary(encoding: str, folder: Path) -> Path:
 
 def _tiktoken_encoding(source: _Source) -> Any:
     """Load tiktoken's encoding offline: it looks for the published file in its cache, and checks its SHA-256."""
-    published = "o200k_base" if source.encoding == "o200k_harmony" else source.encoding
-    url = _PUBLISHED_AT.format(published)
+    url = _PUBLISHED_AT.format(source.encoding)
     cached = source.file.parent / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
     cached.write_bytes(source.file.read_bytes())
     before = os.environ.get("TIKTOKEN_CACHE_DIR")
@@ -165,8 +170,8 @@ def _tokenizers(source: _Source) -> tuple[Count, Count]:
     """Make Hugging Face's tokenizer of the vocabulary: every way to halve a token is a merge of that token's rank."""
     found = import_module("tokenizers")
     pattern: str = vars(_tiktoken_encoding(source))["_pat_str"]
-    for possessive, greedy in (("?+", "?"), ("++", "+"), ("*+", "*"), ("}+", "}")):
-        pattern = pattern.replace(possessive, greedy)
+    for tiktokens, oniguruma in _DIALECTS:
+        pattern = pattern.replace(tiktokens, oniguruma)
     ranks = dict(_ranks(source.file))
     letters = _letters_of_bytes()
     spelled = {token: "".join(letters[byte] for byte in token) for token in ranks}

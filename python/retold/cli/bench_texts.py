@@ -19,6 +19,7 @@ from retold.errors import InputError
 
 SHARED_DATA = Path("../shared/data")
 _FILE_BYTES_MAX = 1_000_000
+_SLICE_BYTES_MIN = 100
 _PROSE_BYTES_MIN = 1_500
 _PROSE_SHARE = 0.72
 """In English prose blanks and the twelve commonest letters are 80% of a text; below this it is tables or code."""
@@ -49,6 +50,9 @@ def corpora(*, size: int, slices: int, seed: int, own: Mapping[str, Path]) -> li
     """Return English, code, JSON and Chinese in *slices* of *size* bytes, smaller where the machine has too little.
 
     Texts of *own*, by name, take the place of those found.
+
+    Raises:
+        InputError: a text of *own* cannot be read, or a kind has next to nothing.
     """
     found: list[Corpus] = []
     for name, gather in _KINDS.items():
@@ -61,6 +65,9 @@ def corpora(*, size: int, slices: int, seed: int, own: Mapping[str, Path]) -> li
         if name not in own and name in _MADE and len(text) < size * slices // 2:
             source, texts = _MADE[name](chance)
             text = _joined(texts, size * slices)
+        if len(text) < slices * min(size, _SLICE_BYTES_MIN):
+            need = slices * _SLICE_BYTES_MIN
+            raise InputError(f"expected {need} bytes of {name} or more, got {len(text)}: give --text {name}=FILE")
         found.append(Corpus(name, source, cut(text, size=size, slices=slices)))
     return found
 

@@ -268,7 +268,7 @@ class Builder:
             self._open_text = self._encoding.counter()
             self._open_text.append(before)
         old = self._open_text.total
-        size = entry.tokens + Tokens(exact=self._open_text.append(text) - old)
+        size = structs.replace(entry.tokens, exact=entry.tokens.exact + self._open_text.append(text) - old)
         item = with_open_text(entry.item, before + text)
         if len(_extra(item)) != len(_extra(entry.item)):  # a new part: what is kept beside the text has grown, too
             size = self._count(item)

@@ -156,7 +156,7 @@ def history_hash(entries: Sequence[Entry]) -> str:
 
 def ledger_of(entries: Iterable[Entry]) -> Ledger:
     """Return the ledger of *entries*, the caller's own. O(entries)."""
-    return Ledger(entry.tokens for entry in entries)
+    return Ledger([entry.tokens for entry in entries])
 
 
 def request_size(ledger: Ledger) -> Tokens:
