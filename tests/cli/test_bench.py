@@ -93,6 +93,7 @@ def test_a_peer_that_counts_otherwise_fails_the_run(retold: Retold) -> None:
         ("--text", "klingon=x"),
         ("--text", "code=/no/such"),
         ("--rounds", "0"),
+        ("--chart", "/no/such/x.svg"),
     ],
 )
 def test_a_wrong_option_is_named(retold: Retold, words: tuple[str, str]) -> None:

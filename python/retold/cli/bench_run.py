@@ -70,6 +70,8 @@ def _race(asked: Asked, wanted: Sequence[str]) -> Iterator[tuple[Race, list[Peer
     unknown = set(wanted) - set(bench_peers.names())
     if unknown:
         raise InputError(f"expected --peer to be one of {', '.join(bench_peers.names())}, got {min(unknown)!r}")
+    if asked.chart is not None and not asked.chart.parent.is_dir():
+        raise InputError(f"expected --chart to be in a directory that exists, got {asked.chart}")
     with bench_peers.peers(asked.encoding, wanted=wanted) as (racers, states):
         yield Race(racers, seed=asked.seed), states
 
