@@ -6,10 +6,13 @@ InputError with its position (in characters of the `str`, in bytes of the `bytes
 texts let other threads run.
 """
 
-from collections.abc import Sequence
-from typing import Final, final
+from collections.abc import Iterable, Sequence
+from typing import Final, Self, TypeAlias, final
 
-__all__ = ["ENCODINGS", "Counter", "Encoding", "Vocabulary", "check_vocabularies"]
+__all__ = ["ENCODINGS", "Counter", "Encoding", "Ledger", "Vocabulary", "check_vocabularies"]
+
+_Size: TypeAlias = tuple[int, int, int]
+"""Tokens exact, reconstructed and estimated; of an item, each from 0 to 2^32 - 1."""
 
 ENCODINGS: Final[tuple[str, ...]]
 """The names of the built-in encodings."""
@@ -171,3 +174,82 @@ class Counter:
         unbroken run, the whole text with a `tokenizer.json`. They carry a version, the fingerprint of the vocabulary
         and a checksum.
         """
+
+@final
+class Ledger:
+    """The sizes of a session's items, in order, and their sums. Threads that share one take turns.
+
+    A place is a number of items: 0 before the first, `len()` behind the last. Ranges are half-open.
+    """
+
+    def __new__(cls, sizes: Iterable[_Size] | None = None, /) -> Self:
+        """Return the ledger of *sizes*. O(n).
+
+        Raises:
+            InputError: a size is not three numbers from 0 to 2^32 - 1; the message gives its index.
+        """
+
+    @staticmethod
+    def restore(snapshot: bytes, /) -> Ledger:
+        """Return the ledger that *snapshot* was taken of.
+
+        Raises:
+            InputError: the snapshot is damaged, foreign or of another version.
+        """
+
+    def __len__(self) -> int:
+        """Return the number of items. O(1)."""
+
+    @property
+    def total(self) -> _Size:
+        """The sum of all sizes. O(1)."""
+
+    @property
+    def upper(self) -> int:
+        """The bound of the total that decisions use: a quarter is added to what is estimated. O(1)."""
+
+    def append(self, exact: int, reconstructed: int, estimated: int, /) -> None:
+        """Add an item behind the last. O(1).
+
+        Raises:
+            InputError: a number is not from 0 to 2^32 - 1; nothing was added.
+        """
+
+    def put(self, place: int, exact: int, reconstructed: int, estimated: int, /) -> None:
+        """Put a size where that of the item behind *place* was. O(n / 64).
+
+        Raises:
+            InputError: there is no such item, or a number is not from 0 to 2^32 - 1; nothing was changed.
+        """
+
+    def replace(self, start: int, end: int, sizes: Iterable[_Size], /) -> None:
+        """Put *sizes*, of any number, where the items `[start, end)` were. O(k + n / 64).
+
+        Raises:
+            InputError: the range is backwards or reaches behind the end, or a size is as `Ledger` refuses it; nothing
+                was changed.
+        """
+
+    def span(self, start: int, end: int, /) -> _Size:
+        """Return the sum of the items `[start, end)`. O(n / 64).
+
+        Raises:
+            InputError: the range is backwards or reaches behind the end.
+        """
+
+    def prefix(self, place: int, /) -> _Size:
+        """Return the sum of the items before *place*. O(n / 64).
+
+        Raises:
+            InputError: *place* lies behind the end.
+        """
+
+    def fit(self, budget: int, /, *, from_end: bool) -> int:
+        """Return how many items, from that end, have a sum whose upper bound is at most *budget*. O(n / 64).
+
+        Raises:
+            InputError: the budget is negative or above 2^64 - 1.
+        """
+
+    def snapshot(self) -> bytes:
+        """Return bytes from which `Ledger.restore` makes this ledger again: 20 and 12 an item."""

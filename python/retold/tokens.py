@@ -19,13 +19,23 @@ imported here that a program which only counts would have to wait for.
 from os import fspath
 
 from retold._core import ENCODINGS, Counter, Encoding, Vocabulary, check_vocabularies
+from retold._core import Ledger as CoreLedger
 from retold.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
-__all__ = ["ENCODINGS", "Counter", "Encoding", "Vocabulary", "encoding", "from_file", "vocabularies"]
+__all__ = [
+    "ENCODINGS",
+    "CoreLedger",
+    "Counter",
+    "Encoding",
+    "Vocabulary",
+    "encoding",
+    "from_file",
+    "vocabularies",
+]
 
 _ENCODINGS: dict[str, Encoding] = {}
 

@@ -77,7 +77,12 @@ def test_the_core_is_pure() -> None:
     )
     package = _ROOT / "python" / "retold"
     rooms = [package / room for room in ("events", "formats", "fold", "policy")]
-    files = [package / "errors.py", package / "tokens.py", *(file for room in rooms for file in room.rglob("*.py"))]
+    files = [
+        package / "errors.py",
+        package / "sizes.py",
+        package / "tokens.py",
+        *(file for room in rooms for file in room.rglob("*.py")),
+    ]
     assert len(files) > 30
     for file in files:
         text = file.read_text(encoding="utf-8").replace("from os import PathLike", "")

@@ -26,7 +26,17 @@ from retold.events import (
     Text,
     Window,
 )
-from retold.fold import Builder, decode_context, decode_history, encode_context, encode_history, fold, history_of
+from retold.fold import (
+    PRIMING,
+    Builder,
+    Tokens,
+    decode_context,
+    decode_history,
+    encode_context,
+    encode_history,
+    fold,
+    history_of,
+)
 from retold.policy import carry_out
 from retold.policy.limits import limits_within
 
@@ -131,6 +141,24 @@ def test_a_snapshot_of_something_else_is_refused() -> None:
     for damaged in (b"", b"{}", b"\xff", body[:-1], body.replace(b'"session":"story"', b'"session":"other"')):
         with pytest.raises(CorruptLogError):
             decode_context(damaged, key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "reason"),
+    [
+        (Tokens(exact=10**6), "the sum of its entries, got 1000003"),
+        (Tokens(exact=-1), "item 0: expected three numbers"),
+    ],
+    ids=["larger", "negative"],
+)
+def test_a_snapshot_whose_sizes_do_not_add_up_is_refused(tokens: Tokens, reason: str) -> None:
+    """A size that is not the sum of what it is the size of is never decided on."""
+    context = _told().context
+    entries = (structs.replace(context.entries[0], tokens=tokens), *context.entries[1:])
+    larger = structs.replace(context, tokens=tokens + Tokens(reconstructed=PRIMING))
+    damaged = larger if tokens.exact > 0 else structs.replace(context, entries=entries)
+    with pytest.raises(CorruptLogError, match=reason):
+        decode_context(encode_context(damaged), key=KEY)
 
 
 def test_a_published_history_with_another_text_is_refused() -> None:

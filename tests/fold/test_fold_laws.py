@@ -1,16 +1,22 @@
 """Laws of the fold: what is so depends on the events alone, however they are read."""
 
+from collections.abc import Iterable
+from itertools import takewhile
+
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 from tests.laws.settings import law
-from tests.laws.stories import KEY, SAID, WORKED, Move, Story, stories, whole_stories
+from tests.laws.stories import KEY, SAID, WORKED, Move, Story, long_story, stories, whole_stories
 
-from retold.events import HistoryReplaced, ItemRestored, ItemsOffloaded, SessionRewound
+from retold.events import CompactionFailed, HistoryReplaced, ItemRestored, ItemsOffloaded, SessionRewound, Window
 from retold.fold import (
+    DUE_SHARE,
+    INEFFECTIVE_GAIN,
     PRIMING,
     Builder,
     Context,
+    Entry,
     Tokens,
     advance,
     count_item,
@@ -23,9 +29,18 @@ from retold.fold import (
     item_hash,
     reaches_before,
     replacement_of,
-    total_tokens,
 )
+from retold.policy import carry_out, limits_of, plan_id
 from retold.tokens import encoding
+
+
+def _sum(entries: Iterable[Entry]) -> Tokens:
+    """Return the size of a request that holds *entries*, added up one by one, without the ledger."""
+    return sum((entry.tokens for entry in entries), Tokens(reconstructed=PRIMING))
+
+
+def _until(seq: int, entries: Iterable[Entry]) -> Iterable[Entry]:
+    return takewhile(lambda entry: entry.seq <= seq, entries)
 
 
 def _projection(context: Context) -> tuple[str, int, int, Tokens, int]:
@@ -80,7 +95,7 @@ def test_every_count_equals_a_recount_from_scratch(story: Story) -> None:
     for recorded in story.events:
         advance(builder, recorded, earlier=story.events)
         context = builder.freeze()
-        assert context.tokens == total_tokens(context.entries) + Tokens(reconstructed=PRIMING)
+        assert context.tokens == builder.outline.tokens == _sum(context.entries)
         assert builder.upper_tokens == context.tokens.upper
     vocabulary = encoding(story.context.encoding)
     for entry in story.context.entries:
@@ -105,8 +120,26 @@ def test_every_replacement_is_what_its_receipt_and_hash_say(story: Story) -> Non
         if isinstance(fact, HistoryReplaced):
             replacement = replacement_of(fold(story.events[:at]))
             assert replacement.hash == fact.hash
+            assert replacement.counted == _sum(replacement.entries)
             assert replacement.tokens == fact.receipt.tokens_after
             assert (replacement.version, replacement.base_seq) == (fact.version, fact.base_seq)
+
+
+@law(60)
+@given(whole_stories())
+def test_what_a_compaction_or_a_failure_is_judged_by_is_the_size_at_its_base(story: Story) -> None:
+    """A compaction counts as ineffective by what it freed of the history that it replaced, a failure always."""
+    for at, recorded in enumerate(story.events, start=1):
+        fact = recorded.event.data
+        if not isinstance(fact, HistoryReplaced | CompactionFailed):
+            continue
+        earlier, now = fold(story.events[: at - 1]), fold(story.events[:at])
+        before = _sum(_until(fact.base_seq, earlier.entries)).upper
+        after = before if isinstance(fact, CompactionFailed) else fact.receipt.tokens_after
+        size = now.window.pre_rot_tokens
+        tried = before - after < INEFFECTIVE_GAIN * size
+        assert now.settled_tokens == after
+        assert now.ineffective == (earlier.ineffective + (before >= int(DUE_SHARE * size)) if tried else 0)
 
 
 @law(60)
@@ -153,3 +186,26 @@ def test_restoring_everything_offloaded_gives_the_originals_again(story: Story) 
             for entry in before.entries
         )
         assert history_of(told.context).hash == history_of(before).hash
+
+
+def test_a_failure_that_comes_late_is_judged_by_the_size_that_was_tried() -> None:
+    """What I append while a worker fails does not count as tried."""
+    story = Story().tell(long_story(3, length=20, verbs=("user", "say", "call", "result")))
+    tried = story.context
+    story.tell([Move("user", 2), Move("say", 3)])
+    assert story.context.tokens.upper > tried.tokens.upper
+    story.write(CompactionFailed(plan=plan_id(tried), base_seq=tried.seq, reason="no"))
+    assert story.context.settled_tokens == tried.tokens.upper
+
+
+def test_a_compaction_that_frees_enough_ends_a_run_of_failures() -> None:
+    """After a compaction that helped, the loop is as if none had failed."""
+    story = Story(Window(hard_limit=4_000, pre_rot=3_000))
+    while story.context.tokens.upper < story.context.window.pre_rot_tokens:
+        story.tell([Move("user", 2), Move("call", 12), Move("result", 4)])
+    for failures in (1, 2):
+        base = story.context
+        story.write(CompactionFailed(plan=plan_id(base), base_seq=base.seq, reason="no"))
+        assert story.context.ineffective == failures
+    story.write(*carry_out(story.context, limits_of(story.context.window)).facts)
+    assert (story.context.version, story.context.ineffective) == (1, 0)

@@ -22,7 +22,7 @@ from retold.events import (
     ToolResult,
     Window,
 )
-from retold.fold import Context, Entry, encode_context, item_hash, total_tokens
+from retold.fold import Context, Entry, Tokens, encode_context, item_hash
 from retold.policy import Limits, Replacement, carry_out, choose, decide, limits_of, replace
 from retold.policy.limits import limits_within
 
@@ -99,7 +99,7 @@ def test_the_result_fits_its_budget_or_the_floor_is_named(story: Story, percent:
         assert result.floor_tokens > limits.ceiling
         assert result.floor_tokens <= context.tokens.upper
         return
-    size = total_tokens(result.entries).upper + 3
+    size = sum((entry.tokens for entry in result.entries), Tokens()).upper + 3
     assert size == result.replaced.receipt.tokens_after
     assert size <= result.replaced.receipt.target_tokens
     assert size <= limits.ceiling

@@ -108,6 +108,7 @@ def test_a_worker_killed_after_a_rewind_is_replaced_without_a_trace(*, after: bo
     """Wherever a worker dies after a rewind, its successor comes to the undisturbed history."""
 
     async def died(at: int) -> tuple[Outcome, bool]:
+        """Let a worker die at one effect."""
         log, clock = await _told(_LIFE)
         failing = FailingLog(log, at=1, after=True, error=Killed())
         await drained(worker_on(failing))  # a plan is open, and the rewind takes its base away

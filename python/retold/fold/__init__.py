@@ -9,13 +9,15 @@ from retold.fold.context import (
     encode_context,
     history_hash,
     item_hash,
-    total_tokens,
+    ledger_of,
+    request_size,
 )
-from retold.fold.counting import PRIMING, Tokens, count_item
+from retold.fold.counting import PRIMING, count_item
 from retold.fold.extending import is_sealed, open_text
 from retold.fold.folding import advance, base_of, fold, in_decision_order, reaches_before
 from retold.fold.history import History, decode_history, encode_history, history_of, replacement_of
 from retold.fold.spans import placeholder_entry, spread, summary_entry
+from retold.sizes import Tokens
 
 __all__ = [
     "DUE_SHARE",
@@ -40,11 +42,12 @@ __all__ = [
     "in_decision_order",
     "is_sealed",
     "item_hash",
+    "ledger_of",
     "open_text",
     "placeholder_entry",
     "reaches_before",
     "replacement_of",
+    "request_size",
     "spread",
     "summary_entry",
-    "total_tokens",
 ]

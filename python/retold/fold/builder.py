@@ -4,9 +4,11 @@ Rules:
 - The builder is private to whoever folds; `freeze` gives the state away. (Copying the state per event is quadratic.)
 - A derived fact changes the history as it stood at its `base_seq`; entries that came later follow unchanged. So folding
   ``base, later, replaced`` gives the same history as ``base, replaced, later``.
+- The ledger is the only account of sizes: entries and ledger change together, in `_append`, `_put`, `_put_all`.
 - What does not fit the state is refused with the sequence named, never repaired in silence.
 """
 
+from collections.abc import Sequence
 from typing import Any, assert_never
 
 from msgspec import structs
@@ -36,10 +38,12 @@ from retold.events import (
     SummaryWritten,
     UsageReported,
 )
-from retold.fold.context import Context, Entry, history_hash, item_hash, total_tokens
-from retold.fold.counting import PRIMING, Tokens, count_item
+from retold.fold.context import Context, Entry, history_hash, item_hash, ledger_of, request_size
+from retold.fold.counting import PRIMING, count_item
 from retold.fold.extending import open_text, with_open_text
 from retold.fold.spans import placeholder_entry, spread, summary_entry
+from retold.ledger import Ledger
+from retold.sizes import Tokens
 from retold.tokens import Counter, Encoding, encoding
 
 INEFFECTIVE_GAIN = 0.05
@@ -73,7 +77,7 @@ class Builder:
         """Start before the first event."""
         self._context: Context | None = None
         self._entries: list[Entry] = []
-        self._tokens = Tokens(reconstructed=PRIMING)
+        self._ledger = Ledger()
         self._encoding: Encoding | None = None
         self._open_text: Counter | None = None
 
@@ -92,12 +96,12 @@ class Builder:
     @property
     def upper_tokens(self) -> int:
         """Return the size of the history now, upper bound. O(1)."""
-        return self._tokens.upper
+        return self._ledger.upper + PRIMING
 
     @property
     def outline(self) -> Context:
         """Return the state with its entries left out. O(1)."""
-        return structs.replace(self._now, entries=(), tokens=self._tokens)
+        return structs.replace(self._now, entries=(), tokens=request_size(self._ledger))
 
     def freeze_at(self, seq: int) -> Context:
         """Return the state as it is now, as the base of a plan made at source event *seq*. O(entries)."""
@@ -111,7 +115,7 @@ class Builder:
         """
         if self._context is None:
             raise CorruptLogError("expected a session with events, it has none", session="", seq=1)
-        return structs.replace(self._context, entries=tuple(self._entries), tokens=self._tokens)
+        return structs.replace(self._context, entries=tuple(self._entries), tokens=request_size(self._ledger))
 
     def apply(self, recorded: Recorded) -> None:
         """Fold one event in. Its chain is taken as checked.
@@ -162,7 +166,7 @@ class Builder:
     def _restart(self, context: Context) -> None:
         self._context = context
         self._entries = list(context.entries)
-        self._tokens = context.tokens
+        self._ledger = ledger_of(context.entries)
         self._encoding = _vocabulary(context)
         self._open_text = None
 
@@ -183,7 +187,7 @@ class Builder:
                 policy=fact.policy,
                 encoding=fact.encoding,
                 entries=(),
-                tokens=self._tokens,
+                tokens=request_size(self._ledger),
                 parent=fact.parent,
             )
         )
@@ -239,11 +243,19 @@ class Builder:
         self._set(next_item=number + 1)
         return structs.replace(item, id=f"i{number}")
 
+    def _put(self, at: int, entry: Entry) -> None:
+        self._entries[at] = entry
+        self._ledger.put(at, entry.tokens)
+
+    def _put_all(self, start: int, end: int, entries: Sequence[Entry]) -> None:
+        self._entries[start:end] = entries
+        self._ledger.replace(start, end, [entry.tokens for entry in entries])
+
     def _append(self, item: Item, seq: int) -> None:
         item = self._numbered(item)
         entry = Entry(item=item, tokens=self._count(item), seq=seq)
         self._entries.append(entry)
-        self._tokens += entry.tokens
+        self._ledger.append(entry.tokens)
         self._open_text = None
         if self._now.closed:
             self._set(closed=False)
@@ -258,12 +270,11 @@ class Builder:
             self._open_text = self._encoding.counter()
             self._open_text.append(before)
         old = self._open_text.total
-        grown = Tokens(exact=self._open_text.append(text) - old)
+        size = structs.replace(entry.tokens, exact=entry.tokens.exact + self._open_text.append(text) - old)
         item = with_open_text(entry.item, before + text)
         if len(_extra(item)) != len(_extra(entry.item)):  # a new part: what is kept beside the text has grown, too
-            grown = self._count(item) - entry.tokens
-        self._entries[-1] = structs.replace(entry, item=item, tokens=entry.tokens + grown)
-        self._tokens += grown
+            size = self._count(item)
+        self._put(len(self._entries) - 1, structs.replace(entry, item=item, tokens=size))
 
     def _edit(self, fact: HistoryEdited, seq: int) -> None:
         first = 0 if fact.first is None else self._position(fact.first, seq)
@@ -273,7 +284,7 @@ class Builder:
         items = [self._numbered(item) for item in fact.items]
         edited = [Entry(item=item, tokens=self._count(item), seq=seq, form="edited") for item in items]
         newest = max((entry.seq for entry in self._entries if entry.form == "summary"), default=None)
-        self._entries[first : last + 1] = edited
+        self._put_all(first, last + 1, edited)
         if not any(entry.form == "summary" and entry.seq == newest for entry in self._entries):
             self._set(summary=())  # or what was edited away would come back in the next summary, which builds on it
         self._set(settled_tokens=0, ineffective=0)
@@ -285,7 +296,7 @@ class Builder:
             self._set(pinned=(*self._now.pinned, item_id))
 
     def _erase(self, seq: int) -> None:
-        self._entries = []
+        self._put_all(0, len(self._entries), ())
         self._set(erased_seq=seq, **_NOTHING_SAID)
         self._replaced(seq, base_seq=seq)
 
@@ -315,13 +326,13 @@ class Builder:
         if fact.version != self._now.version + 1:
             raise self._refuse(f"expected version {self._now.version + 1}, got {fact.version}", seq)
         cut = self._cut_at(fact.base_seq)
-        base, tail = self._entries[:cut], self._entries[cut:]
-        body = self._spread(fact, base, seq)
+        body = self._spread(fact, self._entries[:cut], seq)
         if history_hash(body) != fact.hash:
             raise self._refuse("the replacement history's hash does not match what the events give", seq)
-        before, after = total_tokens(base).upper + PRIMING, total_tokens(body).upper + PRIMING
+        before = self._ledger.prefix(cut).upper + PRIMING
+        self._put_all(0, cut, body)
+        after = self._ledger.prefix(len(body)).upper + PRIMING
         little = before - after < INEFFECTIVE_GAIN * self._now.window.pre_rot_tokens
-        self._entries = [*body, *tail]
         self._set(
             ineffective=self._ineffective_after(before) if little else 0,
             settled_tokens=after,
@@ -359,13 +370,13 @@ class Builder:
         entry = self._entries[position]
         if entry.form != "placeholder" or entry.original != item_hash(item):
             raise self._refuse(f"expected the original of offloaded item {item.id!r}", seq)
-        self._entries[position] = Entry(item=item, tokens=self._count(item), seq=entry.seq)
+        self._put(position, Entry(item=item, tokens=self._count(item), seq=entry.seq))
         self._replaced(seq, base_seq=seq)
 
     def _give_up(self, fact: CompactionFailed | CompactionAbandoned) -> None:
         self._set(**_NOTHING_PLANNED)
         if isinstance(fact, CompactionFailed):
-            size = total_tokens(self._entries[: self._cut_at(fact.base_seq)]).upper + PRIMING
+            size = self._ledger.prefix(self._cut_at(fact.base_seq)).upper + PRIMING
             self._set(
                 ineffective=self._ineffective_after(size),
                 settled_tokens=size,
@@ -373,7 +384,6 @@ class Builder:
             )
 
     def _replaced(self, seq: int, *, base_seq: int) -> None:
-        self._tokens = total_tokens(self._entries) + Tokens(reconstructed=PRIMING)
         self._open_text = None
         self._set(version=self._now.version + 1, version_seq=seq, base_seq=base_seq)
 

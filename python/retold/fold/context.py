@@ -1,13 +1,13 @@
 """What is so: the state of one session after some event, frozen. Everything that moves it lives in `builder`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from retold.errors import CorruptLogError
+from retold.errors import CorruptLogError, InputError
 from retold.events import (
     CompactionPlanned,
     CompactionRequested,
@@ -20,7 +20,9 @@ from retold.events import (
     UsageReported,
     Window,
 )
-from retold.fold.counting import Tokens
+from retold.fold.counting import PRIMING
+from retold.ledger import Ledger
+from retold.sizes import Tokens
 
 EntryForm = Literal["whole", "placeholder", "summary", "cut", "edited"]
 """How an entry came to be what it is: as it was appended, or by which kind of compaction."""
@@ -120,14 +122,18 @@ def decode_context(body: bytes, *, key: SessionKey) -> Context:
     """Return the state that *body* holds.
 
     Raises:
-        CorruptLogError: if *body* is not a state of session *key*.
+        CorruptLogError: if *body* is not a state of session *key*, or its size is not the sum of its entries' sizes.
     """
     try:
         context = _decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        size = request_size(ledger_of(context.entries))
+    except (msgspec.MsgspecError, UnicodeDecodeError, InputError) as error:
         raise CorruptLogError(f"expected a snapshot: {error}", session=key.session, seq=0) from None
     if context.key != key:
         raise CorruptLogError("its snapshot belongs to another session", session=key.session, seq=context.seq)
+    if context.tokens != size:
+        reason = f"expected a snapshot of {size.total} tokens, the sum of its entries, got {context.tokens.total}"
+        raise CorruptLogError(reason, session=key.session, seq=context.seq)
     return context
 
 
@@ -149,10 +155,11 @@ def history_hash(entries: Sequence[Entry]) -> str:
     return digest.hexdigest()
 
 
-def total_tokens(entries: Sequence[Entry]) -> Tokens:
-    """Return the sum over *entries*, without priming."""
-    return Tokens(
-        exact=sum(entry.tokens.exact for entry in entries),
-        reconstructed=sum(entry.tokens.reconstructed for entry in entries),
-        estimated=sum(entry.tokens.estimated for entry in entries),
-    )
+def ledger_of(entries: Iterable[Entry]) -> Ledger:
+    """Return the ledger of *entries*, the caller's own. O(entries)."""
+    return Ledger([entry.tokens for entry in entries])
+
+
+def request_size(ledger: Ledger) -> Tokens:
+    """Return the size of a history as one request: the sum of its items, and what opens the reply. O(1)."""
+    return ledger.total + Tokens(reconstructed=PRIMING)

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, assert_never
 
 import msgspec
-from msgspec import Struct
 
 from retold.events import Block, Item, Message, Opaque, Part, Reasoning, Text, ToolCall, ToolResult
+from retold.sizes import Tokens
 from retold.tokens import Encoding
 
 MESSAGE_FRAMING = 4
@@ -47,40 +47,6 @@ _UNREAD_FIELDS = frozenset({"type", "id", "status"})
 
 _READABLE = ("thinking", "reasoning_content", "reasoning", "summary", "content")
 """Where a block of reasoning has its readable text; the first of these is the item's own `text`, and counted there."""
-
-
-class Tokens(Struct, frozen=True, omit_defaults=True):
-    """Hold a size in tokens by how it is known."""
-
-    exact: int = 0
-    reconstructed: int = 0
-    estimated: int = 0
-
-    @property
-    def total(self) -> int:
-        """Return the best single figure."""
-        return self.exact + self.reconstructed + self.estimated
-
-    @property
-    def upper(self) -> int:
-        """Return the bound that decisions use: a quarter is added to what is estimated."""
-        return self.total + self.estimated // 4
-
-    def __add__(self, other: "Tokens") -> "Tokens":
-        """Return the sum, kind by kind."""
-        return Tokens(
-            exact=self.exact + other.exact,
-            reconstructed=self.reconstructed + other.reconstructed,
-            estimated=self.estimated + other.estimated,
-        )
-
-    def __sub__(self, other: "Tokens") -> "Tokens":
-        """Return the difference, kind by kind."""
-        return Tokens(
-            exact=self.exact - other.exact,
-            reconstructed=self.reconstructed - other.reconstructed,
-            estimated=self.estimated - other.estimated,
-        )
 
 
 def count_item(item: Item, encoding: Encoding) -> Tokens:

@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from retold.errors import CorruptLogError
 from retold.events import Form, Item, SessionKey
-from retold.fold.context import Context, Entry, history_hash, total_tokens
-from retold.fold.counting import PRIMING, Tokens
+from retold.fold.context import Context, Entry, history_hash, ledger_of, request_size
 from retold.formats import complete, render
+from retold.sizes import Tokens
 
 
 class History(Struct, frozen=True):
@@ -86,7 +86,7 @@ def replacement_of(context: Context) -> History:
         version=context.version,
         seq=context.base_seq,
         base_seq=context.base_seq,
-        counted=total_tokens(entries) + Tokens(reconstructed=PRIMING),
+        counted=request_size(ledger_of(entries)),
         hash=history_hash(entries),
         entries=entries,
     )

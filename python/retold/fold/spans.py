@@ -5,7 +5,7 @@ from typing import assert_never
 
 from retold.events import Item, Keep, Place, Put, Span
 from retold.fold.context import Entry, EntryForm
-from retold.fold.counting import Tokens
+from retold.sizes import Tokens
 
 
 def spread(

@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from retold.errors import FloorError, InputError
 from retold.events import Form, Item, Policy, Receipt, SessionKey, SummaryField, Tier, Window
-from retold.fold import PRIMING, Context, Entry, Tokens, count_item, total_tokens
+from retold.fold import Context, Entry, Tokens, count_item, ledger_of, request_size
 from retold.formats import detect_forms, render, to_items
 from retold.formats.expect import kind_of
 from retold.policy.decisions import SummarizeSpan
@@ -105,7 +105,7 @@ def compact(
     replacement = carry_out(context, limits_within(budget_tokens))
     return Compacted(
         messages=_messages(replacement.entries, messages, sources, form),
-        counted=total_tokens(replacement.entries) + Tokens(reconstructed=PRIMING),
+        counted=request_size(ledger_of(replacement.entries)),
         tier=replacement.replaced.tier,
         receipt=replacement.replaced.receipt,
         originals=originals,
@@ -179,7 +179,7 @@ def _context(items: Sequence[Item], budget_tokens: int, encoding: str) -> Contex
         policy="ladder",
         encoding=encoding,
         entries=entries,
-        tokens=total_tokens(entries) + Tokens(reconstructed=PRIMING),
+        tokens=request_size(ledger_of(entries)),
         version=max((number for number, _ in found.values()), default=0),
         summary=_joined([fields for _, fields in found.values()]),
     )

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import structs
 
 from retold.events import Item, Keep, Offload, Place, Span, Text, ToolCall, ToolResult, plain_text
-from retold.fold import Context, Entry, Tokens, count_item, item_hash
+from retold.fold import PRIMING, Context, Entry, Tokens, count_item, item_hash, ledger_of
 from retold.formats import address_of
 from retold.policy.bonds import pair_of
 from retold.policy.decisions import OffloadItems
@@ -25,16 +25,16 @@ OFFLOAD_TOKENS_MIN = 120
 
 def plan_offload(context: Context, limits: Limits) -> OffloadItems | None:
     """Return what to offload to come under the target, or as near as offloading gets; None if nothing can be."""
-    size = context.tokens
+    sizes = ledger_of(context.entries)
     chosen: dict[int, Offload] = {}
     partner = pair_of(context.entries)
     for at in _candidates(context):
-        if size.upper <= limits.target:
+        if sizes.upper + PRIMING <= limits.target:
             break
         offload, tokens = _offload(context, at, partner=partner.get(at))
         if offload.tokens_after < offload.tokens_before:
             chosen[at] = offload
-            size += tokens - context.entries[at].tokens
+            sizes.put(at, tokens)
     if not chosen:
         return None
     items = tuple(chosen[at] for at in sorted(chosen))
@@ -43,7 +43,7 @@ def plan_offload(context: Context, limits: Limits) -> OffloadItems | None:
         items=items,
         body=body_of(context.entries, replaced),
         target_tokens=limits.target,
-        tokens_after=size.upper,
+        tokens_after=sizes.upper + PRIMING,
     )
 
 

@@ -22,10 +22,10 @@ from retold.fold import (
     count_item,
     history_hash,
     item_hash,
+    ledger_of,
     placeholder_entry,
     spread,
     summary_entry,
-    total_tokens,
 )
 from retold.policy.decisions import Decision, OffloadItems, SummarizeSpan, TruncateHistory
 from retold.policy.pins import fixed_positions
@@ -79,7 +79,7 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
     entries = spread(
         decision.body, base=context.entries, staged=staged, count=lambda item: count_item(item, vocabulary)
     )
-    after = total_tokens(entries).upper + PRIMING
+    after = ledger_of(entries).upper + PRIMING
     missed = isinstance(decision, SummarizeSpan) and after > decision.target_tokens
     if missed or after >= context.tokens.upper:
         return None

@@ -5,10 +5,11 @@ budget, and the user's messages, newest first, within theirs. Everything else is
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from retold.events import Item, Message, Place, Span, SummaryField, Text, plain_text
-from retold.fold import Context, Entry, total_tokens
+from retold.fold import Context, Entry, ledger_of
+from retold.ledger import Ledger
 from retold.policy.bonds import atoms, is_user, safe_cuts
 from retold.policy.decisions import SummarizeSpan
 from retold.policy.limits import Limits
@@ -47,11 +48,12 @@ _HEAD = (
 def plan_summary(context: Context, limits: Limits) -> SummarizeSpan | None:
     """Return what to summarise to come under the target; None if no summary can bring the history there."""
     fixed = _with_their_atoms(fixed_positions(context), context.entries)
+    cuts, sizes = safe_cuts(context.entries), ledger_of(context.entries)
     for halving in range(TAIL_HALVINGS):
-        cut = _tail_start(context.entries, limits.tail >> halving)
+        cut = _tail_start(cuts, sizes, limits.tail >> halving)
         kept = fixed | _kept_user(context.entries[:cut], limits.user >> halving)
         covered = [at for at in range(cut) if at not in kept]
-        size = total_tokens([context.entries[at] for at in covered]).upper
+        size = ledger_of(context.entries[at] for at in covered).upper
         free = min(limits.target, context.tokens.upper - 1) - (context.tokens.upper - size)
         if covered and limits.summary <= free:
             more = min(limits.summary_most, free, size // 2)
@@ -112,27 +114,15 @@ def _with_their_atoms(fixed: set[int], entries: Sequence[Entry]) -> set[int]:
     return {at for atom in atoms(entries) if not fixed.isdisjoint(atom) for at in atom}
 
 
-def _tail_start(entries: Sequence[Entry], budget_tokens: int) -> int:
+def _tail_start(cuts: Sequence[int], sizes: Ledger, budget_tokens: int) -> int:
     """Return the earliest safe cut whose tail is within the budget; the last group is kept whatever its size."""
-    cuts = safe_cuts(entries)
-    inner = [cut for cut in cuts if cut < len(entries)]
-    start, size, end = inner[-1] if inner else 0, 0, len(entries)
-    for cut in reversed(inner):
-        size += total_tokens(entries[cut:end]).upper
-        if size > budget_tokens:
-            break
-        start, end = cut, cut
-    return start
+    inner = [cut for cut in cuts if cut < len(sizes)]
+    earliest = len(sizes) - sizes.fit(budget_tokens, from_end=True)
+    return next((cut for cut in inner if cut >= earliest), inner[-1] if inner else 0)
 
 
-def _kept_user(entries: Iterable[Entry], budget_tokens: int) -> set[int]:
+def _kept_user(entries: Sequence[Entry], budget_tokens: int) -> set[int]:
     """Return the user messages to keep: newest first, as long as they fit."""
-    kept: set[int] = set()
-    for at, entry in reversed(list(enumerate(entries))):
-        if not is_user(entry):
-            continue
-        budget_tokens -= entry.tokens.upper
-        if budget_tokens < 0:
-            break
-        kept.add(at)
-    return kept
+    said = [at for at, entry in enumerate(entries) if is_user(entry)]
+    newest = ledger_of(entries[at] for at in said).fit(budget_tokens, from_end=True)
+    return set(said[len(said) - newest :])

@@ -10,8 +10,9 @@ from msgspec import structs
 
 from retold.errors import FloorError
 from retold.events import Block, Item, Message, Opaque, Put, Reasoning, Span, Text, ToolCall, ToolResult, plain_text
-from retold.fold import PRIMING, Context, Entry, Tokens, count_item, total_tokens
+from retold.fold import PRIMING, Context, Entry, Tokens, count_item, ledger_of
 from retold.formats import address_of
+from retold.ledger import Ledger
 from retold.policy.bonds import atoms
 from retold.policy.decisions import TruncateHistory
 from retold.policy.limits import Limits
@@ -32,24 +33,26 @@ def plan_truncate(context: Context, limits: Limits) -> TruncateHistory:
     """
     fixed = fixed_positions(context)
     target = _target(context, fixed, limits)
-    cut, size = _cut(context, fixed, target)
+    sizes = ledger_of(context.entries)
+    cut = _cut(context, fixed, sizes, target)
     dropped: set[int] = set()
     for atom in atoms(context.entries):
-        if size.upper <= target:
+        if sizes.upper + PRIMING <= target:
             break
         if fixed.isdisjoint(atom):
             dropped.update(atom)
             for at in atom:
-                size -= _size(context.entries[at], cut.get(at))
-    if size.upper > limits.ceiling:
-        raise FloorError(floor_tokens=size.upper, budget_tokens=limits.ceiling)
-    puts = {at: Put(item) for at, (item, _) in cut.items() if at not in dropped}
+                sizes.put(at, Tokens())
+    size = sizes.upper + PRIMING
+    if size > limits.ceiling:
+        raise FloorError(floor_tokens=size, budget_tokens=limits.ceiling)
+    puts = {at: Put(item) for at, item in cut.items() if at not in dropped}
     replaced: dict[int, Span | None] = {**puts, **dict.fromkeys(dropped)}
     return TruncateHistory(
         cut=tuple(puts[at] for at in sorted(puts)),
         dropped=tuple(context.entries[at].item.id for at in sorted(dropped)),
         body=body_of(context.entries, replaced),
-        target_tokens=max(target, size.upper),
+        target_tokens=max(target, size),
     )
 
 
@@ -60,7 +63,7 @@ def _target(context: Context, fixed: set[int], limits: Limits) -> int:
     compaction took the tool result that had just come in. The newest entries get the tail's budget above the floor,
     within the first half of what is free below the ceiling; the least gain stays free, so that the next one frees it.
     """
-    floor = total_tokens([context.entries[at] for at in sorted(fixed)]).upper + PRIMING
+    floor = ledger_of(context.entries[at] for at in sorted(fixed)).upper + PRIMING
     free = limits.ceiling - floor
     room = max(0, min(limits.tail, free // 2, free - limits.least_gain))
     return max(limits.target, min(floor + room, limits.ceiling))
@@ -80,32 +83,26 @@ def cut_middle(text: str, *, length_tokens: int, mark: str, vocabulary: Encoding
     return f"{head}\n{mark}\n{tail}"
 
 
-_Cut = dict[int, tuple[Item, Tokens]]
-
-
-def _cut(context: Context, fixed: set[int], target: int) -> tuple[_Cut, Tokens]:
+def _cut(context: Context, fixed: set[int], sizes: Ledger, target: int) -> dict[int, Item]:
+    """Return the items to cut, by position, as they are then, and put their sizes into *sizes*."""
     vocabulary = encoding(context.encoding)
-    cut: _Cut = {}
-    size = context.tokens
+    cut: dict[int, Item] = {}
     for length in CUT_LENGTHS_TOKENS:
         for at, entry in enumerate(context.entries):
-            if size.upper <= target:
-                return cut, size
-            now = _size(entry, cut.get(at))
-            if at in fixed or entry.form == "placeholder" or now.upper <= 2 * length:
+            if sizes.upper + PRIMING <= target:
+                return cut
+            if at in fixed or entry.form == "placeholder":
                 continue
-            shorter = _shorter(entry, length, vocabulary)
-            if shorter is not None and shorter[1].upper < now.upper:
-                size += shorter[1] - now
+            now = sizes.span(at, at + 1).upper
+            shorter = _shorter(entry, length, vocabulary) if now > 2 * length else None
+            size = Tokens() if shorter is None else count_item(shorter, vocabulary)
+            if shorter is not None and size.upper < now:
+                sizes.put(at, size)
                 cut[at] = shorter
-    return cut, size
+    return cut
 
 
-def _size(entry: Entry, cut: tuple[Item, Tokens] | None) -> Tokens:
-    return entry.tokens if cut is None else cut[1]
-
-
-def _shorter(entry: Entry, length_tokens: int, vocabulary: Encoding) -> tuple[Item, Tokens] | None:
+def _shorter(entry: Entry, length_tokens: int, vocabulary: Encoding) -> Item | None:
     item = entry.item
     mark = f"[Retold: cut here, {entry.tokens.total} tokens in all; the whole is item {item.id} in the log]"
 
@@ -130,4 +127,4 @@ def _shorter(entry: Entry, length_tokens: int, vocabulary: Encoding) -> tuple[It
             shorter = structs.replace(item, text=cut(item.text))
         case _:
             return None
-    return shorter, count_item(shorter, vocabulary)
+    return shorter

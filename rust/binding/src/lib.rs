@@ -11,6 +11,7 @@
 mod counter;
 mod encoding;
 mod errors;
+mod ledger;
 mod numbers;
 mod text;
 mod vocabularies;
@@ -26,6 +27,8 @@ mod _core {
     use super::counter::Counter;
     #[pymodule_export]
     use super::encoding::Encoding;
+    #[pymodule_export]
+    use super::ledger::Ledger;
     #[pymodule_export]
     use super::vocabularies::{Vocabulary, check_vocabularies};
 

@@ -1,6 +1,7 @@
 //! Numbers from Python: whole and not negative, or an error that says so.
 
 use pyo3::prelude::*;
+use retold_tokens::Size;
 
 use crate::errors::refused;
 
@@ -12,4 +13,29 @@ pub(crate) fn read_size(value: &Bound<'_, PyAny>, what: &str) -> PyResult<usize>
 /// Return token ids.
 pub(crate) fn read_ids(value: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
     value.extract().map_err(|_| refused("expected a list of token ids: whole numbers of at least 0"))
+}
+
+/// Return a budget in tokens.
+pub(crate) fn read_budget(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    value.extract().map_err(|_| refused("expected a budget in tokens: a whole number of at least 0"))
+}
+
+/// Return one part of an item's size.
+pub(crate) fn read_part(value: &Bound<'_, PyAny>) -> PyResult<u32> {
+    value.extract().map_err(|_| wrong_part(value))
+}
+
+/// Return the sizes of items, each a tuple of three numbers.
+pub(crate) fn read_sizes(value: &Bound<'_, PyAny>) -> PyResult<Vec<Size>> {
+    value.try_iter()?.enumerate().map(|(index, row)| read_row(index, &row?)).collect()
+}
+
+fn read_row(index: usize, row: &Bound<'_, PyAny>) -> PyResult<Size> {
+    row.extract().map(|(exact, reconstructed, estimated)| Size { exact, reconstructed, estimated }).map_err(|_| {
+        refused(format!("item {index}: expected three numbers of tokens from 0 to {}, got {row}", u32::MAX))
+    })
+}
+
+fn wrong_part(value: &Bound<'_, PyAny>) -> PyErr {
+    refused(format!("expected a number of tokens from 0 to {}, got {value}", u32::MAX))
 }

@@ -19,10 +19,17 @@ pub enum Error {
     },
     /// A span ends before it starts.
     Backwards {
-        /// Where the span starts, in bytes.
+        /// Where the span starts, in bytes; of a ledger, in items.
         start: usize,
-        /// Where it ends, in bytes.
+        /// Where it ends.
         end: usize,
+    },
+    /// A place lies behind the end of a ledger.
+    NoPlace {
+        /// The place, in items.
+        place: usize,
+        /// How many items the ledger has.
+        len: usize,
     },
     /// An offset lies inside a character.
     SplitCharacter {
@@ -47,6 +54,20 @@ pub enum Error {
     },
     /// A snapshot was written by a counter of another vocabulary.
     SnapshotVocabulary,
+    /// A ledger has no such item.
+    NoItem {
+        /// The number of the item, from 0.
+        place: usize,
+        /// How many items the ledger has.
+        len: usize,
+    },
+    /// A ledger's snapshot is not what was written.
+    LedgerDamaged,
+    /// A ledger's snapshot was written by another release.
+    LedgerVersion {
+        /// The version that came.
+        version: u8,
+    },
     /// A `tokenizer.json` was not understood, or could not count a text.
     Tokenizer {
         /// What the `tokenizers` library says about it.
@@ -64,6 +85,10 @@ impl fmt::Display for Error {
                 write!(f, "expected an offset of at most {len} bytes, the length of the text, got {offset}")
             }
             Self::Backwards { start, end } => write!(f, "expected a span that ends at {start} or later, got {end}"),
+            Self::NoPlace { place, len } => {
+                write!(f, "expected a place of at most {len}, the number of items, got {place}")
+            }
+            Self::NoItem { place, len } => write!(f, "expected an item of a ledger of {len}, got {place}"),
             Self::SplitCharacter { offset, floor } => {
                 write!(f, "expected an offset between two characters, got {offset}; the character starts at {floor}")
             }
@@ -77,6 +102,10 @@ impl fmt::Display for Error {
                 write!(f, "expected a snapshot of version {}, got version {version}", crate::counter::SNAPSHOT_VERSION)
             }
             Self::SnapshotVocabulary => write!(f, "expected a snapshot of this vocabulary, got one of another"),
+            Self::LedgerDamaged => write!(f, "expected a ledger's snapshot, got damaged or foreign bytes"),
+            Self::LedgerVersion { version } => {
+                write!(f, "expected a ledger's snapshot of version {}, got version {version}", crate::ledger::VERSION)
+            }
             Self::Tokenizer { reason } => write!(f, "expected a usable tokenizer.json: {reason}"),
             Self::VocabularyDamaged => {
                 write!(f, "expected the embedded vocabulary, found it damaged: reinstall Retold")

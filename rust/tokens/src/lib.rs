@@ -11,16 +11,18 @@
 //! From the text to its count: [`split`] finds the pieces, 64 bytes at a time where the text is ASCII; `words` knows the
 //! short ones; `lanes` merges those it does not know, `units` beginning with characters where that is certain to be the
 //! same; `merge` joins the tokens of long ones. [`Counter`] keeps what no more text can change, [`Encoding`] puts all of
-//! it behind one interface.
+//! it behind one interface. [`Ledger`] knows nothing of texts: it keeps the sizes of a session's items, and their sums.
 
 #![deny(unsafe_code)]
 
 mod builtin;
+mod checksum;
 mod counter;
 mod encoding;
 mod error;
 mod file;
 mod lanes;
+mod ledger;
 mod merge;
 mod ranked;
 pub mod split;
@@ -32,3 +34,4 @@ pub use builtin::{Builtin, VocabularyCheck};
 pub use counter::Counter;
 pub use encoding::Encoding;
 pub use error::Error;
+pub use ledger::{Ledger, Size, Sum};

@@ -7,13 +7,11 @@
 //!
 //! Read back, every number is checked against the others: a snapshot is refused, never repaired.
 
-use sha2::{Digest as _, Sha256};
-
 use super::settling::Mark;
+use crate::checksum;
 use crate::error::Error;
 
 const MAGIC: &[u8] = b"RTC";
-const CHECKSUM_BYTES: usize = 8;
 
 /// The version that is written, and the only one that is read.
 pub(crate) const VERSION: u8 = 1;
@@ -34,16 +32,12 @@ impl<'t> Saved<'t> {
             bytes.extend_from_slice(&(number as u64).to_le_bytes());
         }
         bytes.extend_from_slice(self.open.as_bytes());
-        bytes.extend_from_slice(&checksum(&bytes));
-        bytes
+        checksum::seal(bytes)
     }
 
     pub(super) fn read(bytes: &'t [u8], fingerprint: &[u8; 32]) -> Result<Self, Error> {
-        let (content, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(Error::SnapshotDamaged)?;
+        let content = checksum::open(bytes).ok_or(Error::SnapshotDamaged)?;
         let rest = content.strip_prefix(MAGIC).ok_or(Error::SnapshotDamaged)?;
-        if checksum(content) != *sum {
-            return Err(Error::SnapshotDamaged);
-        }
         let (version, rest) = rest.split_first().ok_or(Error::SnapshotDamaged)?;
         if *version != VERSION {
             return Err(Error::SnapshotVersion { version: *version });
@@ -70,9 +64,4 @@ fn number(bytes: &[u8]) -> Result<(usize, &[u8]), Error> {
     let (number, rest) = bytes.split_first_chunk::<8>().ok_or(Error::SnapshotDamaged)?;
     let number = usize::try_from(u64::from_le_bytes(*number)).map_err(|_| Error::SnapshotDamaged)?;
     Ok((number, rest))
-}
-
-fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    let digest: [u8; 32] = Sha256::digest(bytes).into();
-    digest.first_chunk().copied().unwrap_or_default()
 }
