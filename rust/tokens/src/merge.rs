@@ -181,7 +181,8 @@ impl Chain {
             {
                 self.work += stretch.len();
             }
-            let short = stretch.len() <= LANES;
+            // Passes join all equal neighbours at once, which is what there is in a run of the same few bytes.
+            let short = stretch.len() <= LANES && !repeats(stretch);
             let first = if short {
                 lanes.count_bytes(vocabulary, stretch);
                 lanes.tokens().next()
@@ -223,6 +224,11 @@ impl Chain {
             again *= 2;
         }
     }
+}
+
+/// Tell whether one to three bytes follow each other all along.
+fn repeats(stretch: &[u8]) -> bool {
+    (1..=3).any(|period| stretch.len() > 4 * period && stretch[period..] == stretch[..stretch.len() - period])
 }
 
 struct Grow<'a> {
