@@ -7,11 +7,11 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-_TIMES = int(os.environ.get("RETOLD_LAW_EXAMPLES", "1"))
+TIMES = int(os.environ.get("RETOLD_LAW_EXAMPLES", "1"))
 
 settings.register_profile(
     "laws",
-    derandomize=_TIMES == 1,
+    derandomize=TIMES == 1,
     database=None,
     deadline=None,
     print_blob=False,
@@ -21,4 +21,4 @@ settings.register_profile(
 
 def law(examples: int) -> settings:
     """Return the settings of a law that is tried on *examples* examples."""
-    return settings(settings.get_profile("laws"), max_examples=examples * _TIMES)
+    return settings(settings.get_profile("laws"), max_examples=examples * TIMES)

@@ -12,7 +12,7 @@ import tiktoken
 
 from retold import tokens
 
-HardTexts: TypeAlias = Callable[[int], list[str]]
+HardTexts: TypeAlias = Callable[[int], Iterator[str]]
 
 SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 PUBLISHED_AT = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
@@ -84,4 +84,4 @@ def hard_texts() -> HardTexts:
         code_point = chance.randrange(0x110000)
         return "?" if 0xD800 <= code_point < 0xE000 else chr(code_point)
 
-    return lambda count: ["".join(part() for _ in range(chance.randrange(1, 30))) for _ in range(count)]
+    return lambda count: ("".join(part() for _ in range(chance.randrange(1, 30))) for _ in range(count))

@@ -2,14 +2,15 @@
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from tests.laws.settings import TIMES
 
 from retold import tokens
 from retold.errors import InputError
 
-pytestmark = pytest.mark.timeout(10)
+pytestmark = pytest.mark.timeout(60 * TIMES)
 
 every_encoding = pytest.mark.parametrize("name", tokens.ENCODINGS)
 
@@ -32,11 +33,11 @@ def _offset(text: str, chance: random.Random) -> int:
 @pytest.mark.slow
 @every_encoding
 def test_every_append_totals_a_recount(
-    name: str, hard_texts: Callable[[int], list[str]], chance: random.Random
+    name: str, hard_texts: Callable[[int], Iterator[str]], chance: random.Random
 ) -> None:
     """However a text is cut into deltas, the total after each delta is the count of the text so far."""
     encoding = tokens.encoding(name)
-    for text in hard_texts(400):
+    for text in hard_texts(400 * TIMES):
         counter = encoding.counter()
         so_far = ""
         for part in _split(text, chance, 4):
@@ -78,7 +79,7 @@ def test_a_span_is_a_recount_of_its_bytes(name: str, shared_texts: list[str], ch
 @pytest.mark.slow
 @every_encoding
 def test_a_truncated_counter_totals_a_recount_and_grows_again(
-    name: str, hard_texts: Callable[[int], list[str]], chance: random.Random
+    name: str, hard_texts: Callable[[int], Iterator[str]], chance: random.Random
 ) -> None:
     """After a cut the total is that of what is left, and appending goes on from there."""
     encoding = tokens.encoding(name)
@@ -92,7 +93,7 @@ def test_a_truncated_counter_totals_a_recount_and_grows_again(
 
 @every_encoding
 def test_a_restored_counter_goes_on_where_the_other_was(
-    name: str, hard_texts: Callable[[int], list[str]], chance: random.Random
+    name: str, hard_texts: Callable[[int], Iterator[str]], chance: random.Random
 ) -> None:
     """A worker that stops and starts again loses no token and gains none."""
     encoding = tokens.encoding(name)
