@@ -31,7 +31,7 @@ test-python: build
 test-rust:
 	cargo test --workspace --release --locked
 
-# A million texts an encoding against tiktoken, and 80,000 cut into deltas: five minutes.
+# A million texts an encoding against tiktoken, and 80,000 cut into deltas: two minutes.
 fuzz: build
 	RETOLD_LAW_EXAMPLES=200 $(BIN)/python -m pytest tests/tokens -k "hard_texts_encode or every_append_totals_a_recount"
 
