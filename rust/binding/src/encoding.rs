@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use retold_tokens::Builtin;
+use retold_tokens::{Builtin, Reconstruction};
 
 use crate::counter::Counter;
 use crate::errors::{refused, to_python};
@@ -18,11 +18,17 @@ impl Encoding {
     #[staticmethod]
     #[pyo3(signature = (name, /))]
     fn builtin(py: Python<'_>, name: &str) -> PyResult<Self> {
-        let Some(builtin) = Builtin::named(name) else {
-            let names = Builtin::ALL.map(Builtin::name).join(", ");
+        let open = || match (Builtin::named(name), Reconstruction::named(name)) {
+            (Some(builtin), _) => Some(retold_tokens::Encoding::builtin(builtin)),
+            (_, Some(reconstruction)) => Some(retold_tokens::Encoding::reconstruction(reconstruction)),
+            (None, None) => None,
+        };
+        let Some(opened) = py.detach(open) else {
+            let names = Builtin::ALL.map(Builtin::name).into_iter().chain(Reconstruction::ALL.map(Reconstruction::name));
+            let names = names.collect::<Vec<_>>().join(", ");
             return Err(refused(format!("expected an encoding of {names}, got {name:?}")));
         };
-        py.detach(|| retold_tokens::Encoding::builtin(builtin)).map(Self).map_err(to_python)
+        opened.map(Self).map_err(to_python)
     }
 
     #[staticmethod]
@@ -34,6 +40,11 @@ impl Encoding {
     #[getter]
     fn name(&self) -> &str {
         self.0.name()
+    }
+
+    #[getter]
+    fn kind(&self) -> &'static str {
+        if self.0.is_reconstruction() { "reconstructed" } else { "exact" }
     }
 
     #[getter]

@@ -21,7 +21,7 @@ mod vocabularies;
 mod _core {
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
-    use retold_tokens::Builtin;
+    use retold_tokens::{Builtin, Reconstruction};
 
     #[pymodule_export]
     use super::counter::Counter;
@@ -35,6 +35,8 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let names = Builtin::ALL.map(Builtin::name);
-        module.add("ENCODINGS", PyTuple::new(module.py(), names)?)
+        module.add("ENCODINGS", PyTuple::new(module.py(), names)?)?;
+        let names = Reconstruction::ALL.map(Reconstruction::name);
+        module.add("RECONSTRUCTIONS", PyTuple::new(module.py(), names)?)
     }
 }

@@ -1,11 +1,11 @@
 //! The check of the embedded vocabularies.
 
 use pyo3::prelude::*;
-use retold_tokens::{Builtin, VocabularyCheck};
+use retold_tokens::{Builtin, Reconstruction, VocabularyCheck};
 
 use crate::errors::to_python;
 
-/// What a check of a built-in vocabulary found.
+/// What a check of an embedded vocabulary found.
 #[pyclass(frozen, module = "retold._core")]
 pub(crate) struct Vocabulary(VocabularyCheck);
 
@@ -42,9 +42,12 @@ impl Vocabulary {
     }
 }
 
-/// Recompute the published SHA-256 of every embedded vocabulary.
+/// Recompute the SHA-256 of every embedded vocabulary.
 #[pyfunction]
 pub(crate) fn check_vocabularies(py: Python<'_>) -> PyResult<Vec<Vocabulary>> {
-    let checks: Result<Vec<_>, _> = py.detach(|| Builtin::ALL.into_iter().map(Builtin::check).collect());
+    let checks: Result<Vec<_>, _> = py.detach(|| {
+        let exact = Builtin::ALL.into_iter().map(Builtin::check);
+        exact.chain(Reconstruction::ALL.into_iter().map(Reconstruction::check)).collect()
+    });
     Ok(checks.map_err(to_python)?.into_iter().map(Vocabulary).collect())
 }

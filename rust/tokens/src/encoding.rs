@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::builtin::{Builtin, hex};
+use crate::claude::{Claude, Reconstruction};
 use crate::counter::Counter;
 use crate::error::Error;
 use crate::file::FileTokenizer;
@@ -23,6 +24,7 @@ struct Inner {
 
 pub(crate) enum Kind {
     Ranked(Ranked, Builtin),
+    Claude(Claude),
     File(Box<FileTokenizer>),
 }
 
@@ -34,6 +36,15 @@ impl Encoding {
     pub fn builtin(builtin: Builtin) -> Result<Self, Error> {
         let kind = Kind::Ranked(builtin.ranked()?, builtin);
         Ok(Self(Arc::new(Inner { name: builtin.name().to_owned(), fingerprint: builtin.fingerprint(), kind })))
+    }
+
+    /// Return a reconstructed encoding. The first call for a vocabulary builds its table (a few milliseconds).
+    ///
+    /// # Errors
+    /// [`Error::VocabularyDamaged`] if the embedded data is not what was built in.
+    pub fn reconstruction(which: Reconstruction) -> Result<Self, Error> {
+        let kind = Kind::Claude(which.open()?);
+        Ok(Self(Arc::new(Inner { name: which.name().to_owned(), fingerprint: which.fingerprint(), kind })))
     }
 
     /// Return an encoding from the content of a Hugging Face `tokenizer.json`.
@@ -51,6 +62,12 @@ impl Encoding {
         &self.0.name
     }
 
+    /// Tell whether counts are those of a reconstruction; all others are exact.
+    #[must_use]
+    pub fn is_reconstruction(&self) -> bool {
+        matches!(self.0.kind, Kind::Claude(_))
+    }
+
     /// Return 64 hexadecimal digits that identify the vocabulary, the same in every process and on every machine.
     #[must_use]
     pub fn fingerprint(&self) -> String {
@@ -64,6 +81,7 @@ impl Encoding {
     pub fn count(&self, text: &str) -> Result<usize, Error> {
         match &self.0.kind {
             Kind::Ranked(ranked, _) => Ok(ranked.count(text)),
+            Kind::Claude(claude) => Ok(claude.count(text)),
             Kind::File(file) => file.count(text),
         }
     }
@@ -77,6 +95,7 @@ impl Encoding {
     pub fn count_until(&self, text: &str, limit: usize) -> Result<Option<usize>, Error> {
         match &self.0.kind {
             Kind::Ranked(ranked, _) => Ok(ranked.count_until(text, limit)),
+            Kind::Claude(claude) => Ok(claude.count_until(text, limit)),
             Kind::File(file) => file.count(text).map(|total| (total <= limit).then_some(total)),
         }
     }
@@ -84,7 +103,7 @@ impl Encoding {
     /// Return the token ids of `text`.
     ///
     /// # Errors
-    /// As [`Encoding::count`].
+    /// As [`Encoding::count`]; [`Error::NoIds`] if this is a reconstruction.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
         match &self.0.kind {
             Kind::Ranked(ranked, _) => {
@@ -92,6 +111,7 @@ impl Encoding {
                 ranked.encode(text, &mut ids);
                 Ok(ids)
             }
+            Kind::Claude(_) => Err(self.no_ids()),
             Kind::File(file) => file.encode(text),
         }
     }
@@ -100,10 +120,11 @@ impl Encoding {
     /// character. A `tokenizer.json` gives what its own decoder makes of the ids, which is text.
     ///
     /// # Errors
-    /// [`Error::UnknownToken`] for an id that is in no vocabulary.
+    /// [`Error::UnknownToken`] for an id that is in no vocabulary, [`Error::NoIds`] if this is a reconstruction.
     pub fn decode(&self, ids: &[u32]) -> Result<Vec<u8>, Error> {
         let (ranked, builtin) = match &self.0.kind {
             Kind::Ranked(ranked, builtin) => (ranked, builtin),
+            Kind::Claude(_) => return Err(self.no_ids()),
             Kind::File(file) => return file.decode(ids),
         };
         let mut bytes = Vec::new();
@@ -128,6 +149,10 @@ impl Encoding {
     /// [`Error::SnapshotDamaged`], [`Error::SnapshotVersion`] or [`Error::SnapshotVocabulary`].
     pub fn restore(&self, snapshot: &[u8]) -> Result<Counter, Error> {
         Counter::restore(self, snapshot)
+    }
+
+    fn no_ids(&self) -> Error {
+        Error::NoIds { name: self.0.name.clone() }
     }
 
     pub(crate) fn kind(&self) -> &Kind {

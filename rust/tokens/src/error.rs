@@ -10,6 +10,11 @@ pub enum Error {
         /// The id that was asked for.
         id: u32,
     },
+    /// Only counts are known of this vocabulary, not which tokens they are of.
+    NoIds {
+        /// The name of the encoding.
+        name: String,
+    },
     /// An offset lies behind the end of the text.
     OutOfRange {
         /// The offset, in bytes.
@@ -81,6 +86,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownToken { id } => write!(f, "expected a token id of this vocabulary, got {id}"),
+            Self::NoIds { name } => write!(
+                f,
+                "expected an encoding with a published vocabulary, got {name}: a reconstruction gives counts, not ids"
+            ),
             Self::OutOfRange { offset, len } => {
                 write!(f, "expected an offset of at most {len} bytes, the length of the text, got {offset}")
             }

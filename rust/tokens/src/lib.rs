@@ -4,7 +4,8 @@
 //!
 //! Rules:
 //! - A count is what tiktoken 0.14 (built-in vocabularies, `encode_ordinary`) or Hugging Face tokenizers
-//!   (`tokenizer.json`, without added special tokens) gives for the same text. There are no estimates here.
+//!   (`tokenizer.json`, without added special tokens) gives for the same text. There are no estimates here. Only a
+//!   [`Reconstruction`] is not exact: it says so, and its counts are those of ctok 1.3.0 (see `claude`).
 //! - No input panics and none overflows a stack. A text of n bytes takes O(n), whatever it is made of.
 //! - One module, `split::simd`, may use `unsafe`; what it does exists a second time without.
 //!
@@ -17,6 +18,7 @@
 
 mod builtin;
 mod checksum;
+mod claude;
 mod counter;
 mod encoding;
 mod error;
@@ -24,6 +26,7 @@ mod file;
 mod lanes;
 mod ledger;
 mod merge;
+mod pages;
 mod ranked;
 pub mod split;
 mod units;
@@ -31,6 +34,7 @@ mod vocabulary;
 mod words;
 
 pub use builtin::{Builtin, VocabularyCheck};
+pub use claude::Reconstruction;
 pub use counter::Counter;
 pub use encoding::Encoding;
 pub use error::Error;

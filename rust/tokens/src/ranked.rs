@@ -97,10 +97,7 @@ impl Ranked {
         if len > WORD_BYTES_MAX {
             return self.merge_piece(text.get(start..end).unwrap_or_default(), desk);
         }
-        let bytes = text.as_bytes();
-        let block = bytes.get(start..).and_then(<[u8]>::first_chunk::<16>);
-        let block = block.map_or_else(|| last_block(bytes, start), |block| u128::from_le_bytes(*block));
-        let word = Word::of(block, len);
+        let word = Word::at(text.as_bytes(), start, len);
         let known = desk.words.count(word);
         if known != 0 {
             return usize::try_from(known).unwrap_or(0);
@@ -310,19 +307,4 @@ impl Work for Encode<'_> {
             }
         }
     }
-}
-
-/// Read the last bytes of a text, fewer than sixteen of them, as a number.
-fn last_block(bytes: &[u8], start: usize) -> u128 {
-    // The sixteen bytes that end the text, without those before the start; where there are not so many, copied.
-    if let (Some(block), Some(rest)) = (bytes.last_chunk::<16>(), bytes.len().checked_sub(start)) {
-        let before = u32::try_from(16_usize.saturating_sub(rest)).unwrap_or(0);
-        return u128::from_le_bytes(*block).checked_shr(8_u32.saturating_mul(before)).unwrap_or(0);
-    }
-    let rest = bytes.get(start..).unwrap_or_default();
-    let mut block = [0; 16];
-    if let Some(to) = block.get_mut(..rest.len()) {
-        to.copy_from_slice(rest);
-    }
-    u128::from_le_bytes(block)
 }

@@ -56,6 +56,23 @@ impl Word {
         Self { low: block as u64 & low, high: (block >> 64) as u64 & high | (len as u64) << LENGTH_SHIFT }
     }
 
+    /// Read the piece of `len` bytes, at most [`WORD_BYTES_MAX`], at `start` of `bytes`.
+    #[inline]
+    pub(crate) fn at(bytes: &[u8], start: usize, len: usize) -> Self {
+        let block = bytes.get(start..).and_then(<[u8]>::first_chunk::<16>);
+        Self::of(block.map_or_else(|| last_block(bytes, start), |block| u128::from_le_bytes(*block)), len)
+    }
+
+    /// Put another byte behind a piece of less than [`WORD_BYTES_MAX`].
+    #[inline]
+    pub(crate) fn followed_by(self, byte: u8) -> Self {
+        let len = (self.high >> LENGTH_SHIFT) as usize;
+        let block = u128::from(self.high) << 64 | u128::from(self.low);
+        let [low, high] = KEPT.get(len).copied().unwrap_or_default();
+        let kept = block & (u128::from(high) << 64 | u128::from(low));
+        Self::of(kept | u128::from(byte) << (8 * len), len + 1)
+    }
+
     #[inline]
     fn set(self) -> usize {
         let low = self.low.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -132,10 +149,26 @@ impl Words {
         }
     }
 
-    fn put(&mut self, word: Word, count: usize) {
+    /// Remember the count of `word`, at most fifteen.
+    pub(crate) fn put(&mut self, word: Word, count: usize) {
         if let Some(set) = self.sets.get_mut(word.set()) {
             let [low, high, ..] = *set;
             *set = [word.low, word.high | (count as u64) << COUNT_SHIFT & COUNT_MASK, low, high];
         }
     }
+}
+
+/// Return the up to sixteen bytes from `start` on, where the text ends before a seventeenth.
+fn last_block(bytes: &[u8], start: usize) -> u128 {
+    // The sixteen bytes that end the text, without those before the start; where there are not so many, copied.
+    if let (Some(block), Some(rest)) = (bytes.last_chunk::<16>(), bytes.len().checked_sub(start)) {
+        let before = u32::try_from(16_usize.saturating_sub(rest)).unwrap_or(0);
+        return u128::from_le_bytes(*block).checked_shr(8_u32.saturating_mul(before)).unwrap_or(0);
+    }
+    let rest = bytes.get(start..).unwrap_or_default();
+    let mut block = [0; 16];
+    if let Some(to) = block.get_mut(..rest.len()) {
+        to.copy_from_slice(rest);
+    }
+    u128::from_le_bytes(block)
 }

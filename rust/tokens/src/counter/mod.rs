@@ -1,5 +1,6 @@
 //! Keeps the exact token count of a text that grows, shrinks at its end, and is asked about its parts.
 
+mod anchored;
 mod held;
 mod open;
 mod settling;
@@ -8,6 +9,7 @@ mod whole;
 
 use crate::encoding::{Encoding, Kind};
 use crate::error::Error;
+use anchored::Anchored;
 use held::Held;
 use settling::Settling;
 use snapshot::Saved;
@@ -29,6 +31,7 @@ pub struct Counter {
 
 enum State {
     Settling(Settling),
+    Anchored(Anchored),
     Whole(Whole),
 }
 
@@ -36,6 +39,7 @@ impl Counter {
     pub(crate) fn new(encoding: &Encoding) -> Self {
         let state = match encoding.kind() {
             Kind::Ranked(ranked, _) => State::Settling(Settling::new(*ranked)),
+            Kind::Claude(claude) => State::Anchored(Anchored::new(*claude)),
             Kind::File(_) => State::Whole(Whole::default()),
         };
         Self { encoding: encoding.clone(), state }
@@ -48,8 +52,9 @@ impl Counter {
     pub fn append(&mut self, text: &str) -> Result<usize, Error> {
         match (&mut self.state, self.encoding.kind()) {
             (State::Settling(state), _) => state.append(text),
+            (State::Anchored(state), _) => state.append(text),
             (State::Whole(state), Kind::File(file)) => state.append(file, text)?,
-            (State::Whole(_), Kind::Ranked(..)) => return Err(Error::VocabularyDamaged),
+            (State::Whole(_), Kind::Ranked(..) | Kind::Claude(_)) => return Err(Error::VocabularyDamaged),
         }
         Ok(self.total())
     }
@@ -59,6 +64,7 @@ impl Counter {
     pub fn total(&self) -> usize {
         match &self.state {
             State::Settling(state) => state.total(),
+            State::Anchored(state) => state.total(),
             State::Whole(state) => state.total(),
         }
     }
@@ -84,8 +90,9 @@ impl Counter {
     pub fn span(&self, start: usize, end: usize) -> Result<usize, Error> {
         match (&self.state, self.encoding.kind()) {
             (State::Settling(state), _) => state.span(start, end),
+            (State::Anchored(state), _) => state.span(start, end),
             (State::Whole(state), Kind::File(file)) => file.count(state.held().between(start, end)?),
-            (State::Whole(_), Kind::Ranked(..)) => Err(Error::VocabularyDamaged),
+            (State::Whole(_), Kind::Ranked(..) | Kind::Claude(_)) => Err(Error::VocabularyDamaged),
         }
     }
 
@@ -96,8 +103,9 @@ impl Counter {
     pub fn truncate(&mut self, len: usize) -> Result<usize, Error> {
         match (&mut self.state, self.encoding.kind()) {
             (State::Settling(state), _) => state.truncate(len)?,
+            (State::Anchored(state), _) => state.truncate(len)?,
             (State::Whole(state), Kind::File(file)) => state.truncate(file, len)?,
-            (State::Whole(_), Kind::Ranked(..)) => return Err(Error::VocabularyDamaged),
+            (State::Whole(_), Kind::Ranked(..) | Kind::Claude(_)) => return Err(Error::VocabularyDamaged),
         }
         Ok(self.total())
     }
@@ -111,6 +119,7 @@ impl Counter {
     pub fn snapshot(&self) -> Vec<u8> {
         let settled = match &self.state {
             State::Settling(state) => state.settled(),
+            State::Anchored(state) => state.settled(),
             State::Whole(_) => settling::Mark::default(),
         };
         let open = self.held().from(settled.offset);
@@ -121,6 +130,7 @@ impl Counter {
         let saved = Saved::read(bytes, encoding.identity())?;
         let state = match encoding.kind() {
             Kind::Ranked(ranked, _) => State::Settling(Settling::resume(*ranked, saved.settled, saved.open)),
+            Kind::Claude(claude) => State::Anchored(Anchored::resume(*claude, saved.settled, saved.open)),
             Kind::File(file) => {
                 let mut state = Whole::default();
                 state.append(file, saved.open)?;
@@ -135,6 +145,7 @@ impl Counter {
     fn held(&self) -> &Held {
         match &self.state {
             State::Settling(state) => state.held(),
+            State::Anchored(state) => state.held(),
             State::Whole(state) => state.held(),
         }
     }

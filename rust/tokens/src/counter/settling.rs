@@ -16,7 +16,7 @@ use crate::ranked::{Ranked, Settled};
 
 /// How far marks are apart at least, in bytes. Below it lies what a span lexes at either end; 24 bytes of mark for 256
 /// of text is a tenth of the memory.
-const MARK_DISTANCE_BYTES: usize = 256;
+pub(super) const MARK_DISTANCE_BYTES: usize = 256;
 
 /// A boundary between two final pieces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
