@@ -7,18 +7,22 @@ texts let other threads run.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Self, TypeAlias, final
+from typing import Final, Literal, Self, TypeAlias, final
 
-__all__ = ["ENCODINGS", "Counter", "Encoding", "Ledger", "Vocabulary", "check_vocabularies"]
+__all__ = ["ENCODINGS", "RECONSTRUCTIONS", "Counter", "Encoding", "Ledger", "Vocabulary", "check_vocabularies"]
 
 _Size: TypeAlias = tuple[int, int, int]
 """Tokens exact, reconstructed and estimated; of an item, each from 0 to 2^32 - 1."""
 
 ENCODINGS: Final[tuple[str, ...]]
-"""The names of the built-in encodings."""
+"""The names of the built-in encodings whose counts are exact."""
+
+RECONSTRUCTIONS: Final[tuple[str, ...]]
+"""The names of the built-in encodings whose counts are reconstructed."""
 
 def check_vocabularies() -> list[Vocabulary]:
-    """Regenerate the published file of every built-in vocabulary and hash it. About 50 ms."""
+    """Regenerate the published file of every built-in vocabulary and hash it; of a reconstruction, the file that was
+    built in. About 50 ms."""
 
 @final
 class Vocabulary:
@@ -30,11 +34,11 @@ class Vocabulary:
 
     @property
     def tokens(self) -> int:
-        """How many tokens have a rank, special tokens not counted."""
+        """How many tokens have a rank, special tokens not counted; of a reconstruction, how many pieces it has."""
 
     @property
     def sha256_expected(self) -> str:
-        """The SHA-256 that tiktoken publishes for the vocabulary's file."""
+        """The SHA-256 that tiktoken publishes for the vocabulary's file; of a reconstruction, that of its own file."""
 
     @property
     def sha256_actual(self) -> str:
@@ -42,7 +46,7 @@ class Vocabulary:
 
     @property
     def ok(self) -> bool:
-        """Whether the embedded vocabulary is the published one, byte for byte."""
+        """Whether the embedded vocabulary is the one expected, byte for byte."""
 
 @final
 class Encoding:
@@ -53,7 +57,7 @@ class Encoding:
         """Return a built-in encoding.
 
         Raises:
-            InputError: the name is not one of `ENCODINGS`.
+            InputError: the name is not one of `ENCODINGS` or `RECONSTRUCTIONS`.
         """
 
     @staticmethod
@@ -67,6 +71,15 @@ class Encoding:
     @property
     def name(self) -> str:
         """The name."""
+
+    @property
+    def kind(self) -> Literal["exact", "reconstructed"]:
+        """How well its counts are known.
+
+        Exact: those of the tokenizer itself. Reconstructed: those of ctok 1.3.0, which found them by asking the provider;
+        its counter and spans are as exact beside its counts as those of the others, but `encode` and `decode` are not
+        to be had, and an empty text counts 0.
+        """
 
     @property
     def fingerprint(self) -> str:
@@ -99,7 +112,7 @@ class Encoding:
         """Return the token ids of *text*.
 
         Raises:
-            InputError: as `count`.
+            InputError: as `count`, or this is a reconstruction, which has none.
         """
 
     def decode(self, ids: Sequence[int]) -> bytes:
@@ -108,7 +121,7 @@ class Encoding:
         They may end inside a character. A `tokenizer.json` gives what its own decoder makes of the ids.
 
         Raises:
-            InputError: an id is in no vocabulary; the message gives it.
+            InputError: an id is in no vocabulary, the message gives it; or this is a reconstruction.
         """
 
     def counter(self) -> Counter:

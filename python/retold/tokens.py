@@ -9,6 +9,11 @@ Counts equal those of tiktoken 0.14 (`encode_ordinary`) for the built-in encodin
 (`encode(text, add_special_tokens=False)`) for a `tokenizer.json`. To a built-in encoding a special token in a text is
 ordinary text: a user who writes `<|endoftext|>` has written thirteen characters.
 
+Nobody has published the tokenizers of Claude 3 and later. `RECONSTRUCTIONS` count as ctok 1.3.0 does, which found out by
+asking the provider: ``claude-3`` (up to Opus 4.6), ``claude-4.7`` (Opus 4.7), ``claude-4.8`` (from Opus 4.8 and Sonnet 5 on).
+Their `kind` says that they are reconstructed; ARCHITECTURE.md has the measured error. They count a text as the content of
+one message, without its frame, and have no ids.
+
 A text is a `str`, or `bytes` of UTF-8. A lone surrogate or invalid UTF-8 raises InputError with its position (in
 characters of the `str`, in bytes of the `bytes`), never with the text.
 
@@ -18,7 +23,7 @@ imported here that a program which only counts would have to wait for.
 
 from os import fspath
 
-from retold._core import ENCODINGS, Counter, Encoding, Vocabulary, check_vocabularies
+from retold._core import ENCODINGS, RECONSTRUCTIONS, Counter, Encoding, Vocabulary, check_vocabularies
 from retold._core import Ledger as CoreLedger
 from retold.errors import InputError
 
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENCODINGS",
+    "RECONSTRUCTIONS",
     "CoreLedger",
     "Counter",
     "Encoding",
@@ -41,7 +47,7 @@ _ENCODINGS: dict[str, Encoding] = {}
 
 
 def encoding(name: str) -> Encoding:
-    """Return the built-in encoding *name*, one of `ENCODINGS`; the same object every time.
+    """Return the built-in encoding *name*, of `ENCODINGS` or `RECONSTRUCTIONS`; the same object every time.
 
     Raises:
         InputError: there is no such encoding; the message names those that are.
@@ -67,7 +73,7 @@ def from_file(path: "str | PathLike[str]") -> Encoding:
 
 
 def vocabularies() -> tuple[Vocabulary, ...]:
-    """Check every built-in vocabulary against the SHA-256 that tiktoken publishes. About 50 ms.
+    """Check every built-in vocabulary against the SHA-256 that tiktoken publishes, or that it was built with. About 50 ms.
 
     Raises:
         InputError: the embedded data cannot be read at all: reinstall Retold.

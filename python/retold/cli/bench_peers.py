@@ -27,6 +27,9 @@ _ID_BYTES = 4
 _PUBLISHED = {"o200k_harmony": "o200k_base"}
 """Harmony is o200k_base with other special tokens, which are ordinary text here; not every peer knows it by name."""
 
+_RECONSTRUCTOR = "ctok"
+"""The one peer that counts as Claude does, and counts nothing else. It asks for Python 3.12."""
+
 _DIALECTS = (("?+", "?"), ("++", "+"), ("*+", "*"), ("{1,3}+", "{1,3}"), ("$", r"\z"))
 """cl100k_base's pattern as Hugging Face's engine has to be told it: `$` is the end of a line there."""
 
@@ -56,7 +59,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Hold the name of a published vocabulary and its file, written from the vocabulary that Retold ships."""
+    """Hold the name of a vocabulary and, if it is a published one, its file, written from the one that Retold ships."""
 
     encoding: str
     file: Path
@@ -79,6 +82,9 @@ def peers(encoding: str, *, wanted: Sequence[str]) -> Iterator[tuple[list[Racer]
         published = _PUBLISHED.get(encoding, encoding)
         source = _Source(published, _write_vocabulary(published, Path(folder)))
         for name, peer in _PEERS.items():
+            if (name == _RECONSTRUCTOR) != (encoding in tokens.RECONSTRUCTIONS):
+                states.append(PeerState(name=name, skipped=f"does not know {encoding}"))
+                continue
             if wanted and name not in wanted:
                 states.append(PeerState(name=name, skipped="not asked for"))
                 continue
@@ -108,10 +114,12 @@ def _loaded(name: str, peer: _Peer, source: _Source) -> tuple[list[Racer], PeerS
 
 
 def _write_vocabulary(encoding: str, folder: Path) -> Path:
+    file = folder / f"{encoding}.tiktoken"
+    if encoding in tokens.RECONSTRUCTIONS:
+        return file
     ours = tokens.encoding(encoding)
     size = next(vocabulary.tokens for vocabulary in tokens.vocabularies() if vocabulary.name == encoding)
     lines = (base64.b64encode(ours.decode([rank])) + b" %d\n" % rank for rank in range(size))
-    file = folder / f"{encoding}.tiktoken"
     file.write_bytes(b"".join(lines))
     return file
 
@@ -193,6 +201,19 @@ def _tokenizers(source: _Source) -> tuple[Count, Count]:
     return count, count
 
 
+def _ctok(source: _Source) -> tuple[Count, Count]:
+    """Count as ctok does, less the frame of the message: its first tokens, which are the same for every text."""
+    version = {"claude-3": "3.0"}.get(source.encoding, source.encoding.removeprefix("claude-"))
+    found = import_module("ctok")
+    frame = found.tokenize("a", version).count("⟨pad⟩")
+
+    def count(text: str) -> int:
+        tokens_and_frame: int = found.token_count(text, version)
+        return tokens_and_frame - frame
+
+    return count, count
+
+
 def _ranks(file: Path) -> Iterator[tuple[bytes, int]]:
     for line in file.read_bytes().splitlines():
         token, rank = line.split()
@@ -213,4 +234,5 @@ _PEERS = {
     "toktok": _Peer("toktok-rs", "count", _toktok),
     "bpe-openai": _Peer("bpe-openai", "encode_ordinary", _bpe_openai),
     "tokenizers": _Peer("tokenizers", "encode", _tokenizers),
+    _RECONSTRUCTOR: _Peer("ctok", "token_count", _ctok),
 }

@@ -65,8 +65,9 @@ def _setting(command: str, asked: Asked) -> Setting:
 
 @contextmanager
 def _race(asked: Asked, wanted: Sequence[str]) -> Iterator[tuple[Race, list[PeerState]]]:
-    if asked.encoding not in tokens.ENCODINGS:
-        raise InputError(f"expected --encoding to be one of {', '.join(tokens.ENCODINGS)}, got {asked.encoding!r}")
+    known = (*tokens.ENCODINGS, *tokens.RECONSTRUCTIONS)
+    if asked.encoding not in known:
+        raise InputError(f"expected --encoding to be one of {', '.join(known)}, got {asked.encoding!r}")
     unknown = set(wanted) - set(bench_peers.names())
     if unknown:
         raise InputError(f"expected --peer to be one of {', '.join(bench_peers.names())}, got {min(unknown)!r}")

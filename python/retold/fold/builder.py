@@ -39,7 +39,7 @@ from retold.events import (
     UsageReported,
 )
 from retold.fold.context import Context, Entry, history_hash, item_hash, ledger_of, request_size
-from retold.fold.counting import PRIMING, count_item
+from retold.fold.counting import PRIMING, count_item, text_tokens
 from retold.fold.extending import open_text, with_open_text
 from retold.fold.spans import placeholder_entry, spread, summary_entry
 from retold.ledger import Ledger
@@ -265,12 +265,12 @@ class Builder:
         if before is None:
             raise self._refuse("expected an open item to extend, there is none", seq)
         entry = self._entries[-1]
+        assert self._encoding is not None
         if self._open_text is None:
-            assert self._encoding is not None
             self._open_text = self._encoding.counter()
             self._open_text.append(before)
         old = self._open_text.total
-        size = structs.replace(entry.tokens, exact=entry.tokens.exact + self._open_text.append(text) - old)
+        size = entry.tokens + text_tokens(self._open_text.append(text) - old, self._encoding)
         item = with_open_text(entry.item, before + text)
         if len(_extra(item)) != len(_extra(entry.item)):  # a new part: what is kept beside the text has grown, too
             size = self._count(item)

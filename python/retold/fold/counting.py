@@ -1,6 +1,7 @@
 """What an item costs, in tokens, each part labelled by how well it is known.
 
-- exact: text, counted by the session's own vocabulary.
+- exact: text, counted by the session's own vocabulary; with a reconstructed vocabulary (`tokens.RECONSTRUCTIONS`) it is
+  reconstructed, and nothing is exact.
 - reconstructed: the marks that a provider puts around an item, after OpenAI's published chat layout (three tokens a
   message and three to prime the reply; a call and its result carry a recipient and a channel as well).
 - estimated: what no local tokenizer can count: images, encrypted blocks; and the readable text of a provider's own
@@ -54,27 +55,33 @@ def count_item(item: Item, encoding: Encoding) -> Tokens:
     match item:
         case Message():
             framing = MESSAGE_FRAMING + (1 if item.name else 0)
-            name = Tokens(exact=encoding.count(item.name or ""), reconstructed=framing)
-            return name + _parts(item.content, encoding) + _fields(item.extra, encoding)
+            named = text_tokens(encoding.count(item.name or ""), encoding) + Tokens(reconstructed=framing)
+            return named + _parts(item.content, encoding) + _fields(item.extra, encoding)
         case ToolCall():
-            words = encoding.count(item.name) + encoding.count(item.arguments)
-            return Tokens(exact=words, reconstructed=CALL_FRAMING) + _fields(item.extra, encoding)
+            words = text_tokens(encoding.count(item.name) + encoding.count(item.arguments), encoding)
+            return words + Tokens(reconstructed=CALL_FRAMING) + _fields(item.extra, encoding)
         case ToolResult():
             framed = _parts(item.content, encoding) + Tokens(reconstructed=RESULT_FRAMING)
             return framed + _fields(item.extra, encoding)
         case Reasoning():
             estimated = 0 if item.body is None else _sealed(item.body, encoding, read=_without_text)
-            return Tokens(exact=encoding.count(item.text), reconstructed=MESSAGE_FRAMING, estimated=estimated)
+            framed = Tokens(reconstructed=MESSAGE_FRAMING, estimated=estimated)
+            return text_tokens(encoding.count(item.text), encoding) + framed
         case Opaque():
             return Tokens(reconstructed=MESSAGE_FRAMING, estimated=_sealed(item.body, encoding))
         case _:
             assert_never(item)
 
 
+def text_tokens(tokens: int, encoding: Encoding) -> Tokens:
+    """Return *tokens*, which *encoding* counted in a text, by how well such a count is known."""
+    return Tokens(exact=tokens) if encoding.kind == "exact" else Tokens(reconstructed=tokens)
+
+
 def _parts(content: tuple[Part, ...], encoding: Encoding) -> Tokens:
-    exact = sum(encoding.count(part.text) for part in content if isinstance(part, Text))
+    words = sum(encoding.count(part.text) for part in content if isinstance(part, Text))
     estimated = sum(_block(part, encoding) for part in content if isinstance(part, Block))
-    return Tokens(exact=exact, estimated=estimated)
+    return text_tokens(words, encoding) + Tokens(estimated=estimated)
 
 
 def _block(block: Block, encoding: Encoding) -> int:

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from retold.events import SummaryField
 from retold.fold import count_item
+from retold.policy.ends import ends_of
 from retold.policy.summary import section_title, summary_message
 from retold.tokens import Encoding
 
@@ -100,8 +101,9 @@ def _without_middle(line: str, length_tokens: int, encoding: Encoding) -> str:
     """Return the head and the tail of *line*, *length_tokens* long with what a line takes beside its text."""
     if length_tokens < WORDS_TOKENS_MIN:
         return ""
-    ids = encoding.encode(line)
-    half = (length_tokens - 4) // 2  # "\n- " and " … " take two each
-    head = encoding.decode(ids[:half]).decode(errors="ignore").rstrip()
-    tail = encoding.decode(ids[len(ids) - half :]).decode(errors="ignore").lstrip()
-    return f"{head} … {tail}"
+    # "\n- " and " … " take two each.
+    ends = ends_of(line, half_tokens=(length_tokens - 4) // 2, vocabulary=encoding)
+    if ends is None:
+        return line
+    head, tail = ends
+    return f"{head.rstrip()} … {tail.lstrip()}"

@@ -15,6 +15,7 @@ from retold.formats import address_of
 from retold.ledger import Ledger
 from retold.policy.bonds import atoms
 from retold.policy.decisions import TruncateHistory
+from retold.policy.ends import ends_of
 from retold.policy.limits import Limits
 from retold.policy.offload import body_of
 from retold.policy.pins import fixed_positions
@@ -74,12 +75,10 @@ def cut_middle(text: str, *, length_tokens: int, mark: str, vocabulary: Encoding
 
     A text that is not longer comes back as it is.
     """
-    ids = vocabulary.encode(text)
-    half = length_tokens // 2
-    if len(ids) <= 2 * half:
+    ends = ends_of(text, half_tokens=length_tokens // 2, vocabulary=vocabulary)
+    if ends is None:
         return text
-    head = vocabulary.decode(ids[:half]).decode(errors="ignore")
-    tail = vocabulary.decode(ids[len(ids) - half :]).decode(errors="ignore")
+    head, tail = ends
     return f"{head}\n{mark}\n{tail}"
 
 

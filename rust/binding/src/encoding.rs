@@ -24,7 +24,8 @@ impl Encoding {
             (None, None) => None,
         };
         let Some(opened) = py.detach(open) else {
-            let names = Builtin::ALL.map(Builtin::name).into_iter().chain(Reconstruction::ALL.map(Reconstruction::name));
+            let names =
+                Builtin::ALL.map(Builtin::name).into_iter().chain(Reconstruction::ALL.map(Reconstruction::name));
             let names = names.collect::<Vec<_>>().join(", ");
             return Err(refused(format!("expected an encoding of {names}, got {name:?}")));
         };

@@ -16,5 +16,6 @@ pub(crate) fn byte_of(pages: &[u8], code_point: usize) -> u8 {
 /// Return how many bytes the two tables take: a file may go on behind them.
 pub(crate) fn size_bytes(pages: &[u8]) -> usize {
     let blocks = pages.get(..BLOCKS_START).and_then(|index| index.iter().max());
-    blocks.map_or(0, |last| BLOCKS_START.saturating_add(usize::from(*last).saturating_add(1).saturating_mul(BLOCK_SIZE)))
+    blocks
+        .map_or(0, |last| BLOCKS_START.saturating_add(usize::from(*last).saturating_add(1).saturating_mul(BLOCK_SIZE)))
 }

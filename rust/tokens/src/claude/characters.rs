@@ -92,13 +92,19 @@ impl Class {
     }
 }
 
+/// Return the kind of a byte that is a character of ASCII; control characters have none.
+#[inline]
+pub(super) fn kind_of_byte(byte: u8) -> Option<Kind> {
+    BYTES.get(usize::from(byte)).copied().flatten()
+}
+
 /// Return how many bytes at the start of `text` are of characters of this kind.
 #[inline]
 pub(super) fn run_length(text: &str, kind: Kind) -> usize {
     let bytes = text.as_bytes();
     let mut end = 0_usize;
     loop {
-        let same = |byte: &u8| BYTES.get(usize::from(*byte)).copied().flatten() == Some(kind);
+        let same = |byte: &u8| kind_of_byte(*byte) == Some(kind);
         let ascii = bytes.get(end..).unwrap_or_default();
         end = end.saturating_add(ascii.iter().position(|byte| !same(byte)).unwrap_or(ascii.len()));
         let next = text.get(end..).and_then(|rest| rest.chars().next());
@@ -109,7 +115,11 @@ pub(super) fn run_length(text: &str, kind: Kind) -> usize {
     }
 }
 
-#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, where an index out of range is an error")]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "evaluated by the compiler, where an index out of range and an overflow are errors"
+)]
 const fn bytes() -> [Option<Kind>; 256] {
     let mut kinds = [None; 256];
     let mut byte = 0;

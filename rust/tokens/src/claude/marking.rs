@@ -5,7 +5,7 @@ use super::pieces::{CAPITAL, CAPITALS, Pieces, WORD_END, WORD_START};
 use super::tiling::Tiling;
 
 /// Shorter words of capitals are written as they are.
-const CAPITALS_MIN: usize = 4;
+pub(super) const CAPITALS_MIN: usize = 4;
 /// It has no small letter of one character: it stays, and does not count as a capital.
 const DOTTED_I: char = 'İ';
 /// A word with it is written as it is.
@@ -44,21 +44,21 @@ pub(super) fn marked_word(pieces: &Pieces, tiling: &mut Tiling, word: &str) {
 }
 
 fn case_of(word: &str, marks_capitals: bool) -> Case {
-    let (mut length, mut uppers, mut capital, mut dotted, mut only_capitals) = (0, 0, false, false, true);
+    let (mut length, mut uppers, mut capital, mut dotted, mut only_capitals) = (0_usize, 0_usize, false, false, true);
     for (at, character) in word.chars().enumerate() {
         let class = Class::of(character);
-        length = at;
+        length = at.saturating_add(1);
         match character {
             CAPITAL_SHARP_S => return Case::AsItIs,
             DOTTED_I => dotted = true,
             _ if class.is_upper() => {
-                uppers += 1;
+                uppers = uppers.saturating_add(1);
                 capital |= at == 0;
             }
             _ => only_capitals &= !class.is_no_capital(),
         }
     }
-    if marks_capitals && only_capitals && !dotted && uppers > 0 && length >= CAPITALS_MIN - 1 {
+    if marks_capitals && only_capitals && !dotted && uppers > 0 && length >= CAPITALS_MIN {
         return Case::Capitals;
     }
     if capital && uppers == 1 { Case::Capital } else { Case::AsItIs }

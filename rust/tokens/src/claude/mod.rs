@@ -11,6 +11,7 @@ mod anchors;
 mod characters;
 mod marking;
 mod normal;
+mod open;
 mod pieces;
 mod reconstruction;
 mod runs;
@@ -24,6 +25,7 @@ use runs::Walk;
 use tiling::Tiling;
 
 pub(crate) use anchors::{Anchor, anchor_after, last_anchor};
+pub(crate) use open::OpenRun;
 pub use reconstruction::Reconstruction;
 
 /// From here on `count_until` looks whether there are too many already.
@@ -89,36 +91,44 @@ impl Claude {
         if text.is_empty() {
             return 0;
         }
-        let frame = before == Before::Frame && self.generation != Reconstruction::Claude4_8;
-        let read = normal::normalised(text, self.generation == Reconstruction::Claude3);
-        let mut content = read.trim_end_matches('\n');
-        let breaks = read.len().saturating_sub(content.len());
-        // The frame's mark for the start of a word is the blank, if there is a single one.
-        if frame && text.starts_with(' ') && content.starts_with(' ') && !content.starts_with("  ") {
-            content = content.strip_prefix(' ').unwrap_or(content);
-        }
-        DESKS.with_borrow_mut(|desks| {
-            let [claude3, claude4] = desks;
-            let desk = if self.generation == Reconstruction::Claude3 { claude3 } else { claude4 };
-            let desk = desk.get_or_insert_with(|| Box::new(Desk { words: Words::new(), tiling: Tiling::new() }));
+        let read = normal::normalised(text, self.folds_quotes());
+        let frame = self.has_frame(before);
+        let content = Self::content(text, read.trim_end_matches('\n'), frame);
+        let breaks = read.bytes().rev().take_while(|byte| *byte == b'\n').count();
+        self.with_desk(|desk| {
             let at_end = self.count_breaks(breaks, desk);
             if content.is_empty() {
                 return at_end.saturating_add(usize::from(frame));
             }
-            let walk = Walk {
-                pieces: self.pieces,
-                desk,
-                text: content,
-                marks_capitals: self.generation == Reconstruction::Claude3,
-                frame,
-                blank: frame,
-                marked: false,
-                pending: false,
-                bordered: false,
-                open: false,
-                tokens: at_end,
-            };
-            walk.run()
+            Walk::new(self, desk, content, frame).run().saturating_add(at_end)
+        })
+    }
+
+    /// Return `read`, how `text` is read, without what a frame takes in: its mark for the start of a word is the blank, if
+    /// the text begins with a single one.
+    fn content<'t>(text: &str, read: &'t str, frame: bool) -> &'t str {
+        let rest = read.strip_prefix(' ').filter(|rest| frame && text.starts_with(' ') && !rest.starts_with(' '));
+        rest.unwrap_or(read)
+    }
+
+    /// Tell whether the frame before a text ends in the mark for the start of a word.
+    fn has_frame(self, before: Before) -> bool {
+        before == Before::Frame && self.generation != Reconstruction::Claude4_8
+    }
+
+    fn folds_quotes(self) -> bool {
+        self.generation == Reconstruction::Claude3
+    }
+
+    fn marks_capitals(self) -> bool {
+        self.generation == Reconstruction::Claude3
+    }
+
+    fn with_desk<T>(self, work: impl FnOnce(&mut Desk) -> T) -> T {
+        DESKS.with_borrow_mut(|desks| {
+            let [claude3, claude4] = desks;
+            let desk = if self.generation == Reconstruction::Claude3 { claude3 } else { claude4 };
+            work(desk.get_or_insert_with(|| Box::new(Desk { words: Words::new(), tiling: Tiling::new() })))
         })
     }
 

@@ -91,7 +91,7 @@ fn plain_bytes(bytes: &[u8]) -> usize {
     start.saturating_add(rest.iter().position(|byte| !is_plain(*byte)).unwrap_or(rest.len()))
 }
 
-const fn is_plain(byte: u8) -> bool {
+pub(super) const fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~' | b'\t' | b'\n')
 }
 
@@ -109,7 +109,9 @@ const fn is_quote(character: char) -> bool {
 
 const fn folded(character: char, fold_quotes: bool) -> char {
     match character {
-        '\0' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{2028}' | '\u{2029}' | '\u{202f}' | '\u{205f}' => ' ',
+        '\0' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{2028}' | '\u{2029}' | '\u{202f}' | '\u{205f}' => {
+            ' '
+        }
         '\u{2018}' | '\u{2019}' if fold_quotes => '\'',
         '\u{201c}' | '\u{201d}' if fold_quotes => '"',
         _ => character,

@@ -182,9 +182,7 @@ impl Pieces {
         let (first, len) = match *prefix {
             [a @ 0xe0..=0xef, b] => (u32::from(a & 15) << 6 | u32::from(b & 63), 1),
             [a @ 0xf0..=0xf4, b] => ((u32::from(a & 7) << 6 | u32::from(b & 63)) << 6, 1 << 6),
-            [a @ 0xf0..=0xf4, b, c] => {
-                ((u32::from(a & 7) << 6 | u32::from(b & 63)) << 6 | u32::from(c & 63), 1)
-            }
+            [a @ 0xf0..=0xf4, b, c] => ((u32::from(a & 7) << 6 | u32::from(b & 63)) << 6 | u32::from(c & 63), 1),
             _ => return Err(Error::VocabularyDamaged),
         };
         let neighbours = self.costs.get_mut(first as usize..(first + len) as usize).ok_or(Error::VocabularyDamaged)?;

@@ -6,12 +6,15 @@
 //!
 //! The rules are ctok's. A word is marked at both ends, other runs only beside a blank; a single blank between the mark
 //! at the end of one run and the mark at the start of the next costs nothing.
-#![allow(clippy::arithmetic_side_effects, reason = "offsets in a text and sums of its tokens, a few for each of its bytes")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "offsets in a text and sums of its tokens, a few for each of its bytes"
+)]
 
-use super::Desk;
 use super::characters::{Class, Kind, run_length};
 use super::marking;
 use super::pieces::{Pieces, WORD_END, WORD_START};
+use super::{Claude, Desk};
 use crate::words::{WORD_BYTES_MAX, Word};
 
 /// The words that an apostrophe before them belongs to.
@@ -19,36 +22,68 @@ const CONTRACTED: [&str; 7] = ["s", "t", "d", "m", "ll", "re", "ve"];
 const DIGITS_A_PIECE: usize = 3;
 /// Words of more tokens are not looked up.
 const KNOWN_TOKENS_MAX: usize = 15;
-/// What stands in the key of a run for the marks at its start and at its end: bytes that UTF-8 never has.
-const MARK_BYTES: [[Option<u8>; 2]; 2] = [[None, Some(0xf9)], [Some(0xf8), Some(0xfa)]];
-
 /// What the walk has to know of what is before a run.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; most of their combinations occur")]
 pub(super) struct Walk<'d, 't> {
-    pub(super) pieces: &'static Pieces,
-    pub(super) desk: &'d mut Desk,
-    pub(super) text: &'t str,
+    pieces: &'static Pieces,
+    desk: &'d mut Desk,
+    text: &'t str,
     /// Words of capitals have a mark of their own.
-    pub(super) marks_capitals: bool,
+    marks_capitals: bool,
     /// The frame before the text ends in the start of a word, and no run was read yet.
-    pub(super) frame: bool,
+    frame: bool,
     /// A blank is directly before.
-    pub(super) blank: bool,
+    blank: bool,
     /// The mark for the end of a word is directly before.
-    pub(super) marked: bool,
+    marked: bool,
     /// The blank before is a single one after such a mark: free, if a mark for a start follows.
-    pub(super) pending: bool,
+    pending: bool,
     /// The run before is one of those that are marked at their end beside a blank.
-    pub(super) bordered: bool,
+    bordered: bool,
     /// The tiling holds a run that the next one may go on.
-    pub(super) open: bool,
-    pub(super) tokens: usize,
+    open: bool,
+    tokens: usize,
 }
 
-impl<'t> Walk<'_, 't> {
+impl<'d, 't> Walk<'d, 't> {
+    /// Begin with a normalised text, without the line breaks at its end.
+    pub(super) fn new(claude: Claude, desk: &'d mut Desk, text: &'t str, frame: bool) -> Self {
+        Self {
+            pieces: claude.pieces,
+            desk,
+            text,
+            marks_capitals: claude.marks_capitals(),
+            frame,
+            blank: frame,
+            marked: false,
+            pending: false,
+            bordered: false,
+            open: false,
+            tokens: 0,
+        }
+    }
+
     /// Read everything, and return the tokens.
     pub(super) fn run(mut self) -> usize {
+        self.read_to(self.text.len());
+        self.close();
+        self.tokens + usize::from(self.pending)
+    }
+
+    /// Read up to the last run, which is one of ASCII and begins at `last`; return the tokens before it, what a blank
+    /// there costs included, and whether it has a mark at its start.
+    pub(super) fn before_last(mut self, last: usize, kind: Kind) -> (usize, bool) {
+        self.read_to(last);
+        let starts = kind == Kind::Letter || (kind == Kind::Symbol && self.blank);
+        self.begin(starts || kind == Kind::Symbol || (kind == Kind::Blank && self.text.starts_with(' ')));
+        self.close();
+        self.take_blank(starts);
+        (self.tokens, starts)
+    }
+
+    fn read_to(&mut self, end: usize) {
         let mut at = 0;
-        while let Some(class) = self.class_at(at) {
+        while let Some(class) = self.class_at(at).filter(|_| at < end) {
             at = match class.kind() {
                 Kind::Blank => self.blanks(at),
                 Kind::Letter if class.is_mark() => self.mark(at),
@@ -58,8 +93,6 @@ impl<'t> Walk<'_, 't> {
                 Kind::Single | Kind::Sign | Kind::Number | Kind::Selector => self.other(at),
             };
         }
-        self.close();
-        self.tokens + usize::from(self.pending)
     }
 
     fn blanks(&mut self, at: usize) -> usize {
@@ -130,7 +163,8 @@ impl<'t> Walk<'_, 't> {
         self.take_blank(false);
         let word_end = self.end_of(end, Kind::Letter);
         let (run, pieces) = (self.slice(at, word_end), self.pieces);
-        let contracted = !self.bordered && !word.is_mark() && run.get(1..).is_some_and(|word| CONTRACTED.contains(&word));
+        let contracted =
+            !self.bordered && !word.is_mark() && run.get(1..).is_some_and(|word| CONTRACTED.contains(&word));
         if !contracted {
             self.tile("'", false, false);
             self.pass(false, false, true);
@@ -191,7 +225,8 @@ impl<'t> Walk<'_, 't> {
         let run = self.slice(at, end);
         if run_kind == Kind::Single && !starts && !ends {
             self.close();
-            self.tokens += run.chars().map(|one| self.pieces.alone(one, self.pieces.symbol(one)) as usize).sum::<usize>();
+            self.tokens +=
+                run.chars().map(|one| self.pieces.alone(one, self.pieces.symbol(one)) as usize).sum::<usize>();
         } else {
             self.tile(run, starts, ends);
         }
@@ -227,7 +262,14 @@ impl<'t> Walk<'_, 't> {
     /// Return the tokens of the run `[at, end)` with these marks.
     fn tiled(&mut self, at: usize, end: usize, starts: bool, ends: bool) -> usize {
         let (pieces, run) = (self.pieces, self.slice(at, end));
-        self.known(at, end, MARK_BYTES[usize::from(starts)][usize::from(ends)], |desk| tile(pieces, desk, run, starts, ends))
+        // What stands in the key of a run for its marks: bytes that UTF-8 never has.
+        let mark = match (starts, ends) {
+            (false, false) => None,
+            (true, false) => Some(0xf8),
+            (false, true) => Some(0xf9),
+            (true, true) => Some(0xfa),
+        };
+        self.known(at, end, mark, |desk| tile(pieces, desk, run, starts, ends))
     }
 
     /// Go on with the tiling by a run, and leave it open.

@@ -6,6 +6,7 @@ use super::pieces::Pieces;
 const RING: usize = 256;
 
 /// The tiling of the symbols so far. A symbol takes as long as there are pieces that end at it.
+#[derive(Clone)]
 pub(super) struct Tiling {
     node: u32,
     /// How many symbols there were, modulo the length of the ring.

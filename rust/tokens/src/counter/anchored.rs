@@ -10,7 +10,7 @@
 
 use super::held::Held;
 use super::settling::{MARK_DISTANCE_BYTES, Mark};
-use crate::claude::{Anchor, Before, Claude, anchor_after, last_anchor};
+use crate::claude::{Anchor, Before, Claude, OpenRun, anchor_after, last_anchor};
 use crate::error::Error;
 
 pub(super) struct Anchored {
@@ -19,6 +19,9 @@ pub(super) struct Anchored {
     /// Ascending. The first is where the held text begins.
     marks: Vec<Mark>,
     settled: Mark,
+    /// The long run that the text ends in.
+    open: Option<OpenRun>,
+    /// The tokens of everything after what is settled.
     open_tokens: usize,
 }
 
@@ -30,7 +33,7 @@ impl Anchored {
     /// Go on from an anchor and the text after it.
     pub(super) fn resume(claude: Claude, settled: Mark, open: &str) -> Self {
         let held = Held::resume(settled.offset, open);
-        let mut state = Self { claude, held, marks: vec![settled], settled, open_tokens: 0 };
+        let mut state = Self { claude, held, marks: vec![settled], settled, open: None, open_tokens: 0 };
         state.settle();
         state
     }
@@ -49,6 +52,12 @@ impl Anchored {
 
     pub(super) fn append(&mut self, text: &str) {
         self.held.push(text);
+        if let Some(open) = &mut self.open
+            && open.goes_on(text.as_bytes())
+        {
+            self.open_tokens = open.tokens();
+            return;
+        }
         self.settle();
     }
 
@@ -70,8 +79,9 @@ impl Anchored {
     pub(super) fn span(&self, start: usize, end: usize) -> Result<usize, Error> {
         let text = self.held.between(start, end)?;
         // An anchor of the whole is one of the span if the span holds the characters at its sides.
-        let first = self.marks.iter().skip(self.marks.partition_point(|mark| mark.offset <= start)).next();
-        let last = self.marks.partition_point(|mark| mark.reach <= end).checked_sub(1).and_then(|at| self.marks.get(at));
+        let first = self.marks.get(self.marks.partition_point(|mark| mark.offset <= start));
+        let last =
+            self.marks.partition_point(|mark| mark.reach <= end).checked_sub(1).and_then(|at| self.marks.get(at));
         let (Some(first), Some(last)) = (first, last.filter(|last| last.offset > start)) else {
             return Ok(self.claude.count(text));
         };
@@ -97,7 +107,12 @@ impl Anchored {
                 self.marks.push(self.settled);
             }
         }
-        self.open_tokens = self.claude.count_after(self.held.from(self.settled.offset), self.before());
+        let text = self.held.from(self.settled.offset);
+        self.open = OpenRun::at_end_of(self.claude, text, self.before());
+        self.open_tokens = match &self.open {
+            Some(open) => open.tokens(),
+            None => self.claude.count_after(text, self.before()),
+        };
     }
 
     fn before(&self) -> Before {
