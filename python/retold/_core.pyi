@@ -21,8 +21,7 @@ RECONSTRUCTIONS: Final[tuple[str, ...]]
 """The names of the built-in encodings whose counts are reconstructed."""
 
 def check_vocabularies() -> list[Vocabulary]:
-    """Regenerate the published file of every built-in vocabulary and hash it; of a reconstruction, the file that was
-    built in. About 50 ms."""
+    """Hash the published file of every built-in vocabulary, and the embedded one of a reconstruction. About 50 ms."""
 
 @final
 class Vocabulary:
@@ -76,9 +75,8 @@ class Encoding:
     def kind(self) -> Literal["exact", "reconstructed"]:
         """How well its counts are known.
 
-        Exact: those of the tokenizer itself. Reconstructed: those of ctok 1.3.0, which found them by asking the provider;
-        its counter and spans are as exact beside its counts as those of the others, but `encode` and `decode` are not
-        to be had, and an empty text counts 0.
+        Exact: as the tokenizer itself counts. Reconstructed: as ctok 1.3.0 counts, which was measured on the provider's
+        own counts; `encode` and `decode` are not to be had then.
         """
 
     @property

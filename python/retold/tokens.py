@@ -9,10 +9,10 @@ Counts equal those of tiktoken 0.14 (`encode_ordinary`) for the built-in encodin
 (`encode(text, add_special_tokens=False)`) for a `tokenizer.json`. To a built-in encoding a special token in a text is
 ordinary text: a user who writes `<|endoftext|>` has written thirteen characters.
 
-Nobody has published the tokenizers of Claude 3 and later. `RECONSTRUCTIONS` count as ctok 1.3.0 does, which found out by
-asking the provider: ``claude-3`` (up to Opus 4.6), ``claude-4.7`` (Opus 4.7), ``claude-4.8`` (from Opus 4.8 and Sonnet 5 on).
-Their `kind` says that they are reconstructed; ARCHITECTURE.md has the measured error. They count a text as the content of
-one message, without its frame, and have no ids.
+Nobody has published the tokenizers of Claude 3 and later. `RECONSTRUCTIONS` count as ctok 1.3.0 does, which was
+measured on the provider's own counts: ``claude-3`` (up to Opus 4.6), ``claude-4.7`` (Opus 4.7) and ``claude-4.8`` (from
+Opus 4.8 and Sonnet 5 on). Their `kind` says so; ARCHITECTURE.md has the measured error. They count a text as the
+content of one message, without its frame, and have no ids.
 
 A text is a `str`, or `bytes` of UTF-8. A lone surrogate or invalid UTF-8 raises InputError with its position (in
 characters of the `str`, in bytes of the `bytes`), never with the text.
@@ -73,7 +73,7 @@ def from_file(path: "str | PathLike[str]") -> Encoding:
 
 
 def vocabularies() -> tuple[Vocabulary, ...]:
-    """Check every built-in vocabulary against the SHA-256 that tiktoken publishes, or that it was built with. About 50 ms.
+    """Check every built-in vocabulary against the SHA-256 that it was published or built with. About 50 ms.
 
     Raises:
         InputError: the embedded data cannot be read at all: reinstall Retold.

@@ -11,7 +11,7 @@ from tests.laws.logs import FailingLog, HandClock, Killed, worker_on
 from tests.laws.texts import TEXTS
 
 from retold.client import Client, ImportReport, import_transcript, importing
-from retold.errors import CorruptLogError, UnavailableError
+from retold.errors import CorruptLogError, InputError, UnavailableError
 from retold.events import Recorded, SessionKey
 from retold.fold import History, history_of
 from retold.formats import split_lines
@@ -197,5 +197,64 @@ def test_a_damaged_session_does_not_stop_the_others_of_a_file() -> None:
     async def run() -> None:
         reports = await _all_imported(_DamagedLog(), _conversations(a=("a1",), b=("b1",), c=("c1",)))
         assert {name: one.ok for name, one in reports.items()} == {"f-a": True, "f-b": False, "f-c": True}
+
+    asyncio.run(run())
+
+
+def _claude_code(*models: str) -> list[dict[str, Any]]:
+    """Return a Claude Code transcript of an answer a model, each with its usage."""
+    records: list[dict[str, Any]] = []
+    for number, model in enumerate(models):
+        usage = {"input_tokens": 20 + number, "output_tokens": 3}
+        said = [{"type": "text", "text": "It's done."}]
+        answer = {"id": f"m{number}", "role": "assistant", "model": model, "content": said, "usage": usage}
+        ids = {"sessionId": "s-1", "uuid": f"u{number}"}
+        records.append({"type": "user", **ids, "message": {"role": "user", "content": "Do it."}})
+        records.append({"type": "assistant", **ids, "uuid": f"a{number}", "message": answer})
+    return records
+
+
+@pytest.mark.parametrize(
+    ("models", "encoding"),
+    [
+        (["claude-opus-4-5-20251101", "claude-opus-5"], "claude-3"),
+        (["claude-3-5-sonnet-20241022"], "claude-3"),
+        (["claude-sonnet-4-20250514"], "claude-3"),
+        (["claude-haiku-4.5"], "claude-3"),
+        (["anthropic.claude-opus-4-7-v1:0"], "claude-4.7"),
+        (["claude-opus-4-8"], "claude-4.8"),
+        (["claude-fable-5"], "claude-4.8"),
+        (["claude-opus-12-1"], "claude-4.8"),
+        (["claude-2.1"], "o200k_base"),
+        (["gpt-5"], "o200k_base"),
+        ([""], "o200k_base"),
+    ],
+    ids=str,
+)
+def test_a_session_is_counted_as_the_model_that_it_was_held_with(models: list[str], encoding: str) -> None:
+    """An imported session of a Claude model is counted by its reconstruction, from the first event on."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        (report,) = await _imported(log, _claude_code(*models))
+        assert report.ok
+        assert (await load(log, SessionKey("default", "s"))).encoding == encoding
+        (again,) = await _imported(log, _claude_code(*models))
+        assert (again.appended, again.ok) == (0, True)
+
+    asyncio.run(run())
+
+
+def test_whoever_imports_may_name_the_encoding() -> None:
+    """A named encoding goes before what the transcript says; one that is not known is refused."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        lines = list(split_lines([json.dumps(record).encode() + b"\n" for record in _claude_code("claude-opus-5")]))
+        client = Client(log, HandClock("clock"))
+        await import_transcript(client, lines, name="a.jsonl", session="s", encoding="cl100k_base")
+        assert (await load(log, SessionKey("default", "s"))).encoding == "cl100k_base"
+        with pytest.raises(InputError, match="expected an encoding of o200k_base"):
+            await import_transcript(client, lines, name="a.jsonl", session="t", encoding="claude")
 
     asyncio.run(run())

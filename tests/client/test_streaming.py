@@ -12,7 +12,7 @@ from retold.events import ItemAppended, Message, Reasoning
 from retold.fold import count_item
 from retold.log import MemoryLog
 from retold.replay import load
-from retold.tokens import encoding
+from retold.tokens import RECONSTRUCTIONS, encoding
 
 _IMAGE: dict[str, Any] = {"type": "image_url", "image_url": {"url": "http://x"}}
 _MARKED: dict[str, Any] = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}
@@ -36,6 +36,23 @@ def test_text_streamed_after_an_image_leaves_the_other_parts_as_they_came() -> N
         assert (await session.history()).as_chat() == [{"role": "user", "content": [_MARKED, _IMAGE, more]}]
         entry = (await load(log, session.key)).entries[0]
         assert entry.tokens == count_item(entry.item, encoding("o200k_base"))
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", RECONSTRUCTIONS)
+def test_text_streamed_to_a_session_of_a_reconstruction_is_counted_by_it(name: str) -> None:
+    """A session that names a reconstruction is counted by it, streamed text too, and says that nothing is exact."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        session = await Client(log, HandClock()).session("s", encoding=name)
+        await session.append({"role": "user", "content": "The Quick"})
+        for more in (" brown F", "OX isn", "'t ", "quick.\n"):
+            await session.extend(more)
+        entry = (await load(log, session.key)).entries[0]
+        assert entry.tokens == count_item(entry.item, encoding(name))
+        assert entry.tokens.exact == 0
 
     asyncio.run(run())
 

@@ -11,10 +11,10 @@ from tests.laws.texts import BLOB, CHINESE, OUTPUT, PROSE, TEXTS
 
 import retold
 from retold.errors import FloorError
-from retold.events import Form
+from retold.events import Block, Form, Reasoning, Text, ToolCall, ToolResult
 from retold.fold import Tokens, count_item
 from retold.formats import to_items
-from retold.tokens import encoding
+from retold.tokens import RECONSTRUCTIONS, encoding
 
 _VOCABULARY = encoding("o200k_base")
 
@@ -52,6 +52,21 @@ def test_readable_text_is_counted_in_whichever_block_or_field_it_stands(text: st
     least = _VOCABULARY.count(text)
     for message, form in _blocks(text):
         assert least <= _tokens(message, form).upper <= 1.5 * least + 100, message.keys()
+
+
+@pytest.mark.parametrize("name", RECONSTRUCTIONS)
+def test_a_reconstructed_vocabulary_counts_nothing_as_exact(name: str) -> None:
+    """What a reconstruction counts in a text is labelled as reconstructed; images stay estimated."""
+    vocabulary = encoding(name)
+    thought = Reasoning(text=PROSE)
+    call = ToolCall(call_id="c", name="read", arguments='{"path": "a"}')
+    result = ToolResult(call_id="c", content=(Text(OUTPUT), Block("chat", "image", "{}")))
+    for item, texts in ((thought, [PROSE]), (call, ["read", call.arguments]), (result, [OUTPUT])):
+        size, by_default = count_item(item, vocabulary), count_item(item, _VOCABULARY)
+        words = sum(vocabulary.count(text) for text in texts)
+        assert size.exact == 0
+        assert size.reconstructed == words + by_default.reconstructed
+        assert size.estimated == by_default.estimated
 
 
 def test_encrypted_reasoning_is_estimated_by_its_size() -> None:

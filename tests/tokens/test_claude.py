@@ -1,4 +1,4 @@
-"""Counts of Claude's reconstructed encodings, with ctok as the judge: its counts are in a table (`count_with_ctok.py`)."""
+"""Counts of Claude's reconstructed encodings, with ctok as the judge (`count_with_ctok.py`)."""
 
 import json
 from pathlib import Path

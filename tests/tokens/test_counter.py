@@ -12,7 +12,7 @@ from retold.errors import InputError
 
 pytestmark = pytest.mark.timeout(60 * TIMES)
 
-every_encoding = pytest.mark.parametrize("name", (*tokens.ENCODINGS, *tokens.RECONSTRUCTIONS))
+every_encoding = pytest.mark.parametrize("name", [*tokens.ENCODINGS, *tokens.RECONSTRUCTIONS])
 
 
 def _split(text: str, chance: random.Random, longest: int) -> list[str]:

@@ -157,7 +157,7 @@ def test_a_wrong_argument_is_an_input_error(call: Callable[[tokens.Encoding], ob
 
 def test_an_unknown_encoding_names_those_that_exist() -> None:
     """A misspelt encoding is answered with the names to choose from."""
-    with pytest.raises(InputError, match='o200k_base, o200k_harmony, cl100k_base, claude-3, .*, got "o200k"'):
+    with pytest.raises(InputError, match=r'cl100k_base, claude-3, claude-4\.7, claude-4\.8, got "o200k"'):
         tokens.encoding("o200k")
 
 

@@ -205,11 +205,11 @@ def _ctok(source: _Source) -> tuple[Count, Count]:
     """Count as ctok does, less the frame of the message: its first tokens, which are the same for every text."""
     version = {"claude-3": "3.0"}.get(source.encoding, source.encoding.removeprefix("claude-"))
     found = import_module("ctok")
-    frame = found.tokenize("a", version).count("⟨pad⟩")
+    frame: int = found.tokenize("a", version).count("⟨pad⟩")
 
     def count(text: str) -> int:
-        tokens_and_frame: int = found.token_count(text, version)
-        return tokens_and_frame - frame
+        total: int = found.token_count(text, version)
+        return total - frame
 
     return count, count
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,14 +16,16 @@ from retold.client import Client, ImportReport, import_transcript, read_lines
 from retold.errors import InputError
 from retold.events import Window, session_key
 from retold.formats.transcripts import Line, Problem
+from retold.tokens import encoding as vocabulary
 
 
-def import_files(
+def import_files(  # noqa: PLR0913, PLR0917 - each is an argument or an option of the command
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(help="Codex rollouts, Claude Code JSONL, or messages as JSON.")],
     session: Annotated[str | None, typer.Option(help="Name the session (for one file).")] = None,
     hard_limit: Annotated[int, typer.Option(help="What the model accepts, in tokens.")] = 200_000,
     pre_rot: Annotated[int, typer.Option(help="Where quality starts to suffer, in tokens; 0: chosen.")] = 0,
+    encoding: Annotated[str | None, typer.Option(help="What counts new sessions; else by the model they name.")] = None,
     as_json: Json = False,
 ) -> None:
     """Import transcripts; each line that could not be imported is named, the rest is in, and the exit code is 1."""
@@ -33,7 +36,10 @@ def import_files(
     if not any(path.exists() and not path.is_dir() for path in files):
         raise InputError(f"expected a file, got {'a directory' if files[0].is_dir() else 'nothing'}: {files[0]}")
     window = window_of(hard_limit=hard_limit, pre_rot=pre_rot)
-    reports = run(_import_all(context.obj, files, session=session, window=window))
+    if encoding is not None:
+        vocabulary(encoding)
+    opening = _Opening(session=session, window=window, encoding=encoding)
+    reports = run(_import_all(context.obj, files, opening))
     rows = [_row(path, report) for path, report in reports]
     if as_json:
         print_json(rows)
@@ -43,9 +49,16 @@ def import_files(
         raise typer.Exit(1)
 
 
-async def _import_all(
-    options: Options, files: list[Path], *, session: str | None, window: Window
-) -> list[tuple[Path, ImportReport]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opening:
+    """Hold how new sessions are opened."""
+
+    session: str | None
+    window: Window
+    encoding: str | None
+
+
+async def _import_all(options: Options, files: list[Path], opening: _Opening) -> list[tuple[Path, ImportReport]]:
     reports: list[tuple[Path, ImportReport]] = []
     progress = Progress(
         TextColumn("{task.description}"),
@@ -60,16 +73,24 @@ async def _import_all(
         async with options.client() as client:
             for path in files:
                 lines = _counted(path, progress)
-                found = await _import_one(client, path, lines, session=session, tenant=options.tenant, window=window)
+                found = await _import_one(client, path, lines, opening, tenant=options.tenant)
                 reports.extend((path, report) for report in found)
     return reports
 
 
 async def _import_one(
-    client: Client, path: Path, lines: Iterator[Line], *, session: str | None, tenant: str, window: Window
+    client: Client, path: Path, lines: Iterator[Line], opening: _Opening, *, tenant: str
 ) -> list[ImportReport]:
     try:
-        return await import_transcript(client, lines, name=path.name, session=session, tenant=tenant, window=window)
+        return await import_transcript(
+            client,
+            lines,
+            name=path.name,
+            session=opening.session,
+            tenant=tenant,
+            window=opening.window,
+            encoding=opening.encoding,
+        )
     except InputError as error:
         problem = Problem(line=0, reason=str(error))
         return [ImportReport(session=None, kind="unknown", appended=0, present=0, problems=(problem,))]

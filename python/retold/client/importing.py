@@ -26,7 +26,11 @@ from retold.events import (
     Window,
     session_key,
 )
+from retold.formats.models import encoding_of
 from retold.formats.transcripts import Happened, Line, Problem, Start, read_transcript, split_lines
+
+ENCODING = "o200k_base"
+"""What counts an imported session whose model is not known to be another's."""
 
 BATCH_EVENTS = 200
 """How many events one append takes: all or none of them, in one exchange with the server."""
@@ -99,10 +103,10 @@ class _Import:
         self.appended = 0
         self.problems: list[Problem] = []
 
-    async def open(self, window: Window | None) -> None:
+    async def open(self, window: Window | None, encoding: str) -> None:
         """Open the session and read what an earlier import wrote; a damaged one is refused."""
         try:
-            await self.client.session(self.key.session, tenant=self.key.tenant, window=window)
+            await self.client.session(self.key.session, tenant=self.key.tenant, window=window, encoding=encoding)
             async for recorded in self.client.log.read(self.key):
                 if recorded.event.actor == IMPORTER and not isinstance(recorded.event.data, SessionOpened):
                     self.present.append(recorded)
@@ -218,15 +222,17 @@ async def import_transcript(  # noqa: PLR0913 - where from, and each thing that 
     session: str | None = None,
     tenant: str = "default",
     window: Window | None = None,
+    encoding: str | None = None,
     pace: Pace | None = None,
 ) -> list[ImportReport]:
     """Import the transcript in *lines* and return a report a session; *name* says where it comes from.
 
-    *session* renames the transcript's first session. Lines that cannot be read are reported, and so is a
-    session that the log holds with other content, or damaged; the rest is imported.
+    *session* renames the transcript's first session. *encoding* is that of new sessions; where it is not named, the
+    reconstruction for a Claude model that the transcript names early on, else ``o200k_base``. Lines that cannot be read
+    are reported, and so is a session that the log holds with other content, or damaged; the rest is imported.
 
     Raises:
-        InputError: if a name or *window* is out of range, or *lines* cannot be read.
+        InputError: if a name, *window* or *encoding* is out of range, or *lines* cannot be read.
         UnavailableError: if the log could not be reached; repeat the import, it goes on where it ended.
     """
     imports: dict[str, _Import] = {}
@@ -239,7 +245,7 @@ async def import_transcript(  # noqa: PLR0913 - where from, and each thing that 
                     own = session if session is not None and not imports else event.session
                     key = session_key(own, tenant=tenant)
                     imports[event.session] = _Import(client, key, event.kind, pace or Pace())
-                    await imports[event.session].open(window)
+                    await imports[event.session].open(window, encoding or encoding_of(event.model) or ENCODING)
                 current = imports[event.session]
             case Happened():
                 assert current is not None

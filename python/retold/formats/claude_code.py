@@ -31,6 +31,7 @@ from retold.events.facts import HistoryEdited, ItemAppended, UsageReported
 from retold.events.items import Item
 from retold.formats.anthropic import read_message
 from retold.formats.lines import Happened, Imported, Problem, Record, Start
+from retold.formats.models import name_models
 from retold.formats.sessions import session_name, shown, stem_of
 
 RECORD_TYPES: Final = frozenset(
@@ -72,7 +73,14 @@ _INPUT_TOKENS: Final = ("input_tokens", "cache_creation_input_tokens", "cache_re
 
 
 def read_claude_code(records: Iterable[Record | Problem], *, name: str) -> Iterator[Imported]:
-    """Yield what happened in a Claude Code transcript, record by record; of the first agent it holds ids only."""
+    """Yield what happened in a Claude Code transcript, record by record; of the first agent it holds ids only.
+
+    Each start names the session's model, for which a few facts are read ahead.
+    """
+    yield from name_models(_read(records, name))
+
+
+def _read(records: Iterable[Record | Problem], name: str) -> Iterator[Imported]:
     transcript = _Transcript(name)
     for record in records:
         yield from [record] if isinstance(record, Problem) else transcript.read(record)

@@ -26,10 +26,14 @@ Kind = Literal["codex", "claude-code", "chat", "responses", "anthropic"]
 
 
 class Start(Struct, frozen=True, tag="start"):
-    """Say that the facts after this belong to *session*, until the next start. Each session starts once."""
+    """Say that the facts after this belong to *session*, until the next start. Each session starts once.
+
+    *model* is the one that it was held with, where the transcript tells early on; else empty.
+    """
 
     session: str
     kind: Kind
+    model: str = ""
 
 
 class Happened(Struct, frozen=True, tag="happened"):

@@ -13,14 +13,13 @@ claude.classes, one byte a character (`claude/characters.rs` reads it):
 claude3.pieces and claude4.pieces (`claude/pieces.rs` reads them):
 
     "RTP1", u32 pieces, u32 prefixes (little endian)
-    each piece, ascending: how many bytes it shares with the one before, how many follow, those bytes; numbers as LEB128.
+    each piece, ascending: how many bytes it shares with the one before, how many follow (LEB128), those bytes.
         A piece is UTF-8; the marks for the start and the end of a word, a capital and all capitals are bytes 0xf8 to
         0xfb, which UTF-8 never has.
     each prefix likewise: the first bytes of characters that are no piece, together one token
 """
 
 import hashlib
-import os.path
 import struct
 import sys
 import unicodedata
@@ -109,9 +108,7 @@ def second_halves() -> set[str]:
 def classes() -> bytes:
     """Return the classes of all code points, and the small letters of the capitals."""
     joining = second_halves()
-    flags = bytes(
-        0 if point in SURROGATES else class_of(chr(point), joining) for point in range(CODE_POINTS)
-    )
+    flags = bytes(0 if point in SURROGATES else class_of(chr(point), joining) for point in range(CODE_POINTS))
     cut = [flags[start : start + BLOCK_SIZE] for start in range(0, CODE_POINTS, BLOCK_SIZE)]
     blocks = list(dict.fromkeys(cut))
     letters = [chr(point) for point, flag in enumerate(flags) if flag & 7 == KINDS[constants.WORDY]]
@@ -145,7 +142,8 @@ def front_coded(words: Iterable[bytes]) -> bytes:
     """Return ascending *words*, each as what it does not share with the one before."""
     coded, before = bytearray(), b""
     for word in words:
-        shared = len(os.path.commonprefix((before, word)))
+        pairs = enumerate(zip(before, word, strict=False))
+        shared = next((at for at, (one, other) in pairs if one != other), min(len(before), len(word)))
         coded += leb128(shared) + leb128(len(word) - shared) + word[shared:]
         before = word
     return bytes(coded)
