@@ -15,6 +15,7 @@ from retold.fold import (
     INEFFECTIVE_GAIN,
     PRIMING,
     Builder,
+    Calibration,
     Context,
     Entry,
     Tokens,
@@ -43,13 +44,14 @@ def _until(seq: int, entries: Iterable[Entry]) -> Iterable[Entry]:
     return takewhile(lambda entry: entry.seq <= seq, entries)
 
 
-def _projection(context: Context) -> tuple[str, int, int, Tokens, int]:
+def _projection(context: Context) -> tuple[str, int, int, Tokens, int, Calibration]:
     return (
         history_hash(context.entries),
         context.version,
         context.base_seq,
         context.tokens,
         context.settled_tokens,
+        context.calibration,
     )
 
 
