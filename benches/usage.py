@@ -97,7 +97,12 @@ def _transcripts(data: Path) -> Iterator[tuple[str, list[Fact]]]:
                 if isinstance(told, Happened) and starts == 1:
                     facts.append(told.fact)
             models = {fact.model for fact in facts if isinstance(fact, UsageReported)}
-            yield f"{source}, {'/'.join(sorted(models)).removesuffix('-20251101')}" if folder == "claude-code" else source, facts
+            yield (
+                f"{source}, {'/'.join(sorted(models)).removesuffix('-20251101')}"
+                if folder == "claude-code"
+                else source,
+                facts,
+            )
 
 
 def _states(facts: list[Fact]) -> Iterator[tuple[UsageReported, Builder, Calibration]]:

@@ -22,14 +22,13 @@ from retold.events import (
     UsageReported,
     Window,
 )
-from retold.fold import Calibration, decode_context, encode_context, fold
+from retold.fold import UNTAUGHT, Calibration, decode_context, encode_context, fold
 from retold.fold.calibration import OFFSET_SHARES, RATIO_MAX, UNIT, is_reply, learn
 from retold.policy import carry_out, decide, limits_of, plan_id
 
 WINDOW = Window(hard_limit=200_000)
 MOST = WINDOW.pre_rot_tokens * OFFSET_SHARES[0] // OFFSET_SHARES[1]
 FIGURES = st.integers(0, 10**12) | st.integers(0, 200_000)
-NEUTRAL = Calibration()
 
 
 def _report(tokens: int) -> UsageReported:
@@ -42,7 +41,7 @@ def _learn(before: Calibration, *, said: int, reference: int) -> Calibration:
 
 def _taught(*, ratio: int, offset: int, steps: int = 20, growth: int = 3_000) -> Calibration:
     """Return what *steps* true reports of a provider teach that takes ``offset + ratio`` thousandths of our count."""
-    calibration = NEUTRAL
+    calibration = UNTAUGHT
     for size in range(500, 500 + steps * growth, growth):
         calibration = _learn(calibration, said=offset + size * ratio // UNIT, reference=size)
     return calibration
@@ -52,7 +51,7 @@ def _taught(*, ratio: int, offset: int, steps: int = 20, growth: int = 3_000) ->
 @given(st.lists(st.tuples(FIGURES, st.integers(0, 10**7)), max_size=30))
 def test_whatever_is_reported_the_averages_stay_within_their_bounds(reports: list[tuple[int, int]]) -> None:
     """No report, true or not, makes my history count for less than it holds, or leaves it no room at all."""
-    calibration = NEUTRAL
+    calibration = UNTAUGHT
     for said, reference in reports:
         calibration = _learn(calibration, said=said, reference=reference)
         assert UNIT <= calibration.ratio <= RATIO_MAX
@@ -81,7 +80,7 @@ def test_a_report_that_no_provider_can_have_made_changes_nothing(said: int) -> N
     """Nothing charged, or more than the model accepts, is no measure of my history."""
     taught = _taught(ratio=1_400, offset=15_000)
     assert _learn(taught, said=said, reference=70_000) == taught
-    assert _learn(NEUTRAL, said=said, reference=70_000) == NEUTRAL
+    assert _learn(UNTAUGHT, said=said, reference=70_000) == UNTAUGHT
 
 
 @law(200)
@@ -136,7 +135,7 @@ def test_figures_that_name_the_cache_apart_are_added_up() -> None:
     apart = UsageReported(input_tokens=40, cached_tokens=30_000)
     both = UsageReported(input_tokens=30_040, cached_tokens=30_000)
     one, other = (
-        learn(NEUTRAL, usage, reference_tokens=20_000, window=WINDOW, same_model=True) for usage in (apart, both)
+        learn(UNTAUGHT, usage, reference_tokens=20_000, window=WINDOW, same_model=True) for usage in (apart, both)
     )
     assert one == other
 
@@ -189,7 +188,7 @@ def test_the_averages_survive_an_edit_and_a_rewind_and_end_with_an_erasure(story
     rewound.write(SessionRewound(to_seq=1))
     erased.write(SessionErased(by="owner"))
     assert edited.context.calibration == rewound.context.calibration == learnt
-    assert erased.context.calibration == NEUTRAL
+    assert erased.context.calibration == UNTAUGHT
 
 
 def test_a_history_that_the_provider_counts_as_too_large_is_compacted_although_ours_is_small() -> None:

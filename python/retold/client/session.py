@@ -84,7 +84,11 @@ class Session:
         return await self._extend(text)
 
     async def report_usage(self, *, input_tokens: int, output_tokens: int = 0, cached_tokens: int = 0) -> int:
-        """Record what the provider said the last request cost, in tokens, none of them negative. Raises as `append`."""
+        """Record what the provider said the last request cost, in tokens, none of them negative. Raises as `append`.
+
+        *input_tokens* is the whole prompt, what came from a cache included. Report before or right after the reply is
+        appended, and before what comes next: compactions are decided by sizes that these figures calibrate.
+        """
         usage = UsageReported(input_tokens=input_tokens, output_tokens=output_tokens, cached_tokens=cached_tokens)
         check_usage(usage)
         return await self._record([usage])

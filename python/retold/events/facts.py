@@ -165,7 +165,10 @@ class ItemExtended(Struct, frozen=True):
 
 
 class UsageReported(Struct, frozen=True, omit_defaults=True):
-    """Record what the provider said a request cost, in tokens. `input_tokens` covers the whole prompt."""
+    """Record what the provider said a request cost, in tokens. `input_tokens` covers the whole prompt.
+
+    The request is the one that brought the newest reply, or, before that is appended, the history as it stands.
+    """
 
     input_tokens: int
     output_tokens: int = 0

@@ -1,7 +1,7 @@
 """What is so: events are folded into a context; its history is what the model is sent."""
 
 from retold.fold.builder import Builder
-from retold.fold.calibration import Calibration
+from retold.fold.calibration import UNTAUGHT, Calibration
 from retold.fold.context import (
     Context,
     Entry,
@@ -26,6 +26,7 @@ __all__ = [
     "DUE_SHARE",
     "INEFFECTIVE_GAIN",
     "PRIMING",
+    "UNTAUGHT",
     "Builder",
     "Calibration",
     "Context",

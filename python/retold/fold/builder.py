@@ -57,6 +57,7 @@ from retold.ledger import Ledger
 from retold.sizes import Tokens
 from retold.tokens import Counter, Encoding, encoding
 
+
 class Builder:
     """Fold events of one session, in order, into a state.
 

@@ -1,6 +1,6 @@
 """Calibration: what providers' usage reports say about our counts. Pure, in whole numbers, and bounded.
 
-What a provider charges is taken as ``offset + ratio × our count``. The offset is what we never see (tool schemas, a
+What a provider charges is taken as ``offset + ratio * our count``. The offset is what we never see (tool schemas, a
 system prompt that the agent keeps to itself), the ratio is a vocabulary that is not ours, or framing. Rules:
 
 - The ratio is learnt from growth: how much more the provider counted since the report before, beside what was appended
@@ -32,7 +32,7 @@ GROWTH_TOKENS = 4_000
 """Growth of this many tokens has full weight; less has less, for a few tokens more or less are framing."""
 
 OFFSET_SHARES = (2, 5)
-"""The offset is believed up to this share of the pre-rot threshold: a compaction's target, at three fifths, is above."""
+"""The offset is believed up to this share of the pre-rot threshold: below a compaction's target, at three fifths."""
 
 RATIO_STEP = 4
 """A report moves the ratio by at most one in this many of the way."""
@@ -71,6 +71,10 @@ class Calibration(Struct, frozen=True, omit_defaults=True):
     def grown(self, charged_tokens: int) -> int:
         """Return how much a history must grow, by our count, for the provider to take *charged_tokens* more."""
         return charged_tokens * UNIT // self.ratio
+
+
+UNTAUGHT = Calibration()
+"""Before the first report, a provider takes what we count."""
 
 
 def is_reply(item: Item) -> bool:

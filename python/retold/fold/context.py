@@ -20,7 +20,7 @@ from retold.events import (
     UsageReported,
     Window,
 )
-from retold.fold.calibration import Calibration
+from retold.fold.calibration import UNTAUGHT, Calibration
 from retold.fold.counting import PRIMING
 from retold.ledger import Ledger
 from retold.sizes import Tokens
@@ -97,7 +97,7 @@ class Context(Struct, frozen=True):
     settled_tokens: int = 0
     ineffective: int = 0
     usage: UsageReported | None = None
-    calibration: Calibration = Calibration()
+    calibration: Calibration = UNTAUGHT
     closed: bool = False
     erased_seq: int = 0
 
@@ -123,7 +123,7 @@ NOTHING_SAID: Final[dict[str, Any]] = {
     "requested": None,
     "settled_tokens": 0,
     "ineffective": 0,
-    "calibration": Calibration(),
+    "calibration": UNTAUGHT,
     **NOTHING_PLANNED,
 }
 """What an erasure leaves of a state."""

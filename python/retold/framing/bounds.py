@@ -8,7 +8,6 @@ from msgspec import Struct
 from retold.events import Form
 from retold.sizes import Tokens
 
-
 UNIT: Final = 1_000
 
 

@@ -102,7 +102,7 @@ def count_request(
 
 
 def _is_openai(request: Request) -> bool:
-    """Return whether OpenAI's vocabularies are the model's own; a model that is not named is taken for one of theirs."""
+    """Return whether OpenAI's vocabularies are the model's own; one that is not named is taken for theirs."""
     return request.form != "anthropic" and (not request.model or _OPENAI.match(request.model) is not None)
 
 

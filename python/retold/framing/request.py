@@ -39,7 +39,7 @@ def read_request(request: object, *, tools: object = None, form: Form | None = N
     The form is detected where it is not given: by the body's fields, its tools' and its messages'.
 
     Raises:
-        InputError: if *request* is neither, a message is not of its form, a tool is no object, or tools are given twice.
+        InputError: if *request* is neither, a message is not of its form, a tool is no object, or tools came twice.
     """
     if form is not None and form not in get_args(Form):
         raise InputError(f"expected a form among {', '.join(get_args(Form))}, got {form!r}")
@@ -83,9 +83,7 @@ def _listed(value: object, *, at: str) -> tuple[Mapping[str, Any], ...]:
     return tuple(value)
 
 
-def _form_of(
-    body: Mapping[str, Any], messages: list[Mapping[str, Any]], tools: tuple[Mapping[str, Any], ...]
-) -> Form:
+def _form_of(body: Mapping[str, Any], messages: list[Mapping[str, Any]], tools: tuple[Mapping[str, Any], ...]) -> Form:
     if "input" in body or "instructions" in body:
         return "responses"
     if "system" in body or any("input_schema" in tool for tool in tools):

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from retold.framing.namespace import Function, namespace_of
-from retold.framing.request import Request
 from retold.formats.expect import wrong
 from retold.formats.json_text import write_json
+from retold.framing.namespace import Function, namespace_of
+from retold.framing.request import Request
 from retold.sizes import Tokens
 from retold.tokens import Encoding
 

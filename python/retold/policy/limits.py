@@ -3,7 +3,7 @@
 from msgspec import Struct, structs
 
 from retold.events import CompactionRequested, Window
-from retold.fold import DUE_SHARE, INEFFECTIVE_GAIN, Calibration
+from retold.fold import DUE_SHARE, INEFFECTIVE_GAIN, UNTAUGHT, Calibration
 
 SUMMARY_SHARE = 0.95
 """Summarising starts at this share of the pre-rot threshold (AG-Kit's figure)."""
@@ -53,7 +53,7 @@ class Limits(Struct, frozen=True):
     summary_most: int
 
 
-def limits_of(window: Window, calibration: Calibration = Calibration()) -> Limits:
+def limits_of(window: Window, calibration: Calibration = UNTAUGHT) -> Limits:
     """Return the ladder's sizes for *window*, by our count.
 
     A window is in the provider's tokens. So each size is the largest history that the provider takes for as many, as
