@@ -17,9 +17,9 @@ def after_try(now: Context, fact: HistoryReplaced | CompactionFailed, *, before:
 
     A try on a history that was not due by its size was made for a request, and says nothing about the loop.
     """
-    size = now.window.pre_rot_tokens
+    size = fact.due_tokens / DUE_SHARE if fact.due_tokens else now.window.pre_rot_tokens
     due = fact.due_tokens or int(size * DUE_SHARE)
-    gain = fact.due_tokens * INEFFECTIVE_GAIN / DUE_SHARE if fact.due_tokens else size * INEFFECTIVE_GAIN
-    ineffective = now.ineffective + (1 if before >= due else 0) if before - after < gain else 0
+    is_little = before - after < INEFFECTIVE_GAIN * size
+    ineffective = now.ineffective + (1 if before >= due else 0) if is_little else 0
     requested = now.requested if now.requested_seq > fact.base_seq else None
     return {"ineffective": ineffective, "settled_tokens": after, "requested": requested}

@@ -20,7 +20,7 @@ from retold.tokens import encoding as vocabulary
 Label = Literal["exact", "reconstructed", "estimated"]
 
 HARMONY_PAIR: Final = 20
-"""Marks of a call with its result, beside the tool's name, which stands in both (31 of 34 pairs of GPT-5.4, 5.5, 5.6)."""
+"""Marks of a call with its result, beside the tool's name, which stands in both (31 of 34 pairs of GPT-5.4 to 5.6)."""
 
 EARLY_PAIR: Final = 16
 """The same for GPT-4 and before, where the name counts once (two requests)."""
