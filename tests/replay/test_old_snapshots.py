@@ -5,7 +5,7 @@ import asyncio
 from tests.laws.logs import HandClock, read, write
 from tests.laws.stories import KEY, Move, Story
 
-from retold.fold import encode_context, fold
+from retold.fold import decode_context, encode_context, fold
 from retold.log import MemoryLog
 from retold.ports import Snapshot
 from retold.replay import load, verify
@@ -20,6 +20,7 @@ def test_a_snapshot_of_an_older_schema_is_passed_over_and_no_damage() -> None:
         await write(log, KEY, [recorded.event.data for recorded in story.events], clock=clock)
         state = fold(await read(log, KEY))
         body = encode_context(state)
+        assert encode_context(decode_context(body, key=KEY)) == body
         for kept, is_proven in ((body.replace(b'"schema":2', b'"schema":1', 1), False), (body, True)):
             await log.save_snapshot(KEY, Snapshot(seq=state.seq, body=kept))
             assert await load(log, KEY) == state

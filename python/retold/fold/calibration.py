@@ -41,7 +41,7 @@ OFFSET_STEP = 2
 """A report moves the offset by one in this many of the way: half, so that a session of five requests knows it."""
 
 
-class Calibration(Struct, frozen=True, omit_defaults=True):
+class Calibration(Struct, frozen=True):
     """Hold what reports said so far.
 
     Attributes:
