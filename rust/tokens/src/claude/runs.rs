@@ -15,13 +15,12 @@ use super::characters::{Class, Kind, run_length};
 use super::marking;
 use super::pieces::{Pieces, WORD_END, WORD_START};
 use super::{Claude, Desk};
-use crate::words::{WORD_BYTES_MAX, Word};
+use crate::ranked::block_at;
+use crate::words::{COUNT_MAX, WORD_BYTES_MAX, Word};
 
 /// The words that an apostrophe before them belongs to.
 const CONTRACTED: [&str; 7] = ["s", "t", "d", "m", "ll", "re", "ve"];
 const DIGITS_A_PIECE: usize = 3;
-/// Words of more tokens are not looked up.
-const KNOWN_TOKENS_MAX: usize = 15;
 /// What the walk has to know of what is before a run.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; most of their combinations occur")]
 pub(super) struct Walk<'d, 't> {
@@ -290,8 +289,12 @@ impl<'d, 't> Walk<'d, 't> {
     #[inline]
     fn known(&mut self, at: usize, end: usize, mark: Option<u8>, fill: impl FnOnce(&mut Desk)) -> usize {
         let len = end - at;
-        let word = (len < WORD_BYTES_MAX).then(|| Word::at(self.text.as_bytes(), at, len));
-        let word = word.map(|word| mark.map_or(word, |mark| word.followed_by(mark)));
+        let word = (len < WORD_BYTES_MAX).then(|| {
+            let block = block_at(self.text.as_bytes(), at);
+            let Some(mark) = mark else { return Word::of(block, len) };
+            let bits = 8 * len;
+            Word::of(block & !(u128::MAX << bits) | u128::from(mark) << bits, len + 1)
+        });
         let known = word.map_or(0, |word| self.desk.words.count(word));
         if known != 0 {
             return usize::try_from(known).unwrap_or(0);
@@ -299,7 +302,7 @@ impl<'d, 't> Walk<'d, 't> {
         self.desk.tiling.clear();
         fill(self.desk);
         let tokens = self.desk.tiling.tokens() as usize;
-        if let Some(word) = word.filter(|_| tokens <= KNOWN_TOKENS_MAX) {
+        if let Some(word) = word.filter(|_| tokens <= COUNT_MAX) {
             self.desk.words.put(word, tokens);
         }
         tokens
