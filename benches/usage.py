@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from retold import RequestSize, count_request
+from retold.client.importing import ENCODING
 from retold.events import Draft, Fact, Head, SessionKey, SessionOpened, UsageReported, Window, record
 from retold.fold import Builder, Calibration
 from retold.fold.calibration import is_reply
 from retold.formats import Happened, Problem, Start, read_transcript, render, split_lines
+from retold.formats.models import encoding_of
 
 KEY = SessionKey(tenant="default", session="bench")
 WINDOW = Window(hard_limit=1_000_000, pre_rot=150_000)
@@ -85,15 +87,17 @@ def _calls(data: Path) -> Iterator[Request]:
         yield Request(source, size.tokens, size.lower, size.upper, said)
 
 
-def _transcripts(data: Path) -> Iterator[tuple[str, list[Fact]]]:
-    """Yield the first session of each transcript: whose it is, and its facts."""
+def _transcripts(data: Path) -> Iterator[tuple[str, str, list[Fact]]]:
+    """Yield the first session of each transcript: whose it is, what counts it when it is imported, and its facts."""
     for source, folder in (("responses, Codex sessions", "codex"), ("anthropic, Claude Code sessions", "claude-code")):
         for file in sorted((data / folder).rglob("*.jsonl")):
-            starts, facts = 0, []
+            starts, facts, encoding = 0, [], ENCODING
             for told in read_transcript(split_lines([file.read_bytes()]), name=file.name):
                 if isinstance(told, Problem) and told.reason.startswith("a microcompaction"):
                     break
-                starts += isinstance(told, Start)
+                if isinstance(told, Start):
+                    starts += 1
+                    encoding = (encoding_of(told.model) if starts == 1 else None) or encoding
                 if isinstance(told, Happened) and starts == 1:
                     facts.append(told.fact)
             models = {fact.model for fact in facts if isinstance(fact, UsageReported)}
@@ -101,14 +105,15 @@ def _transcripts(data: Path) -> Iterator[tuple[str, list[Fact]]]:
                 f"{source}, {'/'.join(sorted(models)).removesuffix('-20251101')}"
                 if folder == "claude-code"
                 else source,
+                encoding,
                 facts,
             )
 
 
-def _states(facts: list[Fact]) -> Iterator[tuple[UsageReported, Builder, Calibration]]:
+def _states(facts: list[Fact], encoding: str) -> Iterator[tuple[UsageReported, Builder, Calibration]]:
     """Yield each report with the session as it was there, and the calibration before it."""
     builder, head = Builder(), Head()
-    for number, fact in enumerate([SessionOpened(window=WINDOW), *facts]):
+    for number, fact in enumerate([SessionOpened(window=WINDOW, encoding=encoding), *facts]):
         before = builder.outline.calibration if number else Calibration()
         recorded = record([Draft(id=str(number), at=NOW, actor="bench", data=fact)], key=KEY, head=head)[0]
         builder.apply(recorded)
@@ -126,10 +131,10 @@ def _sent(builder: Builder) -> list[Any]:
 
 
 def _sessions(data: Path) -> Iterator[Request | Guess]:
-    for source, facts in _transcripts(data):
+    for source, encoding, facts in _transcripts(data):
         form = "anthropic" if source.startswith("anthropic") else "responses"
         unseen = Unseen()
-        for usage, builder, before in _states(facts):
+        for usage, builder, before in _states(facts, encoding):
             said, reference = usage.input_tokens, builder.outline.calibration.reference_tokens
             yield Guess(source, reference, before.charged(reference), said)
             size = count_request(render(_sent(builder), form), form=form, model=usage.model)

@@ -96,13 +96,25 @@ def test_claude_s_text_is_estimated_by_another_vocabulary_and_exact_by_its_own(t
     body = {"system": PROSE, "messages": [{"role": "user", "content": PROSE}]}
     size = retold.count_request(body)
     assert (size.label, size.counted.exact) == ("estimated", 0)
-    known, unknown = (retold.count_request(body, model=model) for model in ("claude-sonnet-4-5", "claude-opus-5"))
+    models = ("claude-sonnet-4-5", "claude-opus-5")
+    known, unknown = (retold.count_request(body, model=model, encoding="o200k_base") for model in models)
     assert known.upper < unknown.upper == size.upper
     words = {"version": "1.0", "model": {"type": "WordLevel", "vocab": {"x": 0}, "unk_token": "x"}}
     file = tmp_path / "tokenizer.json"
     file.write_text(json.dumps({**words, "pre_tokenizer": {"type": "Whitespace"}, "added_tokens": []}))
     own = retold.count_request(body, encoding=retold.tokens.from_file(file))
     assert (own.label, own.counted.estimated) == ("reconstructed", 0)
+
+
+@pytest.mark.parametrize(("model", "name"), [("claude-sonnet-4-5", "claude-3"), ("claude-opus-5", "claude-4.8")])
+def test_a_claude_model_is_counted_by_its_reconstruction(model: str, name: str) -> None:
+    """Where the model is known to be Claude, text is counted as Claude counts, and labelled as reconstructed."""
+    body = {"system": PROSE, "messages": [{"role": "user", "content": PROSE}], "model": model}
+    size = retold.count_request(body)
+    assert size == retold.count_request(body, encoding=name)
+    assert (size.label, size.counted.exact, size.counted.estimated) == ("reconstructed", 0, 0)
+    marks = size.counted.total - 2 * retold.tokens.encoding(name).count(PROSE)
+    assert marks == retold.count_request({**body, "model": "gpt-5"}, form="anthropic").counted.reconstructed
 
 
 def test_another_provider_s_model_is_not_counted_exactly_by_openai_s_vocabulary() -> None:

@@ -19,7 +19,7 @@ def count(
     file: Annotated[Path, typer.Argument(help="A request's body or a list of messages, as JSON.")],
     form: Annotated[Form | None, typer.Option(help="The provider's form; without it, detected.")] = None,
     model: Annotated[str, typer.Option(help="The model; without it, what the body names.")] = "",
-    encoding: Annotated[str, typer.Option(help="The encoding.")] = "o200k_base",
+    encoding: Annotated[str | None, typer.Option(help="The encoding; without it, by the model.")] = None,
     as_json: Json = False,
 ) -> None:
     """Count a whole request as it is sent: text, marks, tools and pictures, each by how it is known."""

@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 from retold.events import Block, Form, Item, Message, ToolCall, ToolResult
 from retold.fold.counting import CALL_FRAMING, IMAGE_TOKENS, PRIMING, RESULT_FRAMING, count_item
 from retold.formats.json_text import read_body
+from retold.formats.models import encoding_of
 from retold.framing.bounds import bounds_of
 from retold.framing.pictures import picture_tokens
 from retold.framing.request import Request, read_request
@@ -24,6 +25,8 @@ HARMONY_PAIR: Final = 20
 
 EARLY_PAIR: Final = 16
 """The same for GPT-4 and before, where the name counts once (two requests)."""
+
+DEFAULT_ENCODING: Final = "o200k_base"
 
 _EARLY: Final = re.compile(r"(.*[./])?(chat)?gpt-[34]")
 _OPENAI: Final = re.compile(r"(.*[./])?(chatgpt|codex|computer-use|gpt|o[1-9])")
@@ -72,12 +75,13 @@ def count_request(
     tools: Iterable[Any] | None = None,
     form: Form | None = None,
     model: str = "",
-    encoding: str | Encoding = "o200k_base",
+    encoding: str | Encoding | None = None,
 ) -> RequestSize:
     """Return what *request* takes: the body of a Chat Completions, Responses or Anthropic request, or its messages.
 
-    Text counts as exact where the vocabulary is the provider's, and as estimated where it is another's: Anthropic's
-    models have their own. Marks and schemas are reconstructed from published layouts, pictures by published formulas.
+    Text counts as exact where the vocabulary is the provider's, as reconstructed where it is a reconstruction of that,
+    and as estimated where it is another's. Marks and schemas are reconstructed from published layouts, pictures by
+    published formulas.
 
     Args:
         request: a body with ``messages`` or ``input``, and with ``system`` or ``instructions``, ``tools``, ``model``
@@ -85,14 +89,16 @@ def count_request(
         tools: the tools, where *request* does not hold them.
         form: the form, where it is not to be detected.
         model: the model's name, where *request* does not hold it; the layout follows its generation.
-        encoding: the vocabulary to count by, or its name.
+        encoding: the vocabulary to count by, or its name. Where it is not given, the reconstruction for a Claude model,
+            else ``o200k_base``.
 
     Raises:
         InputError: if *request* is no request, a message is not of its form, or there is no such vocabulary.
     """
     listed = None if tools is None else tools if isinstance(tools, list | tuple | str) else list(tools)
     read = read_request(request, tools=listed, form=form, model=model)
-    counting = vocabulary(encoding) if isinstance(encoding, str) else encoding
+    wanted = encoding or encoding_of(read.model) or DEFAULT_ENCODING
+    counting = vocabulary(wanted) if isinstance(wanted, str) else wanted
     is_own = counting.name not in _OPENAI_VOCABULARIES or _is_openai(read)
     system = _known(_items_tokens(read.system, read, counting), is_own=is_own)
     messages = _known(_items_tokens(read.items, read, counting) + Tokens(reconstructed=PRIMING), is_own=is_own)
