@@ -32,6 +32,8 @@ from retold.events import (
 from retold.log import MemoryLog
 from retold.replay import load
 
+pytestmark = pytest.mark.timeout(240)
+
 _CONVERSATIONS = moves(*SAID, at_least=15, at_most=45)
 
 

@@ -31,24 +31,70 @@ const PRECEDES: u32 = 1 << 21;
 
 const MEMO_SIZE: usize = 1 << 12;
 
+/// Up to four bytes: a character, or a part of one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Part {
+    /// The bytes, the first one lowest.
+    number: u32,
+    len: u32,
+}
+
+impl Part {
+    /// Take the first bytes of `bytes`, four at most.
+    fn first_of(bytes: &[u8]) -> Self {
+        let bytes = &bytes[..bytes.len().min(4)];
+        let number = bytes.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte));
+        Self { number, len: bytes.len() as u32 }
+    }
+
+    /// Take the last bytes of `bytes`, four at most.
+    fn last_of(bytes: &[u8]) -> Self {
+        Self::first_of(&bytes[bytes.len().saturating_sub(4)..])
+    }
+
+    fn of(character: char) -> Self {
+        Self::first_of(character.encode_utf8(&mut [0; 4]).as_bytes())
+    }
+
+    fn first_byte(self) -> u8 {
+        self.number as u8
+    }
+
+    fn last_byte(self) -> u8 {
+        (self.number >> (8 * (self.len.max(1) - 1))) as u8
+    }
+
+    /// Tell whether the shorter of the two is the beginning of the longer.
+    const fn begins_as(self, other: Self) -> bool {
+        let common = if self.len < other.len { self.len } else { other.len };
+        common == 0 || (self.number ^ other.number) << (32 - 8 * common) == 0
+    }
+
+    /// Tell whether the shorter of the two is the end of the longer.
+    const fn ends_as(self, other: Self) -> bool {
+        let common = if self.len < other.len { self.len } else { other.len };
+        common == 0 || self.number >> (8 * (self.len - common)) == other.number >> (8 * (other.len - common))
+    }
+}
+
 /// A straddling token, cut where its broken character meets the rest.
+#[derive(Clone, Copy)]
 struct Straddling {
-    broken: Vec<u8>,
-    rest: Vec<u8>,
+    broken: Part,
+    /// What of the rest is next to the broken character.
+    rest: Part,
     rank: u32,
 }
 
 impl Straddling {
     /// Tell whether the token can take the end of `left` from it when `right` follows.
-    fn takes_end(&self, left: &[u8], left_rank: u32, right: &[u8]) -> bool {
-        let part = self.broken.len() < left.len() && left.ends_with(&self.broken);
-        part && self.rank < left_rank && (self.rest.starts_with(right) || right.starts_with(&self.rest))
+    const fn takes_end(self, left: Part, left_rank: u32, right: Part) -> bool {
+        self.rank < left_rank && self.broken.len < left.len && self.broken.ends_as(left) && self.rest.begins_as(right)
     }
 
     /// Tell whether the token can take the beginning of `right` from it when it follows `left`.
-    fn takes_start(&self, left: &[u8], right: &[u8], right_rank: u32) -> bool {
-        let part = self.broken.len() < right.len() && right.starts_with(&self.broken);
-        part && self.rank < right_rank && (self.rest.ends_with(left) || left.ends_with(&self.rest))
+    const fn takes_start(self, left: Part, right: Part, right_rank: u32) -> bool {
+        self.rank < right_rank && self.broken.len < right.len && self.broken.begins_as(right) && self.rest.ends_as(left)
     }
 }
 
@@ -100,12 +146,14 @@ impl Characters {
             let bytes = bytes_of(vocabulary, rank);
             let start = bytes.iter().take_while(|byte| is_inner(**byte)).count();
             if (1..bytes.len()).contains(&start) {
-                let token = Straddling { broken: bytes[..start].to_vec(), rest: bytes[start..].to_vec(), rank };
+                let (broken, rest) = (Part::first_of(&bytes[..start]), Part::first_of(&bytes[start..]));
+                let token = Straddling { broken, rest, rank };
                 characters.heads[place(bytes[start - 1])].push(token);
             }
             let last = bytes.iter().rposition(|byte| !is_inner(*byte)).unwrap_or(0);
             if last > 0 && bytes.len() - last < length_from(bytes[last]) {
-                let token = Straddling { broken: bytes[last..].to_vec(), rest: bytes[..last].to_vec(), rank };
+                let (broken, rest) = (Part::first_of(&bytes[last..]), Part::last_of(&bytes[..last]));
+                let token = Straddling { broken, rest, rank };
                 characters.tails[place(bytes[last])].push(token);
             }
         }
@@ -130,16 +178,17 @@ impl Characters {
     /// Enter which characters a straddling token could concern at all.
     fn mark(&mut self) {
         let lowest = |straddling: &[Vec<Straddling>; 64]| {
-            let mut ranks: HashMap<Vec<u8>, u32> = HashMap::new();
+            let mut ranks: HashMap<Part, u32> = HashMap::new();
             for token in straddling.iter().flatten() {
-                let rank = ranks.entry(token.broken.clone()).or_insert(token.rank);
+                let rank = ranks.entry(token.broken).or_insert(token.rank);
                 *rank = token.rank.min(*rank);
             }
             ranks
         };
         let (heads, tails) = (lowest(&self.heads), lowest(&self.tails));
-        let below =
-            |ranks: &HashMap<Vec<u8>, u32>, part: &[u8], rank: u32| ranks.get(part).is_some_and(|low| *low < rank);
+        let below = |ranks: &HashMap<Part, u32>, part: &[u8], rank: u32| {
+            ranks.get(&Part::first_of(part)).is_some_and(|low| *low < rank)
+        };
         let mut buffer = [0; 4];
         for character in '\u{0}'..='\u{ffff}' {
             let bytes = character.encode_utf8(&mut buffer).as_bytes();
@@ -155,7 +204,7 @@ impl Characters {
         }
         for (tokens, flag) in [(&self.heads, FOLLOWS), (&self.tails, PRECEDES)] {
             for token in tokens.iter().flatten() {
-                for character in concerned(&token.rest, flag == FOLLOWS) {
+                for character in concerned(token.rest, flag == FOLLOWS) {
                     self.entries[character as usize].flags |= flag;
                 }
             }
@@ -210,12 +259,10 @@ impl Characters {
 
     #[inline(never)]
     fn straddle(&self, left: (char, Entry), right: (char, Entry)) -> bool {
-        let (mut left_bytes, mut right_bytes) = ([0; 4], [0; 4]);
-        let left_text = left.0.encode_utf8(&mut left_bytes).as_bytes();
-        let right_text = right.0.encode_utf8(&mut right_bytes).as_bytes();
-        let (last, first) = (left_text[left_text.len() - 1], right_text[0]);
-        self.heads[place(last)].iter().any(|token| token.takes_end(left_text, left.1.rank(), right_text))
-            || self.tails[place(first)].iter().any(|token| token.takes_start(left_text, right_text, right.1.rank()))
+        let (left_rank, right_rank) = (left.1.rank(), right.1.rank());
+        let (left, right) = (Part::of(left.0), Part::of(right.0));
+        self.heads[place(left.last_byte())].iter().any(|token| token.takes_end(left, left_rank, right))
+            || self.tails[place(right.first_byte())].iter().any(|token| token.takes_start(left, right, right_rank))
     }
 }
 
@@ -241,19 +288,18 @@ const fn may_straddle(left: Entry, right: Entry) -> bool {
 }
 
 /// Return the characters that the rest of a straddling token can stand beside its broken one.
-fn concerned(rest: &[u8], follows: bool) -> Vec<char> {
+fn concerned(rest: Part, follows: bool) -> Vec<char> {
+    let bytes = &rest.number.to_le_bytes()[..rest.len as usize];
     let whole = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(|text| text.chars().next());
-    let edge = |len: usize| if follows { rest.get(..len) } else { rest.get(rest.len().wrapping_sub(len)..) };
+    let edge = |len: usize| if follows { bytes.get(..len) } else { bytes.get(bytes.len().wrapping_sub(len)..) };
     if let Some(character) = (1..=3).filter_map(edge).find_map(whole) {
         return vec![character];
     }
     // Only a part of a character: all that have it.
-    let mut buffer = [0; 4];
-    let all = ('\u{0}'..='\u{ffff}').filter(|character| {
-        let bytes = character.encode_utf8(&mut buffer).as_bytes();
-        if follows { bytes.starts_with(rest) } else { bytes.ends_with(rest) }
-    });
-    all.collect()
+    let has = |character: Part| if follows { character.begins_as(rest) } else { character.ends_as(rest) };
+    ('\u{0}'..='\u{ffff}')
+        .filter(|character| rest.len <= Part::of(*character).len && has(Part::of(*character)))
+        .collect()
 }
 
 fn bytes_of(vocabulary: &Vocabulary, token: u32) -> Vec<u8> {
