@@ -29,6 +29,8 @@ pub mod split;
 mod units;
 mod vocabulary;
 mod words;
+#[cfg(test)]
+mod work;
 
 pub use builtin::{Builtin, VocabularyCheck};
 pub use counter::Counter;

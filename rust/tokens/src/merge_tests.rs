@@ -45,9 +45,7 @@ fn hard_piece() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn chained(vocabulary: &Vocabulary, piece: &[u8]) -> Chain {
-    let mut chain = Chain::default();
-    chain.fit(vocabulary, piece, piece.len(), &mut Bench::new());
-    chain
+    Chain::of(vocabulary, piece, &mut Bench::new())
 }
 
 #[test]
@@ -69,11 +67,11 @@ fn pieces_merge_as_defined() {
             let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(piece.len() + 1)).collect();
             ends.sort_unstable();
             for end in ends.into_iter().chain([piece.len()]) {
-                chain.fit(vocabulary, &piece, end, &mut Bench::new());
+                prop_assert!(chain.fit(vocabulary, &piece, end, &mut Bench::new()));
                 prop_assert_eq!(chain.tokens().collect::<Vec<_>>(), by_definition(&ranks, &piece[..end]));
             }
             let cut = cuts[0].index(piece.len() + 1);
-            chain.fit(vocabulary, &piece, cut, &mut Bench::new());
+            prop_assert!(chain.fit(vocabulary, &piece, cut, &mut Bench::new()));
             prop_assert_eq!(chain.tokens().collect::<Vec<_>>(), by_definition(&ranks, &piece[..cut]));
         });
     }
@@ -127,7 +125,7 @@ fn a_long_piece_costs_a_constant_for_each_byte() {
     for builtin in [Builtin::O200kBase, Builtin::Cl100kBase] {
         let vocabulary = builtin.ranked().unwrap().vocabulary;
         for run in &runs {
-            let work = chained(vocabulary, run).work;
+            let work = crate::work::of(|| chained(vocabulary, run));
             assert!(work <= 3 * run.len(), "{work} bytes merged for {} of {:?}...", run.len(), &run[..4]);
         }
     }

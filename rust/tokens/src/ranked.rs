@@ -24,6 +24,9 @@ const FEW_BYTES: usize = 16;
 /// Pieces of more bytes have more characters than there are lanes.
 const LAID_BYTES_MAX: usize = 256;
 
+/// Longer pieces are not settled here: a counter keeps their tokens (see `counter::open`).
+pub(crate) const LONG_BYTES: usize = 512;
+
 thread_local! {
     static DESKS: RefCell<[Option<Box<Desk>>; 2]> = const { RefCell::new([None, None]) };
 }
@@ -80,8 +83,9 @@ impl Ranked {
         desk.level.run(Count { ranked: self, text, limit: usize::MAX, desk }).unwrap_or(usize::MAX)
     }
 
-    /// Find the pieces of `text` that no more text can change, and give each with its count and with how far decisions
-    /// up to it have looked; return where the last one ends, and the tokens of what is after it.
+    /// Find the pieces of `text` that no more text can change, up to one of more than [`LONG_BYTES`], and give each with
+    /// its count and with how far decisions up to it have looked; return where the last one ends, and the tokens of what
+    /// is after it, or 0 if that begins with a long piece.
     #[inline]
     pub(crate) fn settle(self, text: &str, desk: &mut Desk, each: &mut impl FnMut(Settled)) -> (usize, usize) {
         if text.len() <= FEW_BYTES {
@@ -123,11 +127,7 @@ impl Ranked {
             2..=16 => desk.short.count_bytes(self.vocabulary, piece),
             17..=LANES => desk.bench.lanes.count_bytes(self.vocabulary, piece),
             65..=STRETCH => desk.bench.row.merge_bytes(self.vocabulary, piece),
-            _ => {
-                let mut chain = Chain::default();
-                chain.fit(self.vocabulary, piece, piece.len(), &mut desk.bench);
-                chain.len()
-            }
+            _ => Chain::of(self.vocabulary, piece, &mut desk.bench).len(),
         }
     }
 
@@ -208,13 +208,18 @@ impl<F: FnMut(Settled)> Work for Settle<'_, F> {
             }
             let reach = find_ends(ranked.pattern, text, start, Wanted::Settled, &mut ends, &classify);
             for end in &ends {
+                if end.saturating_sub(start) > LONG_BYTES {
+                    desk.ends = ends;
+                    return (start, 0);
+                }
                 let tokens = ranked.count_piece(text, start, *end, desk);
                 each(Settled { end: *end, tokens, reach });
                 start = *end;
             }
             if ends.is_empty() {
                 desk.ends = ends;
-                return (start, ranked.count_open(text, start, desk));
+                let long = text.len().saturating_sub(start) > LONG_BYTES;
+                return (start, if long { 0 } else { ranked.count_open(text, start, desk) });
             }
         }
     }
@@ -302,9 +307,7 @@ impl Work for Encode<'_> {
                     desk.bench.row.merge_bytes(ranked.vocabulary, piece);
                     ids.extend_from_slice(desk.bench.row.tokens());
                 } else {
-                    let mut chain = Chain::default();
-                    chain.fit(ranked.vocabulary, piece, piece.len(), &mut desk.bench);
-                    ids.extend(chain.tokens());
+                    ids.extend(Chain::of(ranked.vocabulary, piece, &mut desk.bench).tokens());
                 }
                 start = *end;
             }

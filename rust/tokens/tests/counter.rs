@@ -6,7 +6,7 @@ mod reference;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use reference::{builtins, config, hard_text, run_text, unsettled_text};
+use reference::{builtins, config, giant_text, hard_text, run_text, times, unsettled_text};
 use retold_tokens::{Builtin, Encoding, Error};
 
 fn places(text: &str) -> Vec<usize> {
@@ -149,6 +149,51 @@ proptest! {
         for (at, character) in text.char_indices() {
             let total = counter.append(character.encode_utf8(&mut [0; 4])).unwrap();
             prop_assert_eq!(total, encoding.count(&text[..at + character.len_utf8()]).unwrap());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(150 * times()))]
+
+    #[test]
+    fn a_span_of_giant_runs_is_a_recount(
+        text in giant_text(), cuts in prop::collection::vec(any::<Index>(), 0..4),
+        spans in prop::collection::vec(any::<[Index; 2]>(), 24), builtin in builtins(),
+    ) {
+        let encoding = Encoding::builtin(builtin).unwrap();
+        let places = places(&text);
+        let mut counter = encoding.counter();
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| *cut.get(&places)).chain([0, text.len()]).collect();
+        cuts.sort_unstable();
+        for part in cuts.windows(2) {
+            let total = counter.append(&text[part[0]..part[1]]).unwrap();
+            prop_assert_eq!(total, encoding.count(&text[..part[1]]).unwrap());
+        }
+        for [first, second] in spans {
+            let (first, second) = (*first.get(&places), *second.get(&places));
+            let (start, end) = (first.min(second), first.max(second));
+            prop_assert_eq!(counter.span(start, end).unwrap(), encoding.count(&text[start..end]).unwrap(), "{} {}", start, end);
+        }
+    }
+
+    #[test]
+    fn a_cut_giant_run_totals_a_recount_and_grows_again(
+        text in giant_text(), steps in prop::collection::vec((any::<Index>(), any::<Index>()), 1..8), more in giant_text(),
+        builtin in builtins(),
+    ) {
+        let encoding = Encoding::builtin(builtin).unwrap();
+        let mut counter = encoding.counter();
+        let mut text = text;
+        counter.append(&text).unwrap();
+        for (cut, size) in steps {
+            text.truncate(*cut.get(&places(&text)));
+            prop_assert_eq!(counter.truncate(text.len()).unwrap(), encoding.count(&text).unwrap());
+            let more = &more[..*size.get(&places(&more))];
+            text.push_str(more);
+            prop_assert_eq!(counter.append(more).unwrap(), encoding.count(&text).unwrap());
+            let middle = *size.get(&places(&text));
+            prop_assert_eq!(counter.span(middle, text.len()).unwrap(), encoding.count(&text[middle..]).unwrap());
         }
     }
 }

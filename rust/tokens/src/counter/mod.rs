@@ -4,6 +4,8 @@ mod held;
 mod open;
 mod settling;
 mod snapshot;
+mod trails;
+mod walk;
 mod whole;
 
 use crate::encoding::{Encoding, Kind};

@@ -53,7 +53,7 @@ impl<'t> Saved<'t> {
         let open = std::str::from_utf8(rest).map_err(|_| Error::SnapshotDamaged)?;
         let end = offset.checked_add(open.len()).ok_or(Error::SnapshotDamaged)?;
         if tokens <= offset && (offset..=end).contains(&reach) {
-            Ok(Self { settled: Mark { offset, tokens, reach }, open, total })
+            Ok(Self { settled: Mark::at(offset, tokens, reach), open, total })
         } else {
             Err(Error::SnapshotDamaged)
         }

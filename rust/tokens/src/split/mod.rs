@@ -16,6 +16,7 @@
 mod cl100k;
 mod classes;
 mod cursor;
+mod leaps;
 mod masks;
 mod o200k;
 mod run;
@@ -23,7 +24,8 @@ mod simd;
 mod windows;
 
 pub(crate) use masks::{Masks, WINDOW};
-pub(crate) use run::{Pieces, Run};
+pub(crate) use leaps::Leaps;
+pub(crate) use run::{Kind, Pieces, Run, State};
 pub(crate) use simd::{Level, Work};
 pub(crate) use windows::{Boundaries, Wanted, find_ends, last_pieces};
 

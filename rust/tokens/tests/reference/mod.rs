@@ -31,6 +31,11 @@ pub fn pieces_by_expression(expression: &Regex, text: &str) -> Vec<usize> {
     expression.find_iter(text).map(|found| found.unwrap().end()).collect()
 }
 
+/// How often each case is taken, and others each time: 1 in the suite, more in `make fuzz`.
+pub fn times() -> u32 {
+    std::env::var("RETOLD_LAW_EXAMPLES").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+}
+
 /// The same cases in every run.
 pub fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, rng_seed: RngSeed::Fixed(20_261), failure_persistence: None, ..ProptestConfig::default() }
@@ -88,6 +93,40 @@ pub fn run_text(parts: usize) -> impl Strategy<Value = String> {
     let run = run.prop_map(|(alphabet, picks)| picks.iter().map(|pick| *pick.get(&alphabet)).collect::<String>());
     let between =
         prop::sample::select(vec!["", "", "a", "x", "A", " ", "\n", "'", "'s", "'r", "'re", "1", "!", "\u{4e9a}", "."]);
+    prop::collection::vec((run, between), 1..4)
+        .prop_map(|runs| runs.into_iter().map(|(run, between)| run + between).collect())
+}
+
+/// Texts of a few unbroken runs, thousands of bytes each: of one character, of a few that repeat, of a few by chance.
+pub fn giant_text() -> impl Strategy<Value = String> {
+    let alphabets = vec![
+        vec!["a"],
+        vec!["="],
+        vec![" "],
+        vec!["\n"],
+        vec!["\u{4e9a}"],
+        vec!["7"],
+        vec!["a", "b", "c", "lo", "the"],
+        vec!["A", "B", "A", "XY"],
+        vec!["A", "\u{4e9a}", "\u{4e9a}\u{6d32}"],
+        vec!["a", "\u{4e9a}", "\u{2b0}"],
+        vec![" ", "  ", "\t", "\u{3000}"],
+        vec![" ", " ", " ", " ", "\n"],
+        vec!["=", "-", "/", "!"],
+        vec!["\n", "\n", "/", "\r"],
+        vec!["\u{1f468}", "\u{200d}", "\u{fe0f}"],
+        vec!["1", "23", "\u{661}"],
+        vec!["\u{301}", "\u{20dd}", "e"],
+    ];
+    let word = prop::sample::select(alphabets).prop_flat_map(|alphabet| {
+        prop::collection::vec(prop::sample::select(alphabet), 1..12).prop_map(|picks| picks.concat())
+    });
+    let run = prop_oneof![
+        2 => (word.clone(), 1..4_000_usize).prop_map(|(word, size)| word.repeat(size / word.len() + 1)),
+        2 => (prop::collection::vec(word, 1..6), prop::collection::vec(any::<prop::sample::Index>(), 1..400))
+            .prop_map(|(words, picks)| picks.iter().map(|pick| pick.get(&words).as_str()).collect::<String>()),
+    ];
+    let between = prop::sample::select(vec!["", "", "", "a", "x.", "A", " ", "\n", "'", "'s", "'r", "1", "!", "\u{4e9a}"]);
     prop::collection::vec((run, between), 1..4)
         .prop_map(|runs| runs.into_iter().map(|(run, between)| run + between).collect())
 }
