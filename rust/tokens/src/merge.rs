@@ -213,8 +213,11 @@ impl Chain {
         let first = self.placed.partition_point(|placed| placed.end < since);
         (first..self.placed.len()).rev().take(CYCLES_TRIED).find_map(|last| {
             let Placed { token, end } = self.placed[last];
-            let starts = (1..=PERIODS_TRIED).map_while(|times| end.checked_sub(times * period)).take_while(|start| *start >= since);
-            let mut starts = starts.filter_map(|start| self.placed.binary_search_by_key(&start, |placed| placed.end).ok());
+            let starts = (1..=PERIODS_TRIED)
+                .map_while(|times| end.checked_sub(times * period))
+                .take_while(|start| *start >= since);
+            let mut starts =
+                starts.filter_map(|start| self.placed.binary_search_by_key(&start, |placed| placed.end).ok());
             starts.find(|start| fits(vocabulary, token, self.placed[start + 1].token)).map(|start| start..last)
         })
     }

@@ -24,7 +24,8 @@ const FEW_BYTES: usize = 16;
 /// Pieces of more bytes have more characters than there are lanes.
 const LAID_BYTES_MAX: usize = 256;
 
-/// Longer pieces are not settled here: a counter keeps their tokens (see `counter::open`).
+/// Pieces that are longer, or whose decision looked further, are not settled here: a counter keeps the tokens of such
+/// runs (see `counter::open`).
 pub(crate) const LONG_BYTES: usize = 512;
 
 thread_local! {
@@ -83,9 +84,9 @@ impl Ranked {
         desk.level.run(Count { ranked: self, text, limit: usize::MAX, desk }).unwrap_or(usize::MAX)
     }
 
-    /// Find the pieces of `text` that no more text can change, up to one of more than [`LONG_BYTES`], and give each with
+    /// Find the pieces of `text` that no more text can change, up to a long run (see [`LONG_BYTES`]), and give each with
     /// its count and with how far decisions up to it have looked; return where the last one ends, and the tokens of what
-    /// is after it, or 0 if that begins with a long piece.
+    /// is after it, or 0 if that begins with a long run.
     #[inline]
     pub(crate) fn settle(self, text: &str, desk: &mut Desk, each: &mut impl FnMut(Settled)) -> (usize, usize) {
         if text.len() <= FEW_BYTES {
@@ -207,11 +208,11 @@ impl<F: FnMut(Settled)> Work for Settle<'_, F> {
                 return ranked.settle_last(text, start, last, desk, each);
             }
             let reach = find_ends(ranked.pattern, text, start, Wanted::Settled, &mut ends, &classify);
+            if reach.saturating_sub(start) > LONG_BYTES {
+                desk.ends = ends;
+                return (start, 0);
+            }
             for end in &ends {
-                if end.saturating_sub(start) > LONG_BYTES {
-                    desk.ends = ends;
-                    return (start, 0);
-                }
                 let tokens = ranked.count_piece(text, start, *end, desk);
                 each(Settled { end: *end, tokens, reach });
                 start = *end;

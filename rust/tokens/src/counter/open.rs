@@ -9,10 +9,11 @@
     reason = "offsets in a text and sums of its tokens, both bounded by its length, which is at most isize::MAX"
 )]
 
+use super::kept::Kept;
 use super::trails::{STRETCH_BYTES_MIN, Trail, Trails};
 use crate::merge::{Chain, Placed};
 use crate::ranked::{Desk, LONG_BYTES, Ranked};
-use crate::split::{Pieces, Run, State};
+use crate::split::{Pieces, Run};
 
 /// From here on a run keeps its tokens. Below, counting anew costs no more than keeping them does.
 pub(super) const RUN_BYTES_MIN: usize = 48;
@@ -28,7 +29,7 @@ const PERIOD_BYTES_MAX: usize = 64;
 pub(super) struct Open {
     run: Run,
     /// How many bytes of the run are not at hand, and its tokens there: a snapshot left them out.
-    pub(super) left_out: usize,
+    left_out: usize,
     left_out_tokens: usize,
     whole: Chain,
     /// The end of the first piece and its tokens, while there is a second one.
@@ -42,15 +43,6 @@ pub(super) enum Outcome {
     Open { tokens: usize },
     /// The run has ended at an offset from its start, with so many tokens before; the decision looked so far.
     Settled { end: usize, tokens: usize, reach: usize },
-}
-
-/// What is to be known of an open run to go on with it, when the text before it is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Kept {
-    pub(super) state: State,
-    pub(super) left_out: usize,
-    pub(super) left_out_tokens: usize,
-    pub(super) first_tokens: usize,
 }
 
 /// The run's text, from where it is at hand, and where that is; what is known of the text before; what to work with.
@@ -87,23 +79,44 @@ impl Open {
     /// Go on with a run whose beginning is not at hand.
     pub(super) fn resume(ranked: Ranked, kept: Kept) -> Self {
         let Kept { state, left_out, left_out_tokens, first_tokens } = kept;
-        let border = state.split.map(|split| (split, first_tokens));
-        let run = Run::resume(ranked.pattern, state);
-        Self { left_out, left_out_tokens, border, ..Self::holding(run) }
+        let border = state.split.zip(first_tokens);
+        Self { left_out, left_out_tokens, border, ..Self::holding(Run::resume(ranked.pattern, state)) }
+    }
+
+    pub(super) const fn run(&self) -> &Run {
+        &self.run
+    }
+
+    pub(super) const fn whole(&self) -> &Chain {
+        &self.whole
+    }
+
+    /// Return how many bytes of the run are not at hand.
+    pub(super) const fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Return the tokens of what is not at hand.
+    pub(super) const fn left_out_tokens(&self) -> usize {
+        self.left_out_tokens
+    }
+
+    /// Return the tokens of the first piece, if it ends at `split` and they are known.
+    pub(super) fn first_tokens(&self, split: usize) -> Option<usize> {
+        self.border.filter(|(border, _)| *border == split).map(|(_, tokens)| tokens)
     }
 
     /// Go on to the end of the text.
     pub(super) fn advance(&mut self, place: &mut Place<'_>) -> Outcome {
         let Pieces { first, second, settled } = place.trails.advance(&mut self.run, place.text.as_bytes(), place.start);
         let tokens = if first < second {
-            let before = match self.border {
-                Some((border, tokens)) if border == first => tokens,
-                _ => self.move_border(place, first),
+            let before = match self.first_tokens(first) {
+                Some(tokens) => tokens,
+                None => self.move_border(place, first),
             };
+            // Leaves a trail, which the second piece can follow.
+            self.fit_whole(place, second);
             self.fit_second(place, first, second);
-            if settled.is_none() {
-                self.fit_whole(place, second);
-            }
             before + self.second.len()
         } else {
             self.fit_whole(place, first);

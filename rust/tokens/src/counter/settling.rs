@@ -10,6 +10,7 @@
 )]
 
 use super::held::Held;
+use super::kept::Kept;
 use super::open::{Open, Outcome, Place, RUN_BYTES_MIN};
 use super::trails::Trails;
 use crate::error::Error;
@@ -45,6 +46,8 @@ pub(super) struct Settling {
     marks: Vec<Mark>,
     settled: Mark,
     trails: Trails,
+    /// The run that the counter was restored in, and as it was then.
+    resumed: Option<Box<Open>>,
     /// A long run after what is settled.
     open: Option<Box<Open>>,
     /// The tokens of everything after what is settled.
@@ -53,24 +56,34 @@ pub(super) struct Settling {
 
 impl Settling {
     pub(super) fn new(ranked: Ranked) -> Self {
-        Self::resume(ranked, Mark::default(), "")
+        Self::resume(ranked, Mark::default(), None, "")
     }
 
-    /// Go on from a boundary and the text after it.
-    pub(super) fn resume(ranked: Ranked, settled: Mark, open: &str) -> Self {
-        let held = Held::resume(settled.offset, open);
+    /// Go on from a boundary and the text after it, of which the beginning may be left out.
+    pub(super) fn resume(ranked: Ranked, settled: Mark, kept: Option<Kept>, open: &str) -> Self {
+        let held = Held::resume(settled.offset + kept.map_or(0, |kept| kept.left_out), open);
+        let resumed = kept.map(|kept| Box::new(Open::resume(ranked, kept)));
+        // A cut before the end would need the run as it was there.
+        let first = if kept.is_some() { Mark { reach: held.end(), ..settled } } else { settled };
+        let open = resumed.clone();
         let trails = Trails::default();
-        let mut state = Self { ranked, held, marks: vec![settled], settled, trails, open: None, open_tokens: 0 };
+        let mut state = Self { ranked, held, marks: vec![first], settled, trails, resumed, open, open_tokens: 0 };
         state.settle();
         state
     }
 
-    pub(super) const fn held(&self) -> &Held {
-        &self.held
+    /// Return what to keep to go on from here: what is settled, and a long run's last tokens' text or all text after it.
+    pub(super) fn keep(&self) -> (Mark, Option<Kept>, &str) {
+        let kept = self.open.as_ref().and_then(|open| {
+            let start = self.settled.offset + open.left_out();
+            let text = self.held.from(start);
+            self.ranked.with_desk(|desk| open.keep(self.ranked, text, start, &self.trails, desk))
+        });
+        (self.settled, kept, self.held.from(self.settled.offset + kept.map_or(0, |kept| kept.left_out)))
     }
 
-    pub(super) const fn settled(&self) -> Mark {
-        self.settled
+    pub(super) const fn held(&self) -> &Held {
+        &self.held
     }
 
     pub(super) const fn total(&self) -> usize {
@@ -90,10 +103,10 @@ impl Settling {
             return Err(Error::NotHeld { offset: len, held_from });
         };
         self.settled = *settled;
-        self.open = None;
+        self.open = if kept == 1 { self.resumed.clone() } else { None };
         self.marks.truncate(kept);
         self.held.cut(place);
-        self.trails.cut(self.settled.offset, len);
+        self.trails.cut(self.settled.offset + self.open.as_ref().map_or(0, |open| open.left_out()), len);
         self.settle();
         Ok(())
     }
@@ -169,7 +182,7 @@ impl Settling {
     }
 
     fn settle(&mut self) {
-        let Self { ranked, held, marks, settled, trails, open, open_tokens } = self;
+        let Self { ranked, held, marks, settled, trails, open, open_tokens, .. } = self;
         let ranked = *ranked;
         ranked.with_desk(|desk| {
             loop {
@@ -177,16 +190,18 @@ impl Settling {
                     *open = Open::begin(ranked, held.from(settled.offset)).map(Box::new);
                 }
                 if let Some(run) = open {
-                    let start = settled.offset + run.left_out;
-                    match run.advance(&mut Place { ranked, text: held.from(start), start, trails, desk }) {
+                    let start = settled.offset + run.left_out();
+                    let outcome = run.advance(&mut Place { ranked, text: held.from(start), start, trails, desk });
+                    if trails.last_from(start).is_some() {
+                        // Cuts and spans come back to where the trail begins.
+                        mark(marks, *settled, held, 1);
+                    }
+                    match outcome {
                         Outcome::Open { tokens } => {
                             *open_tokens = tokens;
                             return;
                         }
                         Outcome::Settled { end, tokens, reach } => {
-                            if trails.last_from(start).is_some() {
-                                mark(marks, *settled, held, 1);
-                            }
                             settled.add(end, tokens, settled.offset + reach);
                             *open = None;
                             mark(marks, *settled, held, MARK_DISTANCE_BYTES);

@@ -141,9 +141,9 @@ impl Trails {
         self.0.get(first..).unwrap_or_default().iter().take_while(move |trail| trail.start < end)
     }
 
-    /// Return the trail that `offset` is in.
-    pub(super) fn at(&self, offset: usize) -> Option<&Trail> {
-        self.between(offset, offset.saturating_add(1)).next()
+    /// Return the trail that `offset` is in, or the next one.
+    pub(super) fn from(&self, offset: usize) -> Option<&Trail> {
+        self.between(offset, usize::MAX).next()
     }
 
     /// Return the trail that begins at `start`, the last one, if it does.

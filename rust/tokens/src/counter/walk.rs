@@ -26,7 +26,7 @@ impl Trails {
     /// Go on with a run to the end of `text`.
     pub(super) fn advance(&self, run: &mut Run, text: &[u8], start: usize) -> Pieces {
         loop {
-            let stop = self.at(start + run.state().scanned).map_or(usize::MAX, |trail| {
+            let stop = self.from(start + run.state().scanned).map_or(usize::MAX, |trail| {
                 let origin = isize::try_from(trail.start()).unwrap_or(0) - isize::try_from(start).unwrap_or(0);
                 run.leap(text, &trail.leaps, origin)
             });
@@ -72,7 +72,8 @@ impl Walk<'_> {
             if !chain.fit(self.vocabulary, self.piece, seam.offset - self.start, bench) {
                 return None;
             }
-            let meets = chain.placed().last().map_or(chain.end() == 0, |token| fits(self.vocabulary, token.token, next));
+            let meets =
+                chain.placed().last().map_or(chain.end() == 0, |token| fits(self.vocabulary, token.token, next));
             if meets {
                 self.jump(chain, seam, last, bench);
                 break;

@@ -23,8 +23,8 @@ mod run;
 mod simd;
 mod windows;
 
-pub(crate) use masks::{Masks, WINDOW};
 pub(crate) use leaps::Leaps;
+pub(crate) use masks::{Masks, WINDOW};
 pub(crate) use run::{Kind, Pieces, Run, State};
 pub(crate) use simd::{Level, Work};
 pub(crate) use windows::{Boundaries, Wanted, find_ends, last_pieces};

@@ -97,12 +97,8 @@ impl Run {
         self.state
     }
 
-    /// Go on to the end of `text`, of which everything that was there before is what it was.
-    pub(crate) fn advance(&mut self, text: &[u8]) -> Pieces {
-        self.advance_to(text, usize::MAX).unwrap_or_else(|| self.pieces(None))
-    }
-
-    /// Go on to the first character from `stop` on; return the pieces if the run or the text ends before.
+    /// Go on to the first character from `stop` on, in a text of which everything that was there before is what it was;
+    /// return the pieces if the run or the text ends before.
     pub(crate) fn advance_to(&mut self, text: &[u8], stop: usize) -> Option<Pieces> {
         let mut cursor = Cursor::new(text);
         while self.state.scanned < stop {
@@ -224,7 +220,9 @@ impl Run {
                 }
                 pieces
             }
-            Kind::Letters | Kind::Symbols | Kind::SymbolsTail => self.pieces(Some(cursor.piece(self.state.scanned).reach)),
+            Kind::Letters | Kind::Symbols | Kind::SymbolsTail => {
+                self.pieces(Some(cursor.piece(self.state.scanned).reach))
+            }
         }
     }
 }

@@ -19,8 +19,26 @@ fn config(cases: u32) -> ProptestConfig {
 
 fn characters() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
-        "a", "A", "\u{4e9a}", "\u{2b0}", "\u{301}", "1", " ", "\t", "\n", "/", "'", "s", "r", "e", "!", "\u{200d}", "\u{2028}",
-        "\u{17f}", "\u{1d7d8}", "\u{16e40}",
+        "a",
+        "A",
+        "\u{4e9a}",
+        "\u{2b0}",
+        "\u{301}",
+        "1",
+        " ",
+        "\t",
+        "\n",
+        "/",
+        "'",
+        "s",
+        "r",
+        "e",
+        "!",
+        "\u{200d}",
+        "\u{2028}",
+        "\u{17f}",
+        "\u{1d7d8}",
+        "\u{16e40}",
     ])
 }
 

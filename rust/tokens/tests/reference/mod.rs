@@ -126,7 +126,8 @@ pub fn giant_text() -> impl Strategy<Value = String> {
         2 => (prop::collection::vec(word, 1..6), prop::collection::vec(any::<prop::sample::Index>(), 1..400))
             .prop_map(|(words, picks)| picks.iter().map(|pick| pick.get(&words).as_str()).collect::<String>()),
     ];
-    let between = prop::sample::select(vec!["", "", "", "a", "x.", "A", " ", "\n", "'", "'s", "'r", "1", "!", "\u{4e9a}"]);
+    let between =
+        prop::sample::select(vec!["", "", "", "a", "x.", "A", " ", "\n", "'", "'s", "'r", "1", "!", "\u{4e9a}"]);
     prop::collection::vec((run, between), 1..4)
         .prop_map(|runs| runs.into_iter().map(|(run, between)| run + between).collect())
 }
