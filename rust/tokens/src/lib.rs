@@ -15,6 +15,7 @@
 
 #![deny(unsafe_code)]
 
+mod batch;
 mod builtin;
 mod checksum;
 mod counter;

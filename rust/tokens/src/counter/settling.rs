@@ -137,7 +137,8 @@ impl Settling {
                 jump = None;
                 continue;
             }
-            let numbers = self.numbers_from(at, end);
+            let digit = text.as_bytes().get(at - base).is_some_and(u8::is_ascii_digit);
+            let numbers = if digit { self.numbers_from(at, end) } else { 0 };
             if numbers > 0 {
                 tokens += numbers;
                 at += numbers * NUMBER_DIGITS;

@@ -1,12 +1,15 @@
 //! The slow references: tiktoken's own expressions in tiktoken's own engine, and texts made to be hard for a splitter.
 #![allow(dead_code, unreachable_pub, reason = "every test file takes what it needs of this one")]
-#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(clippy::arithmetic_side_effects, reason = "small numbers")]
+
+use std::collections::HashMap;
 
 use fancy_regex::Regex;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use retold_tokens::Builtin;
 use retold_tokens::split::Pattern;
+use retold_tokens::{Builtin, Encoding};
 
 /// Copied from `tiktoken_ext/openai_public.py` of tiktoken 0.14.0.
 const O200K: &str = concat!(
@@ -29,6 +32,40 @@ pub fn expression(pattern: Pattern) -> Regex {
 
 pub fn pieces_by_expression(expression: &Regex, text: &str) -> Vec<usize> {
     expression.find_iter(text).map(|found| found.unwrap().end()).collect()
+}
+
+/// Byte pair encoding as tiktoken defines it and as slowly as it can be done: the published expression, and the leftmost
+/// pair of the lowest published rank, searched anew for every merge.
+pub struct SlowReference {
+    expression: Regex,
+    ranks: HashMap<Vec<u8>, u32>,
+}
+
+impl SlowReference {
+    /// The ranks are those of the published file: `Builtin::check` compares its hash with what decoding gives.
+    pub fn of(builtin: Builtin) -> Self {
+        let pattern = if builtin == Builtin::Cl100kBase { Pattern::Cl100k } else { Pattern::O200k };
+        let encoding = Encoding::builtin(builtin).unwrap();
+        let size = u32::try_from(builtin.check().unwrap().tokens).unwrap();
+        let ranks = (0..size).map(|rank| (encoding.decode(&[rank]).unwrap(), rank)).collect();
+        Self { expression: expression(pattern), ranks }
+    }
+
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        let pieces = self.expression.find_iter(text).map(|found| found.unwrap().as_str());
+        pieces.flat_map(|piece| self.merge(piece.as_bytes())).collect()
+    }
+
+    fn merge(&self, piece: &[u8]) -> Vec<u32> {
+        let mut ends: Vec<usize> = (0..=piece.len()).collect();
+        loop {
+            let rank = |pair: &[usize]| self.ranks.get(&piece[pair[0]..pair[2]]);
+            let ranked = ends.windows(3).enumerate().filter_map(|(at, pair)| rank(pair).map(|rank| (rank, at)));
+            let Some((_, at)) = ranked.min() else { break };
+            ends.remove(at + 1);
+        }
+        ends.windows(2).map(|token| self.ranks[&piece[token[0]..token[1]]]).collect()
+    }
 }
 
 /// How often each case is taken, and others each time: 1 in the suite, more in `make fuzz`.
