@@ -2,6 +2,7 @@
 //!
 //! Threads take the next few texts whenever they are done with some, so that a long one holds up nothing but itself. They
 //! end with the call: a pool that stays would be gone in a process that forks, and a server's threads are its own to plan.
+//! What they learnt of words stays, for those of the next call.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,9 +10,9 @@ use std::thread;
 
 use crate::encoding::Encoding;
 use crate::error::Error;
+use crate::ranked::at_desks_left;
 
-/// A thread is started for so many bytes at least: starting it and learning its first words cost as much as counting
-/// these.
+/// A thread is started for so many bytes at least.
 const THREAD_BYTES_MIN: usize = 256 * 1024;
 /// So many bytes of texts are taken at a time, or one text.
 const SHARE_BYTES: usize = 32 * 1024;
@@ -36,7 +37,8 @@ impl Encoding {
         };
         let mut counted = thread::scope(|scope| {
             // Where no thread can be had, the others do its work.
-            let others = (1..worth).map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok());
+            let work_there = || at_desks_left(work);
+            let others = (1..worth).map_while(|_| thread::Builder::new().spawn_scoped(scope, work_there).ok());
             let others: Vec<_> = others.collect();
             let mut counted = work();
             for other in others {

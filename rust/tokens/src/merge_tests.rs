@@ -78,6 +78,30 @@ fn pieces_merge_as_defined() {
 }
 
 #[test]
+fn tokens_that_repeat_themselves_are_multiplied() {
+    let words =
+        ["a", "=", " ", "ab", "the ", "lo", "hello", "=-", "\u{4e9a}", "\u{1f468}\u{200d}", "aabab", "  \n", "abcdefg"];
+    let vocabulary = Builtin::O200kBase.ranked().unwrap().vocabulary;
+    let bench = &mut Bench::new();
+    for word in words.map(str::as_bytes) {
+        let (text, period) = (word.repeat(4_000 / word.len()), 256_usize.next_multiple_of(word.len()));
+        let mut multiplied = 0;
+        for (since, len) in [(0, 700), (1, 701), (5, 1_000), (131, 1_013), (1_000, 1_200)] {
+            for until in [len, len + 1, 2_500, 3_001, text.len()] {
+                let text = &text[1..until];
+                let mut chain = Chain::default();
+                assert!(chain.fit(vocabulary, text, len - 1, bench));
+                multiplied += usize::from(chain.repeat(vocabulary, since, text.len(), period));
+                assert!(chain.end() <= text.len());
+                assert!(chain.fit(vocabulary, text, text.len(), bench));
+                assert_eq!(chain.len(), Chain::of(vocabulary, text, bench).len());
+            }
+        }
+        assert!(multiplied > 0, "{word:?}");
+    }
+}
+
+#[test]
 fn two_tokens_fit_where_merging_their_bytes_gives_them() {
     let vocabulary = Builtin::O200kBase.ranked().unwrap().vocabulary;
     let size = u32::try_from(vocabulary.size()).unwrap();

@@ -3,6 +3,7 @@
 #![allow(clippy::inline_always, reason = "compiled anew for each level of instructions")]
 
 use std::cell::RefCell;
+use std::sync::Mutex;
 
 use crate::lanes::Lanes;
 use crate::merge::{Bench, Chain, LANES, STRETCH};
@@ -29,7 +30,27 @@ const LAID_BYTES_MAX: usize = 256;
 pub(crate) const LONG_BYTES: usize = 512;
 
 thread_local! {
-    static DESKS: RefCell<[Option<Box<Desk>>; 2]> = const { RefCell::new([None, None]) };
+    static DESKS: RefCell<Desks> = const { RefCell::new([None, None]) };
+}
+
+/// Desks that threads left when they ended.
+static LEFT: Mutex<Vec<Desks>> = Mutex::new(Vec::new());
+/// So many are kept, of two megabytes and a bit for each vocabulary.
+const LEFT_MAX: usize = 8;
+
+type Desks = [Option<Box<Desk>>; 2];
+
+/// Do something on a thread that ends with it, at desks that another such thread left: its words need not be learnt
+/// again. Nobody waits for anybody here.
+pub(crate) fn at_desks_left<T>(work: impl FnOnce() -> T) -> T {
+    if let Some(desks) = LEFT.try_lock().ok().and_then(|mut left| left.pop()) {
+        DESKS.set(desks);
+    }
+    let done = work();
+    if let Some(mut left) = LEFT.try_lock().ok().filter(|left| left.len() < LEFT_MAX) {
+        left.push(DESKS.take());
+    }
+    done
 }
 
 /// What counting works with: the words that this thread knows, and room for the pieces at hand.

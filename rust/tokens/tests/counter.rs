@@ -196,7 +196,7 @@ proptest! {
         let encoding = Encoding::builtin(builtin).unwrap();
         let mut counter = encoding.counter();
         let mut text = text;
-        text.truncate(*cuts[0].get(&places(&text)));
+        let more = text.split_off(*cuts[0].get(&places(&text))) + &more;
         counter.append(&text).unwrap();
         let snapshot = counter.snapshot();
         prop_assert!(snapshot.len() < 1_200, "{}", snapshot.len());
@@ -237,6 +237,27 @@ proptest! {
             prop_assert_eq!((counter.len(), counter.unfinished()), (complete, end - complete));
             counter = encoding.restore(&counter.snapshot()).unwrap();
             prop_assert_eq!((counter.total(), counter.unfinished()), (total, end - complete));
+        }
+    }
+}
+
+#[test]
+fn a_counter_restored_anywhere_in_a_run_goes_on_with_it() {
+    let runs =
+        ["a", "=", " ", "\n", "\u{4e9a}", "ab", "hello", "=-", "\u{1f468}\u{200d}", "abcdefg", "*", "lo ", "\u{301}"];
+    for (run, builtin) in runs.iter().flat_map(|run| Builtin::ALL.map(|builtin| (*run, builtin))) {
+        let encoding = Encoding::builtin(builtin).unwrap();
+        let text = run.replace(' ', "  ").repeat(2_000 / run.len());
+        for saved in (1_100..1_300).step_by(3).map(|at| text.floor_char_boundary(at)) {
+            let mut counter = encoding.counter();
+            counter.append(&text[..saved]).unwrap();
+            let mut restored = encoding.restore(&counter.snapshot()).unwrap();
+            let mut start = saved;
+            for end in [1, 3, 8, 24, 70, 140, 300].map(|more| text.floor_char_boundary(saved + more)) {
+                let total = restored.append(&text[start..end]).unwrap();
+                assert_eq!(total, encoding.count(&text[..end]).unwrap(), "{run:?} {saved} {end}");
+                start = end;
+            }
         }
     }
 }

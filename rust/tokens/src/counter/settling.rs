@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::ranked::{Desk, LONG_BYTES, Ranked, Settled};
 use crate::split::Pieces;
 
-/// How far marks are apart at least, in bytes. Below it lies what a span lexes at either end; 24 bytes of mark for 256
-/// of text is a tenth of the memory.
+/// How far marks are apart at least, in bytes. Below it lies what a span lexes at either end; 32 bytes of mark for 256
+/// of text are an eighth of the memory.
 const MARK_DISTANCE_BYTES: usize = 256;
 /// A part of a text begins a long piece only if one of the whole text does within so many bytes: one that begins inside a
 /// piece has at most three of them.

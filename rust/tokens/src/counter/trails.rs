@@ -10,7 +10,7 @@
 
 use crate::split::Leaps;
 
-/// How long a stretch is at least, in bytes. 64 bytes for each 256 are a quarter of the text, and only of long pieces.
+/// How long a stretch is at least, in bytes. 48 bytes for each are a fifth of the text, and only of long pieces.
 pub(super) const STRETCH_BYTES_MIN: usize = 256;
 
 /// Bytes whose tokens were counted, and that come `repeats` times in a row.
