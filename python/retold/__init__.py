@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from retold.events import Item, Message, Opaque, Reasoning, Text, ToolCall, ToolResult, Window
     from retold.fold import History
+    from retold.framing import RequestSize, count_request
     from retold.policy import Compacted, compact
     from retold.wiring import connect, run_worker
 
@@ -44,6 +45,7 @@ __all__ = [
     "Message",
     "Opaque",
     "Reasoning",
+    "RequestSize",
     "RetoldError",
     "SchemaError",
     "Session",
@@ -54,6 +56,7 @@ __all__ = [
     "Window",
     "compact",
     "connect",
+    "count_request",
     "run_worker",
     "tokens",
 ]
@@ -63,6 +66,7 @@ _ROOMS = {
     "retold.errors": tuple(name for name in __all__ if name.endswith("Error")),
     "retold.events": ("Item", "Message", "Opaque", "Reasoning", "Text", "ToolCall", "ToolResult", "Window"),
     "retold.fold": ("History",),
+    "retold.framing": ("RequestSize", "count_request"),
     "retold.policy": ("Compacted", "compact"),
     "retold.wiring": ("connect", "run_worker"),
 }

@@ -15,6 +15,7 @@ from retold.fold import (
     INEFFECTIVE_GAIN,
     PRIMING,
     Builder,
+    Calibration,
     Context,
     Entry,
     Tokens,
@@ -43,13 +44,14 @@ def _until(seq: int, entries: Iterable[Entry]) -> Iterable[Entry]:
     return takewhile(lambda entry: entry.seq <= seq, entries)
 
 
-def _projection(context: Context) -> tuple[str, int, int, Tokens, int]:
+def _projection(context: Context) -> tuple[str, int, int, Tokens, int, Calibration]:
     return (
         history_hash(context.entries),
         context.version,
         context.base_seq,
         context.tokens,
         context.settled_tokens,
+        context.calibration,
     )
 
 
@@ -136,10 +138,11 @@ def test_what_a_compaction_or_a_failure_is_judged_by_is_the_size_at_its_base(sto
         earlier, now = fold(story.events[: at - 1]), fold(story.events[:at])
         before = _sum(_until(fact.base_seq, earlier.entries)).upper
         after = before if isinstance(fact, CompactionFailed) else fact.receipt.tokens_after
-        size = now.window.pre_rot_tokens
+        size = fact.due_tokens / DUE_SHARE if fact.due_tokens else now.window.pre_rot_tokens
         tried = before - after < INEFFECTIVE_GAIN * size
+        is_due = before >= (fact.due_tokens or int(DUE_SHARE * size))
         assert now.settled_tokens == after
-        assert now.ineffective == (earlier.ineffective + (before >= int(DUE_SHARE * size)) if tried else 0)
+        assert now.ineffective == (earlier.ineffective + is_due if tried else 0)
 
 
 @law(60)

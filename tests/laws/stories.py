@@ -254,7 +254,7 @@ class Story:
             decision = decide(context, window)
             if decision is None:
                 return
-            replacement = carry_out(context, limits_of(window))
+            replacement = carry_out(context, limits_of(window, context.calibration))
         except FloorError as error:
             self.write(CompactionFailed(plan=plan_id(context), base_seq=place, reason=str(error)))
             return

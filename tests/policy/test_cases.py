@@ -18,6 +18,7 @@ from retold.events import (
     Text,
     ToolCall,
     ToolResult,
+    UsageReported,
     Window,
 )
 from retold.fold import Entry
@@ -53,6 +54,8 @@ def _told(lines: list[str]) -> Story:
         kind, *rest = line.split()
         if kind == "pin":
             story.write(ItemPinned(item=rest[0]))
+        elif kind == "charged":
+            story.write(UsageReported(input_tokens=int(rest[0])))
         elif kind == "request":
             story.write(CompactionRequested())
         elif kind == "forget":
@@ -75,7 +78,7 @@ def _decided(story: Story) -> list[str]:
     try:
         if decide(context, context.window) is None:
             return ["nothing"]
-        replacement = carry_out(context, limits_of(context.window))
+        replacement = carry_out(context, limits_of(context.window, context.calibration))
     except FloorError as floor:
         return [f"floor above {floor.budget_tokens}"]
     assert replacement.replaced.receipt.tokens_after <= context.window.input_limit

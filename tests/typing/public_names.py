@@ -1,6 +1,6 @@
 """The public names as a type checker shows them to a user. Read by basedpyright and mypy, never run."""
 
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 import retold
 from retold import tokens
@@ -27,6 +27,15 @@ async def with_a_log() -> None:
         assert_type(history.as_anthropic(), list[dict[str, Any]])
         async with retold.run_worker(client) as worker:
             await worker.drain()
+
+
+def counting_requests(body: dict[str, Any]) -> None:
+    """The size of a request says where its tokens are, and how well they are known."""
+    size = retold.count_request(body, tools=[], form="chat", model="gpt-5", encoding=tokens.encoding("o200k_base"))
+    assert_type(size, retold.RequestSize)
+    assert_type((size.tokens, size.lower, size.upper), tuple[int, int, int])
+    assert_type(size.label, Literal["exact", "reconstructed", "estimated"])
+    assert_type((size.counted.exact, size.system.total, size.tools.estimated), tuple[int, int, int])
 
 
 def without_a_log(messages: list[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from retold.cli import bench, doctor, importing, reading, serving
+from retold.cli import bench, counting, doctor, importing, reading, serving
 from retold.cli.options import Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, UnavailableError
 from retold.events import session_key
@@ -96,6 +96,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "show": reading.show,
     "history": reading.history,
     "verify": reading.verify,
+    "count": counting.count,
     "doctor": doctor.doctor,
 }
 for _name, _command in _COMMANDS.items():

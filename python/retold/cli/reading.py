@@ -194,6 +194,7 @@ def _shown(state: Context, events: list[Recorded]) -> dict[str, Any]:
         "version": state.version,
         "entries": len(state.entries),
         "tokens": _tokens_row(state),
+        "charged_tokens": state.calibration.charged(state.tokens.upper),
         "closed": state.closed,
         "compactions": [_compaction(recorded) for recorded in events if _is_compaction(recorded)],
     }
@@ -243,6 +244,10 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
         f"history   {len(state.entries)} entries, {size.upper:,} tokens "
         f"({size.exact:,} exact, {size.reconstructed:,} reconstructed, {size.estimated:,} estimated; {state.encoding})"
     )
+    learnt = state.calibration
+    if (charged := learnt.charged(size.upper)) > size.upper:
+        by = f"{learnt.ratio / 1_000:.2f} for each of ours and {learnt.offset:,} beside"
+        out.print(f"provider  takes it for {charged:,} tokens, by its reports: {by}")
     table = Table("seq", "version", "step", "before", "after", "offloaded", "summarised", "cut", "dropped", box=None)
     for recorded in events:
         fact = recorded.event.data

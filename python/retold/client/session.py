@@ -83,9 +83,18 @@ class Session:
                 return await self._extend(text)
         return await self._extend(text)
 
-    async def report_usage(self, *, input_tokens: int, output_tokens: int = 0, cached_tokens: int = 0) -> int:
-        """Record what the provider said the last request cost, in tokens, none of them negative. Raises as `append`."""
-        usage = UsageReported(input_tokens=input_tokens, output_tokens=output_tokens, cached_tokens=cached_tokens)
+    async def report_usage(
+        self, *, input_tokens: int, output_tokens: int = 0, cached_tokens: int = 0, model: str = ""
+    ) -> int:
+        """Record what the provider said the last request cost, in tokens, none of them negative. Raises as `append`.
+
+        *input_tokens* is the whole prompt, what came from a cache included. Report before or right after the reply is
+        appended, and before what comes next: compactions are decided by sizes that these figures calibrate. Name the
+        *model* where it may change in the session.
+        """
+        usage = UsageReported(
+            input_tokens=input_tokens, output_tokens=output_tokens, cached_tokens=cached_tokens, model=model
+        )
         check_usage(usage)
         return await self._record([usage])
 

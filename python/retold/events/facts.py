@@ -165,7 +165,10 @@ class ItemExtended(Struct, frozen=True):
 
 
 class UsageReported(Struct, frozen=True, omit_defaults=True):
-    """Record what the provider said a request cost, in tokens. `input_tokens` covers the whole prompt."""
+    """Record what the provider said a request cost, in tokens. `input_tokens` covers the whole prompt.
+
+    The request is the one that brought the newest reply, or, before that is appended, the history as it stands.
+    """
 
     input_tokens: int
     output_tokens: int = 0
@@ -254,13 +257,14 @@ class SummaryWritten(Struct, frozen=True):
     covers: tuple[str, ...]
 
 
-class HistoryReplaced(Struct, frozen=True):
+class HistoryReplaced(Struct, frozen=True, omit_defaults=True):
     """Replace the history at *base_seq* by *body*; later items follow unchanged.
 
     Attributes:
         version: the number of this replacement, 1, 2, 3 … per session.
         body: the new history in order; kept entries by id, new text only where there is some.
         hash: the content hash of the new history at the base (`retold.fold.history_hash`).
+        due_tokens: the size from which a compaction was due, as reports had calibrated it; 0: the window's own share.
     """
 
     plan: str
@@ -270,14 +274,16 @@ class HistoryReplaced(Struct, frozen=True):
     body: tuple[Span, ...]
     hash: str
     receipt: Receipt
+    due_tokens: int = 0
 
 
-class CompactionFailed(Struct, frozen=True):
-    """Record that a plan could not be carried out; the history is as it was."""
+class CompactionFailed(Struct, frozen=True, omit_defaults=True):
+    """Record that a plan could not be carried out; the history is as it was. `due_tokens` as in `HistoryReplaced`."""
 
     plan: str
     base_seq: int
     reason: str
+    due_tokens: int = 0
 
 
 class CompactionAbandoned(Struct, frozen=True):

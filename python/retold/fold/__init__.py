@@ -1,6 +1,7 @@
 """What is so: events are folded into a context; its history is what the model is sent."""
 
-from retold.fold.builder import DUE_SHARE, INEFFECTIVE_GAIN, Builder
+from retold.fold.builder import Builder
+from retold.fold.calibration import UNTAUGHT, Calibration
 from retold.fold.context import (
     Context,
     Entry,
@@ -8,6 +9,7 @@ from retold.fold.context import (
     decode_context,
     encode_context,
     history_hash,
+    is_of_this_schema,
     item_hash,
     ledger_of,
     request_size,
@@ -16,6 +18,7 @@ from retold.fold.counting import PRIMING, count_item
 from retold.fold.extending import is_sealed, open_text
 from retold.fold.folding import advance, base_of, fold, in_decision_order, reaches_before
 from retold.fold.history import History, decode_history, encode_history, history_of, replacement_of
+from retold.fold.judging import DUE_SHARE, INEFFECTIVE_GAIN
 from retold.fold.spans import placeholder_entry, spread, summary_entry
 from retold.sizes import Tokens
 
@@ -23,7 +26,9 @@ __all__ = [
     "DUE_SHARE",
     "INEFFECTIVE_GAIN",
     "PRIMING",
+    "UNTAUGHT",
     "Builder",
+    "Calibration",
     "Context",
     "Entry",
     "EntryForm",
@@ -40,6 +45,7 @@ __all__ = [
     "history_hash",
     "history_of",
     "in_decision_order",
+    "is_of_this_schema",
     "is_sealed",
     "item_hash",
     "ledger_of",

@@ -38,33 +38,24 @@ from retold.events import (
     SummaryWritten,
     UsageReported,
 )
-from retold.fold.context import Context, Entry, history_hash, item_hash, ledger_of, request_size
+from retold.fold.calibration import after_barrier, is_reply, learn
+from retold.fold.context import (
+    NOTHING_PLANNED,
+    NOTHING_SAID,
+    Context,
+    Entry,
+    history_hash,
+    item_hash,
+    ledger_of,
+    request_size,
+)
 from retold.fold.counting import PRIMING, count_item
 from retold.fold.extending import open_text, with_open_text
+from retold.fold.judging import after_try
 from retold.fold.spans import placeholder_entry, spread, summary_entry
 from retold.ledger import Ledger
 from retold.sizes import Tokens
 from retold.tokens import Counter, Encoding, encoding
-
-INEFFECTIVE_GAIN = 0.05
-"""A replacement that frees less than this share of the pre-rot threshold is ineffective (AG-Kit's figure)."""
-
-DUE_SHARE = 0.80
-"""From this share of the pre-rot threshold on, a history's size alone calls for a compaction (AG-Kit's figure)."""
-
-_NOTHING_PLANNED: dict[str, Any] = {"plan": None, "staged": {}, "staged_summary": ()}
-
-_NOTHING_SAID: dict[str, Any] = {
-    "entries": (),
-    "tokens": Tokens(reconstructed=PRIMING),
-    "summary": (),
-    "pinned": (),
-    "requested": None,
-    "settled_tokens": 0,
-    "ineffective": 0,
-    **_NOTHING_PLANNED,
-}
-"""What an erasure leaves of a state."""
 
 
 class Builder:
@@ -78,6 +69,7 @@ class Builder:
         self._context: Context | None = None
         self._entries: list[Entry] = []
         self._ledger = Ledger()
+        self._reply_tokens = 0
         self._encoding: Encoding | None = None
         self._open_text: Counter | None = None
 
@@ -101,7 +93,7 @@ class Builder:
     @property
     def outline(self) -> Context:
         """Return the state with its entries left out. O(1)."""
-        return structs.replace(self._now, entries=(), tokens=request_size(self._ledger))
+        return self._with(())
 
     def freeze_at(self, seq: int) -> Context:
         """Return the state as it is now, as the base of a plan made at source event *seq*. O(entries)."""
@@ -115,7 +107,7 @@ class Builder:
         """
         if self._context is None:
             raise CorruptLogError("expected a session with events, it has none", session="", seq=1)
-        return structs.replace(self._context, entries=tuple(self._entries), tokens=request_size(self._ledger))
+        return self._with(tuple(self._entries))
 
     def apply(self, recorded: Recorded) -> None:
         """Fold one event in. Its chain is taken as checked.
@@ -135,11 +127,12 @@ class Builder:
     def rewind(self, recorded: Recorded, past: Context) -> None:
         """Fold a `SessionRewound` in: take the history of *past*, keep this session's end and its numbering.
 
-        What was erased between *past* and now stays erased. Usage and whether it was closed are those of *past*.
+        What was erased between *past* and now stays erased. Usage and whether it was closed are those of *past*; what
+        reports have taught about the provider still holds.
         """
         now = self._now
         if now.erased_seq > past.seq:
-            past = structs.replace(past, **_NOTHING_SAID)
+            past = structs.replace(past, **NOTHING_SAID)
         self._restart(
             structs.replace(
                 past,
@@ -151,7 +144,8 @@ class Builder:
                 base_seq=recorded.event.seq,
                 erased_seq=now.erased_seq,
                 requested=None,
-                **_NOTHING_PLANNED,
+                calibration=after_barrier(now.calibration),
+                **NOTHING_PLANNED,
             )
         )
 
@@ -163,10 +157,15 @@ class Builder:
     def _set(self, **changes: Any) -> None:
         self._context = structs.replace(self._now, **changes)
 
+    def _with(self, entries: tuple[Entry, ...]) -> Context:
+        calibration = structs.replace(self._now.calibration, reply_tokens=self._reply_tokens)
+        return structs.replace(self._now, entries=entries, tokens=request_size(self._ledger), calibration=calibration)
+
     def _restart(self, context: Context) -> None:
         self._context = context
         self._entries = list(context.entries)
         self._ledger = ledger_of(context.entries)
+        self._reply_tokens = context.calibration.reply_tokens
         self._encoding = _vocabulary(context)
         self._open_text = None
 
@@ -199,7 +198,7 @@ class Builder:
             case ItemExtended():
                 self._extend(fact.text, seq)
             case UsageReported():
-                self._set(usage=fact)
+                self._report(fact)
             case CompactionRequested():
                 self._set(requested=fact, requested_seq=seq)
             case HistoryEdited():
@@ -256,9 +255,17 @@ class Builder:
         entry = Entry(item=item, tokens=self._count(item), seq=seq)
         self._entries.append(entry)
         self._ledger.append(entry.tokens)
+        self._reply_tokens = self._reply_tokens + entry.tokens.total if is_reply(item) else 0
         self._open_text = None
         if self._now.closed:
             self._set(closed=False)
+
+    def _report(self, fact: UsageReported) -> None:
+        now, usage = self._now.calibration, self._now.usage
+        reference = self._ledger.total.total + PRIMING + now.freed_tokens - self._reply_tokens
+        same = usage is not None and usage.model == fact.model
+        after = learn(now, fact, reference_tokens=reference, window=self._now.window, same_model=same)
+        self._set(usage=fact, calibration=after)
 
     def _extend(self, text: str, seq: int) -> None:
         before = open_text(self._entries)
@@ -275,6 +282,8 @@ class Builder:
         if len(_extra(item)) != len(_extra(entry.item)):  # a new part: what is kept beside the text has grown, too
             size = self._count(item)
         self._put(len(self._entries) - 1, structs.replace(entry, item=item, tokens=size))
+        if is_reply(item):
+            self._reply_tokens += size.total - entry.tokens.total
 
     def _edit(self, fact: HistoryEdited, seq: int) -> None:
         first = 0 if fact.first is None else self._position(fact.first, seq)
@@ -288,6 +297,7 @@ class Builder:
         if not any(entry.form == "summary" and entry.seq == newest for entry in self._entries):
             self._set(summary=())  # or what was edited away would come back in the next summary, which builds on it
         self._set(settled_tokens=0, ineffective=0)
+        self._bar()
         self._replaced(seq, base_seq=seq)
 
     def _pin(self, item_id: str, seq: int) -> None:
@@ -297,7 +307,8 @@ class Builder:
 
     def _erase(self, seq: int) -> None:
         self._put_all(0, len(self._entries), ())
-        self._set(erased_seq=seq, **_NOTHING_SAID)
+        self._set(erased_seq=seq, **NOTHING_SAID)
+        self._bar()
         self._replaced(seq, base_seq=seq)
 
     def _position(self, item_id: str, seq: int) -> int:
@@ -329,16 +340,15 @@ class Builder:
         body = self._spread(fact, self._entries[:cut], seq)
         if history_hash(body) != fact.hash:
             raise self._refuse("the replacement history's hash does not match what the events give", seq)
-        before = self._ledger.prefix(cut).upper + PRIMING
+        before = self._ledger.prefix(cut)
         self._put_all(0, cut, body)
-        after = self._ledger.prefix(len(body)).upper + PRIMING
-        little = before - after < INEFFECTIVE_GAIN * self._now.window.pre_rot_tokens
+        after = self._ledger.prefix(len(body))
+        freed = self._now.calibration.freed_tokens + before.total - after.total
         self._set(
-            ineffective=self._ineffective_after(before) if little else 0,
-            settled_tokens=after,
             summary=self._now.staged_summary or self._now.summary,
-            requested=self._request_after(fact.base_seq),
-            **_NOTHING_PLANNED,
+            calibration=structs.replace(self._now.calibration, freed_tokens=freed),
+            **after_try(self._now, fact, before=before.upper + PRIMING, after=after.upper + PRIMING),
+            **NOTHING_PLANNED,
         )
         self._replaced(seq, base_seq=fact.base_seq)
 
@@ -346,17 +356,6 @@ class Builder:
         """Return how many entries were there at *base_seq*."""
         later = (at for at, entry in enumerate(self._entries) if entry.seq > base_seq)
         return next(later, len(self._entries))
-
-    def _request_after(self, base_seq: int) -> CompactionRequested | None:
-        return self._now.requested if self._now.requested_seq > base_seq else None
-
-    def _ineffective_after(self, base_tokens: int) -> int:
-        """Return the count after one more try that freed too little.
-
-        A try on a history that was not due by its size was made for a request, and says nothing about the loop.
-        """
-        is_due = base_tokens >= int(self._now.window.pre_rot_tokens * DUE_SHARE)
-        return self._now.ineffective + (1 if is_due else 0)
 
     def _spread(self, fact: HistoryReplaced, base: list[Entry], seq: int) -> tuple[Entry, ...]:
         try:
@@ -371,17 +370,19 @@ class Builder:
         if entry.form != "placeholder" or entry.original != item_hash(item):
             raise self._refuse(f"expected the original of offloaded item {item.id!r}", seq)
         self._put(position, Entry(item=item, tokens=self._count(item), seq=entry.seq))
+        self._bar()
         self._replaced(seq, base_seq=seq)
 
     def _give_up(self, fact: CompactionFailed | CompactionAbandoned) -> None:
-        self._set(**_NOTHING_PLANNED)
+        self._set(**NOTHING_PLANNED)
         if isinstance(fact, CompactionFailed):
             size = self._ledger.prefix(self._cut_at(fact.base_seq)).upper + PRIMING
-            self._set(
-                ineffective=self._ineffective_after(size),
-                settled_tokens=size,
-                requested=self._request_after(fact.base_seq),
-            )
+            self._set(**after_try(self._now, fact, before=size, after=size))
+
+    def _bar(self) -> None:
+        """Let what is learnt from reports start at a new place: the history was changed by hand."""
+        self._reply_tokens = 0
+        self._set(calibration=after_barrier(self._now.calibration))
 
     def _replaced(self, seq: int, *, base_seq: int) -> None:
         self._open_text = None

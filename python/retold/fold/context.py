@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -20,6 +20,7 @@ from retold.events import (
     UsageReported,
     Window,
 )
+from retold.fold.calibration import UNTAUGHT, Calibration
 from retold.fold.counting import PRIMING
 from retold.ledger import Ledger
 from retold.sizes import Tokens
@@ -68,6 +69,7 @@ class Context(Struct, frozen=True):
         settled_tokens: the size (upper bound) right after the last replacement or failure, 0 before the first.
         ineffective: how many replacements or failures in a row freed less than the policy's least gain.
         usage: the provider's newest figures.
+        calibration: what the provider's figures say about our counts; limits are read through it.
         closed: whether the session was closed and nothing appended since.
         erased_seq: the last event that erased the session's content; 0 if it never was.
     """
@@ -95,6 +97,7 @@ class Context(Struct, frozen=True):
     settled_tokens: int = 0
     ineffective: int = 0
     usage: UsageReported | None = None
+    calibration: Calibration = UNTAUGHT
     closed: bool = False
     erased_seq: int = 0
 
@@ -109,23 +112,56 @@ class Context(Struct, frozen=True):
         return Head(seq=self.seq, hash=self.head)
 
 
+NOTHING_PLANNED: Final[dict[str, Any]] = {"plan": None, "staged": {}, "staged_summary": ()}
+"""What the end of a plan leaves of it."""
+
+NOTHING_SAID: Final[dict[str, Any]] = {
+    "entries": (),
+    "tokens": Tokens(reconstructed=PRIMING),
+    "summary": (),
+    "pinned": (),
+    "requested": None,
+    "settled_tokens": 0,
+    "ineffective": 0,
+    "calibration": UNTAUGHT,
+    **NOTHING_PLANNED,
+}
+"""What an erasure leaves of a state."""
+
+SNAPSHOT_SCHEMA: Final = 2
+"""Raised whenever a state of the release before would lack or mean something else: its snapshots are passed over."""
+
+_MARK: Final = f'{{"schema":{SNAPSHOT_SCHEMA},'.encode()
+
+
+class _Snapshot(Struct, frozen=True):
+    schema: Literal[2]
+    context: Context
+
+
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Context)
+_decoder = msgspec.json.Decoder(_Snapshot)
 
 
 def encode_context(context: Context) -> bytes:
-    """Return *context* as bytes; the same state gives the same bytes."""
-    return _encoder.encode(context)
+    """Return *context* as bytes, which begin with their schema; the same state gives the same bytes."""
+    return _encoder.encode(_Snapshot(schema=SNAPSHOT_SCHEMA, context=context))
+
+
+def is_of_this_schema(body: bytes) -> bool:
+    """Return whether *body* is a snapshot that this release wrote or could have written."""
+    return body.startswith(_MARK)
 
 
 def decode_context(body: bytes, *, key: SessionKey) -> Context:
     """Return the state that *body* holds.
 
     Raises:
-        CorruptLogError: if *body* is not a state of session *key*, or its size is not the sum of its entries' sizes.
+        CorruptLogError: if *body* is not a state of session *key* in this release's schema, or its size is not the sum
+            of its entries' sizes.
     """
     try:
-        context = _decoder.decode(body)
+        context = _decoder.decode(body).context
         size = request_size(ledger_of(context.entries))
     except (msgspec.MsgspecError, UnicodeDecodeError, InputError) as error:
         raise CorruptLogError(f"expected a snapshot: {error}", session=key.session, seq=0) from None

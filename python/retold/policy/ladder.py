@@ -42,10 +42,12 @@ def _growth_due(context: Context, limits: Limits, *, is_over: bool) -> int:
 def decide(context: Context, window: Window) -> Decision | None:
     """Return what to do about the history of *context* under *window*, or None if nothing. Pure.
 
+    The window is read through what usage reports have taught (`limits_of`).
+
     Raises:
         FloorError: if what must be kept verbatim is larger than the window.
     """
-    limits = limits_of(window)
+    limits = limits_of(window, context.calibration)
     if not context.entries or not is_due(context, context.tokens.upper, limits):
         return None
     return choose(context, limits)

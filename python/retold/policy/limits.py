@@ -3,7 +3,7 @@
 from msgspec import Struct, structs
 
 from retold.events import CompactionRequested, Window
-from retold.fold import DUE_SHARE, INEFFECTIVE_GAIN
+from retold.fold import DUE_SHARE, INEFFECTIVE_GAIN, UNTAUGHT, Calibration
 
 SUMMARY_SHARE = 0.95
 """Summarising starts at this share of the pre-rot threshold (AG-Kit's figure)."""
@@ -28,7 +28,7 @@ KEEP_RECENT = 8
 
 
 class Limits(Struct, frozen=True):
-    """Hold the ladder's sizes, in tokens.
+    """Hold the ladder's sizes, in tokens by our count.
 
     Attributes:
         offload_at: where offloading starts.
@@ -53,21 +53,32 @@ class Limits(Struct, frozen=True):
     summary_most: int
 
 
-def limits_of(window: Window) -> Limits:
-    """Return the ladder's sizes for *window*."""
-    size = window.pre_rot_tokens
+def limits_of(window: Window, calibration: Calibration = UNTAUGHT) -> Limits:
+    """Return the ladder's sizes for *window*, by our count.
+
+    A window is in the provider's tokens. So each size is the largest history that the provider takes for as many, as
+    its reports say: whoever compares our counts with them compares what will be charged.
+    """
+    whole = window.pre_rot_tokens
+    size = calibration.counted(whole)
     summary = min(SUMMARY_TOKENS_MAX, size // 10)
     return Limits(
-        offload_at=int(size * DUE_SHARE),
-        summary_at=int(size * SUMMARY_SHARE),
-        target=int(size * TARGET_SHARE),
-        ceiling=window.input_limit,
-        least_gain=int(size * INEFFECTIVE_GAIN),
+        offload_at=calibration.counted(int(whole * DUE_SHARE)),
+        summary_at=calibration.counted(int(whole * SUMMARY_SHARE)),
+        target=calibration.counted(int(whole * TARGET_SHARE)),
+        ceiling=calibration.counted(window.input_limit),
+        least_gain=calibration.grown(int(whole * INEFFECTIVE_GAIN)),
         tail=int(size * TAIL_SHARE),
         user=min(USER_TOKENS_MAX, int(size * TAIL_SHARE)),
         summary=summary,
         summary_most=summary,
     )
+
+
+def due_recorded(window: Window, calibration: Calibration) -> int:
+    """Return the size to record as due: 0 where it is the window's own."""
+    due = limits_of(window, calibration).offload_at
+    return 0 if due == limits_of(window).offload_at else due
 
 
 def limits_asked(limits: Limits, requested: CompactionRequested | None) -> Limits:

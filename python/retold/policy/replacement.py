@@ -28,6 +28,7 @@ from retold.fold import (
     summary_entry,
 )
 from retold.policy.decisions import Decision, OffloadItems, SummarizeSpan, TruncateHistory
+from retold.policy.limits import due_recorded
 from retold.policy.pins import fixed_positions
 from retold.policy.summary import summary_message
 from retold.tokens import encoding
@@ -91,6 +92,7 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
         body=decision.body,
         hash=history_hash(entries),
         receipt=_receipt(context, decision, tuple(entries), after),
+        due_tokens=due_recorded(context.window, context.calibration),
     )
     return Replacement(facts=(*before_facts, replaced), replaced=replaced, entries=tuple(entries))
 

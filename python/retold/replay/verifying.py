@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from retold.errors import CorruptLogError
 from retold.events import HistoryReplaced, Recorded, SessionKey
-from retold.fold import Builder, advance, encode_context, encode_history, replacement_of
+from retold.fold import Builder, advance, encode_context, encode_history, is_of_this_schema, replacement_of
 from retold.ports import Log, Published, Snapshot
 
 
@@ -51,7 +51,7 @@ class _Proof:
         advance(self.builder, recorded, earlier=self.events)
         seq = recorded.event.seq
         self.replacements += isinstance(recorded.event.data, HistoryReplaced)
-        if self.snapshot is not None and self.snapshot.seq == seq:
+        if self.snapshot is not None and self.snapshot.seq == seq and is_of_this_schema(self.snapshot.body):
             self._check(encode_context(self.builder.freeze()) == self.snapshot.body, seq, "its snapshot differs")
             self.snapshots += 1
         if self.published is not None and self.published.seq == seq:

@@ -32,6 +32,7 @@ from retold.policy import (
     Summary,
     carry_out,
     decide,
+    due_recorded,
     is_due,
     limits_of,
     plan_id,
@@ -100,7 +101,7 @@ class Compactor:
         if live.is_stale:
             return
         is_free = live.is_open and not live.is_overtaken
-        if is_free and is_due(live.outline, live.upper_tokens, limits_of(live.outline.window)):
+        if is_free and _is_due(live):
             await self._compact(live)
         if live.is_settled:
             await self._catch_up(live)
@@ -116,7 +117,8 @@ class Compactor:
                 return
             replacement = await self._replacement(context, decision)
         except FloorError as error:
-            failed = CompactionFailed(plan=plan, base_seq=context.seq, reason=str(error))
+            due = due_recorded(context.window, context.calibration)
+            failed = CompactionFailed(plan=plan, base_seq=context.seq, reason=str(error), due_tokens=due)
             await self._write(live, context, [failed])
             return
         if await self._write(live, context, replacement.facts):
@@ -132,11 +134,12 @@ class Compactor:
             await self._publish(live)
 
     async def _replacement(self, context: Context, decision: Decision) -> Replacement:
+        limits = limits_of(context.window, context.calibration)
         summary = await self._summary(context, decision) if isinstance(decision, SummarizeSpan) else None
         if summary is None and isinstance(decision, SummarizeSpan):
-            return carry_out(context, limits_of(context.window))
+            return carry_out(context, limits)
         replacement = replace(context, decision, summary=summary)
-        return replacement or carry_out(context, limits_of(context.window))
+        return replacement or carry_out(context, limits)
 
     async def _summary(self, context: Context, decision: SummarizeSpan) -> Summary | None:
         """Return what the summarizer wrote, or None if it failed: by any error of its own, too late, or without text.
@@ -237,6 +240,11 @@ def _checked(fields: object) -> tuple[SummaryField, ...]:
     read = msgspec.convert(msgspec.to_builtins(fields, builtin_types=(bytes, bytearray)), tuple[SummaryField, ...])
     msgspec.json.encode(read)
     return read
+
+
+def _is_due(live: LiveSession) -> bool:
+    outline = live.outline
+    return is_due(outline, live.upper_tokens, limits_of(outline.window, outline.calibration))
 
 
 def _planned(context: Context, decision: Decision) -> CompactionPlanned:

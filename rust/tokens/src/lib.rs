@@ -8,8 +8,8 @@
 //! - No input panics and none overflows a stack. A text of n bytes takes O(n), whatever it is made of.
 //! - One module, `split::simd`, may use `unsafe`; what it does exists a second time without.
 //!
-//! From the text to its count: [`split`] finds the pieces, 64 bytes at a time where the text is ASCII; `words` knows the
-//! short ones; `lanes` merges those it does not know, `units` beginning with characters where that is certain to be the
+//! From the text to its count: [`split`] finds the pieces, 64 bytes at a time where the text is ASCII; `words` and `phrases` know
+//! the short ones; `lanes` merges those it does not know, `units` beginning with characters where that is certain to be the
 //! same; `merge` joins the tokens of long ones. [`Counter`] keeps what no more text can change, [`Encoding`] puts all of
 //! it behind one interface. [`Ledger`] knows nothing of texts: it keeps the sizes of a session's items, and their sums.
 
@@ -25,6 +25,7 @@ mod file;
 mod lanes;
 mod ledger;
 mod merge;
+mod phrases;
 mod ranked;
 pub mod split;
 mod units;

@@ -1,13 +1,20 @@
 //! Counts and encodes with a ranked vocabulary: the pieces of a pattern, each merged by rank.
 
-#![allow(clippy::inline_always, reason = "compiled anew for each level of instructions")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::inline_always,
+    reason = "offsets in a text and sums of its tokens, both at most isize::MAX; compiled anew for each level of instructions"
+)]
 
 use std::cell::RefCell;
 use std::sync::Mutex;
 
 use crate::lanes::Lanes;
 use crate::merge::{Bench, Chain, LANES, STRETCH};
-use crate::split::{Boundaries, END_OF_TEXT, Level, Masks, Pattern, WINDOW, Wanted, Work, find_ends, last_pieces};
+use crate::phrases::{HEAD_BYTES, PHRASE_BYTES_MAX, Phrase, Phrases};
+use crate::split::{
+    Boundaries, END_OF_TEXT, Level, Masks, Pattern, Visit, WINDOW, Work, each_piece, last_pieces, settled_ends,
+};
 use crate::units::Units;
 use crate::vocabulary::Vocabulary;
 use crate::words::{WORD_BYTES_MAX, Word, Words};
@@ -57,6 +64,7 @@ pub(crate) fn at_desks_left<T>(work: impl FnOnce() -> T) -> T {
 pub(crate) struct Desk {
     level: Level,
     words: Words,
+    phrases: Phrases,
     short: Lanes<16>,
     units: Units,
     pub(crate) bench: Bench,
@@ -68,6 +76,7 @@ impl Desk {
         Self {
             level: Level::of_this_machine(),
             words: Words::new(),
+            phrases: Phrases::new(),
             short: Lanes::new(),
             units: Units::new(),
             bench: Bench::new(),
@@ -116,24 +125,25 @@ impl Ranked {
         desk.level.run(Settle { ranked: self, text, desk, each })
     }
 
-    /// Return the number of tokens of the piece `[start, end)` of `bytes`.
+    /// Return the number of tokens of the piece `[start, end)` of `text`.
     #[inline(always)]
     pub(crate) fn count_piece(self, text: &str, start: usize, end: usize, desk: &mut Desk) -> usize {
+        self.count_block(text, start, end, block_at(text.as_bytes(), start), desk)
+    }
+
+    /// The same for a piece whose first sixteen bytes were read.
+    #[inline(always)]
+    fn count_block(self, text: &str, start: usize, end: usize, block: u128, desk: &mut Desk) -> usize {
         let len = end.saturating_sub(start);
-        if len > WORD_BYTES_MAX {
-            return self.merge_piece(text.get(start..end).unwrap_or_default(), desk);
+        if len <= WORD_BYTES_MAX {
+            let word = Word::of(block, len);
+            let known = desk.words.count(word);
+            if known != 0 {
+                return usize::try_from(known).unwrap_or(0);
+            }
         }
-        let bytes = text.as_bytes();
-        let block = bytes.get(start..).and_then(<[u8]>::first_chunk::<16>);
-        let block = block.map_or_else(|| last_block(bytes, start), |block| u128::from_le_bytes(*block));
-        let word = Word::of(block, len);
-        let known = desk.words.count(word);
-        if known != 0 {
-            return usize::try_from(known).unwrap_or(0);
-        }
-        let count = self.merge_piece(text.get(start..end).unwrap_or_default(), desk);
-        desk.words.learn(word, count, self.vocabulary);
-        count
+        let level = desk.level;
+        level.run(Unknown { ranked: self, text, start, end, block, desk })
     }
 
     #[inline(always)]
@@ -182,18 +192,68 @@ impl Work for Count<'_> {
     #[inline(always)]
     fn run(self, classify: impl Fn(&[u8; WINDOW]) -> Masks) -> Option<usize> {
         let Self { ranked, text, limit, desk } = self;
-        let mut ends = std::mem::take(&mut desk.ends);
-        let (mut start, mut total) = (0, 0_usize);
-        loop {
-            find_ends(ranked.pattern, text, start, Wanted::All, &mut ends, &classify);
-            for end in &ends {
-                total = total.saturating_add(ranked.count_piece(text, start, *end, desk));
-                start = *end;
+        let mut sum = Sum { ranked, text, limit, total: 0, desk };
+        each_piece(ranked.pattern, text, &classify, &mut sum);
+        (sum.total <= limit).then_some(sum.total)
+    }
+}
+
+struct Sum<'a> {
+    ranked: Ranked,
+    text: &'a str,
+    limit: usize,
+    total: usize,
+    desk: &'a mut Desk,
+}
+
+impl Visit for Sum<'_> {
+    #[inline(always)]
+    fn piece(&mut self, start: usize, end: usize, block: u128) {
+        self.total += self.ranked.count_block(self.text, start, end, block, self.desk);
+    }
+
+    #[inline(always)]
+    fn is_enough(&self) -> bool {
+        self.total > self.limit
+    }
+}
+
+/// A piece that is not among the words.
+struct Unknown<'a> {
+    ranked: Ranked,
+    text: &'a str,
+    start: usize,
+    end: usize,
+    block: u128,
+    desk: &'a mut Desk,
+}
+
+impl Work for Unknown<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run(self, _: impl Fn(&[u8; WINDOW]) -> Masks) -> usize {
+        let Self { ranked, text, start, end, block, desk } = self;
+        let piece = text.get(start..end).unwrap_or_default();
+        match piece.len() {
+            0..=WORD_BYTES_MAX => {
+                let count = ranked.merge_piece(piece, desk);
+                desk.words.learn(Word::of(block, piece.len()), count, ranked.vocabulary);
+                count
             }
-            if ends.is_empty() || total > limit {
-                desk.ends = ends;
-                return (total <= limit).then_some(total);
+            // Those beyond ASCII are sentences, which nobody writes twice.
+            HEAD_BYTES..=PHRASE_BYTES_MAX if piece.is_ascii() => {
+                let rest = piece.as_bytes().get(HEAD_BYTES..).unwrap_or_default();
+                let phrase = Phrase::of(block, Word::of(block_at(rest, 0), rest.len()));
+                let known = desk.phrases.count(phrase);
+                if known != 0 {
+                    return usize::try_from(known).unwrap_or(0);
+                }
+                let count = ranked.merge_piece(piece, desk);
+                desk.phrases.learn(phrase, count);
+                count
             }
+            _ => ranked.merge_piece(piece, desk),
         }
     }
 }
@@ -228,7 +288,7 @@ impl<F: FnMut(Settled)> Work for Settle<'_, F> {
                 desk.ends = ends;
                 return ranked.settle_last(text, start, last, desk, each);
             }
-            let reach = find_ends(ranked.pattern, text, start, Wanted::Settled, &mut ends, &classify);
+            let reach = settled_ends(ranked.pattern, text, start, &mut ends, &classify);
             if reach.saturating_sub(start) > LONG_BYTES {
                 desk.ends = ends;
                 return (start, 0);
@@ -315,26 +375,36 @@ impl Work for Encode<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self, classify: impl Fn(&[u8; WINDOW]) -> Masks) {
+    fn run(mut self, classify: impl Fn(&[u8; WINDOW]) -> Masks) {
+        let (pattern, text) = (self.ranked.pattern, self.text);
+        each_piece(pattern, text, &classify, &mut self);
+    }
+}
+
+impl Visit for Encode<'_> {
+    #[inline(always)]
+    fn piece(&mut self, start: usize, end: usize, _: u128) {
         let Self { ranked, text, ids, desk } = self;
-        let mut start = 0;
-        loop {
-            find_ends(ranked.pattern, text, start, Wanted::All, &mut desk.ends, &classify);
-            if desk.ends.is_empty() {
-                return;
-            }
-            for end in &desk.ends {
-                let piece = text.as_bytes().get(start..*end).unwrap_or_default();
-                if piece.len() <= STRETCH {
-                    desk.bench.row.merge_bytes(ranked.vocabulary, piece);
-                    ids.extend_from_slice(desk.bench.row.tokens());
-                } else {
-                    ids.extend(Chain::of(ranked.vocabulary, piece, &mut desk.bench).tokens());
-                }
-                start = *end;
-            }
+        let piece = text.as_bytes().get(start..end).unwrap_or_default();
+        if piece.len() <= STRETCH {
+            desk.bench.row.merge_bytes(ranked.vocabulary, piece);
+            ids.extend_from_slice(desk.bench.row.tokens());
+        } else {
+            ids.extend(Chain::of(ranked.vocabulary, piece, &mut desk.bench).tokens());
         }
     }
+
+    #[inline(always)]
+    fn is_enough(&self) -> bool {
+        false
+    }
+}
+
+/// Read the sixteen bytes at `start` as a number, zeros where the text has no more.
+#[inline(always)]
+fn block_at(bytes: &[u8], start: usize) -> u128 {
+    let block = bytes.get(start..).and_then(<[u8]>::first_chunk::<16>);
+    block.map_or_else(|| last_block(bytes, start), |block| u128::from_le_bytes(*block))
 }
 
 /// Read the last bytes of a text, fewer than sixteen of them, as a number.

@@ -18,13 +18,16 @@ pub(crate) const WORD_BYTES_MAX: usize = 15;
 
 /// Two places each: two megabytes, of which a text in one language touches a fraction.
 const SETS: usize = 1 << 16;
+const LINE_BYTES: usize = 64;
+const LINE: usize = LINE_BYTES / size_of::<u64>();
 /// A thread that had to learn so many words counts more than a little.
 const SEEDED_AFTER: usize = 2_000;
 /// How many tokens of the vocabulary the table takes in, at most.
 const SEEDS: usize = 100_000;
-const COUNT_SHIFT: u32 = 56;
-const LENGTH_SHIFT: u32 = 60;
-const COUNT_MASK: u64 = 0xf << COUNT_SHIFT;
+const LENGTH_SHIFT: u32 = 56;
+const COUNT_SHIFT: u32 = 60;
+/// The greatest count that fits beside a word.
+pub(crate) const COUNT_MAX: usize = 15;
 
 /// The bits of a piece of each length.
 static KEPT: [[u64; 2]; 16] = kept();
@@ -41,11 +44,11 @@ const fn kept() -> [[u64; 2]; 16] {
     kept
 }
 
-/// The bytes of a short piece as a number, its length in the four highest bits.
+/// The bytes of a short piece as a number, its length after them, and the four highest bits free.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Word {
-    low: u64,
-    high: u64,
+    pub(crate) low: u64,
+    pub(crate) high: u64,
 }
 
 impl Word {
@@ -64,33 +67,43 @@ impl Word {
     }
 }
 
+/// A word with its count.
 #[derive(Clone, Copy)]
-struct Slot {
-    low: u64,
+pub(crate) struct Slot {
+    pub(crate) low: u64,
     /// The rest of the word, with its count in the bits that a word leaves free. 0 is no word.
-    high: u64,
+    pub(crate) high: u64,
 }
 
 impl Slot {
+    /// Return `word` with its count, at most [`COUNT_MAX`].
+    pub(crate) const fn of(word: Word, count: usize) -> Self {
+        Self { low: word.low, high: word.high | (count as u64) << COUNT_SHIFT }
+    }
+
     /// Return the count of `word` if it is this one, or 0.
     #[inline]
-    const fn count_of(self, word: Word) -> u64 {
-        let same = (self.low == word.low) & (self.high & !COUNT_MASK == word.high);
-        if same { (self.high & COUNT_MASK) >> COUNT_SHIFT } else { 0 }
+    pub(crate) const fn count_of(self, word: Word) -> u64 {
+        let rest = self.high ^ word.high;
+        if (self.low ^ word.low) | rest << (u64::BITS - COUNT_SHIFT) == 0 { rest >> COUNT_SHIFT } else { 0 }
     }
 }
 
 /// The table.
 pub(crate) struct Words {
-    /// Two slots each. (Plain numbers, for which the system has zeroed memory at hand.)
-    sets: Vec<[u64; 4]>,
+    /// Two slots each, four numbers. (Plain numbers, for which the system has zeroed memory at hand.)
+    room: Vec<u64>,
+    /// Where the first set is: at the start of a cache line, so that none lies in two.
+    first: usize,
     /// How many words are to be learnt before the vocabulary's own are.
     until_seeded: usize,
 }
 
 impl Words {
     pub(crate) fn new() -> Self {
-        Self { sets: vec![[0; 4]; SETS], until_seeded: SEEDED_AFTER }
+        let room = vec![0; 4 * SETS + LINE];
+        let first = room.as_ptr().align_offset(LINE_BYTES).min(LINE);
+        Self { room, first, until_seeded: SEEDED_AFTER }
     }
 
     /// Take in the words of the vocabulary, those of the lowest ranks last, so that they stay.
@@ -114,11 +127,12 @@ impl Words {
     /// Return the number of tokens of `word`, or 0 if it is not known.
     #[inline]
     pub(crate) fn count(&self, word: Word) -> u64 {
-        self.sets.get(word.set()).map_or(0, |[newer_low, newer_high, older_low, older_high]| {
-            let newer = Slot { low: *newer_low, high: *newer_high };
-            let older = Slot { low: *older_low, high: *older_high };
-            newer.count_of(word) | older.count_of(word)
-        })
+        let at = self.first + 4 * word.set();
+        let set = self.room.get(at..).and_then(<[u64]>::first_chunk);
+        let Some([newer_low, newer_high, older_low, older_high]) = set else { return 0 };
+        let newer = Slot { low: *newer_low, high: *newer_high };
+        let older = Slot { low: *older_low, high: *older_high };
+        newer.count_of(word) | older.count_of(word)
     }
 
     /// Remember that `word` has `count` tokens, at most one for each byte.
@@ -133,9 +147,10 @@ impl Words {
     }
 
     fn put(&mut self, word: Word, count: usize) {
-        if let Some(set) = self.sets.get_mut(word.set()) {
-            let [low, high, ..] = *set;
-            *set = [word.low, word.high | (count as u64) << COUNT_SHIFT & COUNT_MASK, low, high];
+        let at = self.first + 4 * word.set();
+        if let Some([newer_low, newer_high, older_low, older_high]) = self.room.get_mut(at..at + 4) {
+            (*older_low, *older_high) = (*newer_low, *newer_high);
+            Slot { low: *newer_low, high: *newer_high } = Slot::of(word, count);
         }
     }
 }

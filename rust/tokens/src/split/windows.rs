@@ -16,66 +16,116 @@ use super::{END_OF_TEXT, Pattern};
 
 /// How many characters after it a boundary may depend on, but for whitespace: those of a contraction.
 const LOOK_AHEAD: u32 = 4;
-/// Room for the pieces of one window after the buffer counts as full.
-const ENDS_MAX: usize = 256 - WINDOW;
+/// A window, and as many bytes after it as may be read of a piece that begins in it.
+const VIEW: usize = WINDOW + BLOCK;
+/// How many bytes of a piece are read at once.
+const BLOCK: usize = 16;
 
-/// Which pieces to find.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    /// All, up to the end of the text.
-    All,
-    /// Those that no further text can change, a few at a time.
-    Settled,
+/// What is done with every piece. `piece` is to be `#[inline(always)]`.
+pub(crate) trait Visit {
+    /// Take the piece `[start, end)`; `block` is sixteen bytes from its start as a number, zeros after the end of the
+    /// text.
+    fn piece(&mut self, start: usize, end: usize, block: u128);
+
+    /// Tell whether enough was seen. Asked now and then.
+    fn is_enough(&self) -> bool;
 }
 
-/// Find the next pieces of `text` from `start`, which is the end of a piece or 0, and put where each ends into `ends`:
-/// none where there are no more. Return the offset after the last byte that any of the decisions looked at.
+/// Give every piece of `text` to `visit`, in order, until it has enough.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled anew for each level")]
-pub(crate) fn find_ends(
+pub(crate) fn each_piece(
     pattern: Pattern,
     text: &str,
-    mut start: usize,
-    wanted: Wanted,
+    classify: &impl Fn(&[u8; WINDOW]) -> Masks,
+    visit: &mut impl Visit,
+) {
+    let bytes = text.as_bytes();
+    let mut start = 0;
+    while !visit.is_enough() {
+        let rest = bytes.get(start..).unwrap_or_default();
+        let last;
+        let view = match rest.first_chunk::<VIEW>() {
+            Some(view) => view,
+            None if rest.is_empty() => return,
+            None => {
+                last = padded(rest);
+                &last
+            }
+        };
+        let mut ends = window_ends(pattern, view, rest.len(), classify);
+        if ends == 0 {
+            let Some(piece) = pattern.piece(text, start) else { return };
+            visit.piece(start, piece.end, block(view, 0));
+            start = piece.end;
+            continue;
+        }
+        let mut at = 0;
+        while ends != 0 {
+            let end = ends.trailing_zeros();
+            ends &= ends - 1;
+            visit.piece(start + at as usize, start + end as usize, block(view, at));
+            at = end;
+        }
+        start += at as usize;
+    }
+}
+
+/// Return where pieces end in the window at the start of `view`, one bit each; none where that takes a closer look.
+/// `rest` is how many bytes the text has from there on.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled anew for each level")]
+fn window_ends(pattern: Pattern, view: &[u8; VIEW], rest: usize, classify: &impl Fn(&[u8; WINDOW]) -> Masks) -> u64 {
+    let Some((window @ [first, second, ..], _)) = view.split_first_chunk::<WINDOW>() else { return 0 };
+    // Text that begins beyond ASCII, perhaps after a blank or a mark, mostly goes on there.
+    if (first | second) & 0x80 != 0 {
+        return 0;
+    }
+    let found = Window::of(window, rest, classify).boundaries(pattern);
+    // The end of a text that fills its window has no bit: what is certain before it comes first.
+    if found.closed && rest < WINDOW { found.starts | 1 << rest } else { found.starts & found.settled }
+}
+
+/// Return the sixteen bytes at `at`, a place in the window, as a number.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled anew for each level")]
+fn block(view: &[u8; VIEW], at: u32) -> u128 {
+    let at = at as usize & (WINDOW - 1);
+    view.get(at..at + BLOCK).and_then(<[u8]>::first_chunk).map_or(0, |block| u128::from_le_bytes(*block))
+}
+
+/// Find the next pieces of `text` from `start`, which is the end of a piece or 0, that no further text can change, and
+/// put where each ends into `ends`: none where there are no more. Return the offset after the last byte that any of the
+/// decisions looked at.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled anew for each level")]
+pub(crate) fn settled_ends(
+    pattern: Pattern,
+    text: &str,
+    start: usize,
     ends: &mut Vec<usize>,
     classify: &impl Fn(&[u8; WINDOW]) -> Masks,
 ) -> usize {
     ends.clear();
-    let bytes = text.as_bytes();
-    let mut reach = start;
-    let enough = if wanted == Wanted::All { ENDS_MAX } else { 1 };
-    while ends.len() < enough {
-        let rest = bytes.get(start..).unwrap_or_default();
-        let boundaries = match rest {
-            [] => break,
-            // Text that begins beyond ASCII, perhaps after a blank or a mark, mostly goes on there.
-            [0x80..=0xff, ..] | [_, 0x80..=0xff, ..] => 0,
-            _ => {
-                let found = Window::of(rest, classify).boundaries(pattern);
-                if found.closed && wanted == Wanted::All {
-                    push_all(ends, start, found.starts);
-                    ends.push(bytes.len());
-                    break;
-                }
-                found.starts & found.settled
+    let rest = text.as_bytes().get(start..).unwrap_or_default();
+    if let [0..=0x7f, 0..=0x7f, ..] = rest {
+        let found = boundaries_at_start(pattern, rest, classify);
+        let mut starts = found.starts & found.settled;
+        if starts != 0 {
+            while starts != 0 {
+                ends.push(start + starts.trailing_zeros() as usize);
+                starts &= starts - 1;
             }
-        };
-        if boundaries == 0 {
-            match pattern.piece(text, start) {
-                Some(piece) if wanted == Wanted::All || piece.reach != END_OF_TEXT => {
-                    reach = reach.max(piece.reach);
-                    start = piece.end;
-                    ends.push(start);
-                }
-                _ => break,
-            }
-        } else {
-            push_all(ends, start, boundaries);
-            reach = reach.max(start + WINDOW.min(rest.len()));
-            start += WINDOW - 1 - boundaries.leading_zeros() as usize;
+            return start + WINDOW.min(rest.len());
         }
     }
-    reach
+    match pattern.piece(text, start) {
+        Some(piece) if piece.reach != END_OF_TEXT => {
+            ends.push(piece.end);
+            piece.reach
+        }
+        _ => start,
+    }
 }
 
 /// Return all pieces of a text that fits into a window, if it is plain enough for one.
@@ -91,15 +141,15 @@ pub(crate) fn last_pieces(
         _ if rest.len() > WINDOW => return None,
         _ => {}
     }
-    Some(Window::of(rest, classify).boundaries(pattern)).filter(|found| found.closed)
+    Some(boundaries_at_start(pattern, rest, classify)).filter(|found| found.closed)
 }
 
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled anew for each level")]
-fn push_all(ends: &mut Vec<usize>, start: usize, mut boundaries: u64) {
-    while boundaries != 0 {
-        ends.push(start + boundaries.trailing_zeros() as usize);
-        boundaries &= boundaries - 1;
+fn boundaries_at_start(pattern: Pattern, rest: &[u8], classify: &impl Fn(&[u8; WINDOW]) -> Masks) -> Boundaries {
+    match rest.first_chunk::<WINDOW>() {
+        Some(window) => Window::of(window, rest.len(), classify).boundaries(pattern),
+        None => Window::of(&padded(rest), rest.len(), classify).boundaries(pattern),
     }
 }
 
@@ -114,8 +164,8 @@ pub(crate) struct Boundaries {
 }
 
 /// The classes of the first bytes of a text, of which the first begins a piece.
-struct Window {
-    bytes: [u8; WINDOW],
+struct Window<'a> {
+    bytes: &'a [u8; WINDOW],
     masks: Masks,
     /// Everything in no other class: `[^\s\p{L}\p{N}]`.
     symbol: u64,
@@ -125,13 +175,13 @@ struct Window {
     closed: bool,
 }
 
-impl Window {
+impl<'a> Window<'a> {
+    /// Read `bytes`, the start of a text of `len` bytes.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled anew for each level")]
-    fn of(rest: &[u8], classify: &impl Fn(&[u8; WINDOW]) -> Masks) -> Self {
-        let (bytes, len) = rest.first_chunk::<WINDOW>().map_or_else(|| padded(rest), |chunk| (*chunk, WINDOW));
-        let mut masks = classify(&bytes);
-        let width = masks.high.trailing_zeros().min(len as u32);
+    fn of(bytes: &'a [u8; WINDOW], len: usize, classify: &impl Fn(&[u8; WINDOW]) -> Masks) -> Self {
+        let mut masks = classify(bytes);
+        let width = masks.high.trailing_zeros().min(WINDOW.min(len) as u32);
         let valid = below(width);
         masks.letter &= valid;
         masks.lower &= valid;
@@ -142,7 +192,7 @@ impl Window {
         masks.apostrophe &= valid;
         masks.slash &= valid;
         let symbol = valid & !(masks.letter | masks.digit | masks.space);
-        Self { bytes, masks, symbol, width, closed: width as usize == rest.len() }
+        Self { bytes, masks, symbol, width, closed: width as usize == len }
     }
 
     /// Return where pieces begin: the places of `Pattern::piece`.
@@ -219,14 +269,14 @@ impl Window {
     }
 }
 
-/// Return the last bytes of a text, fewer than a window has, and how many they are.
-fn padded(rest: &[u8]) -> ([u8; WINDOW], usize) {
-    let mut bytes = [0; WINDOW];
-    let len = rest.len().min(WINDOW);
+/// Return the last bytes of a text, and zeros.
+fn padded<const N: usize>(rest: &[u8]) -> [u8; N] {
+    let mut bytes = [0; N];
+    let len = rest.len().min(N);
     if let (Some(to), Some(from)) = (bytes.get_mut(..len), rest.get(..len)) {
         to.copy_from_slice(from);
     }
-    (bytes, len)
+    bytes
 }
 
 /// Return where the fourth, seventh … digit of a number stands: numbers come three digits at a time.
