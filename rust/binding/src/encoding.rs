@@ -47,7 +47,7 @@ impl Encoding {
         count_with(py, text.len(), || self.0.count(text)).map_err(to_python)
     }
 
-    #[pyo3(signature = (texts, threads = Threads::ONE))]
+    #[pyo3(signature = (texts, threads = Threads::ONE), text_signature = "($self, texts, threads=1)")]
     fn count_batch(&self, texts: &Bound<'_, PyAny>, threads: Threads) -> PyResult<Vec<usize>> {
         let py = texts.py();
         let expected = |_| refused("expected a list of texts");

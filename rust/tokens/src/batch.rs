@@ -31,9 +31,9 @@ impl Encoding {
         }
         let shares = shares(texts);
         let next = AtomicUsize::new(0);
-        let work = || -> Vec<(usize, Result<Vec<usize>, (usize, Error)>)> {
+        let work = || {
             let claims = std::iter::from_fn(|| shares.get(next.fetch_add(1, Ordering::Relaxed)));
-            claims.map(|(first, share)| (*first, self.count_share(*first, share))).collect()
+            claims.map(|(first, share)| (*first, self.count_share(*first, share))).collect::<Vec<_>>()
         };
         let mut counted = thread::scope(|scope| {
             // Where no thread can be had, the others do its work.

@@ -176,14 +176,16 @@ impl Open {
             if place.trails.last_from(place.start).is_none() {
                 place.trails.push(Trail::new(place.start));
             }
-            let bytes = place.text.as_bytes();
+            let (placed, floor) = (self.whole.placed(), self.whole.floor());
             let Some(trail) = place.trails.last_from(place.start) else { return };
-            let floor = self.whole.floor();
+            let Some((before, after)) = place.text.as_bytes().split_at_checked(floor) else { return };
             trail.cut(place.start + floor);
-            let before = trail.last_len().and_then(|len| bytes.get(floor.checked_sub(len)?..floor));
-            let Some((count, len)) = stretch(self.whole.placed(), floor, &bytes[floor..], before) else { return };
-            let again = before.is_some_and(|before| bytes[floor..].starts_with(before) && before.len() == len);
-            trail.push(len, count, self.whole.placed()[0].token, again);
+            let before = trail.last_len().and_then(|len| before.get(before.len().checked_sub(len)?..));
+            let (Some(first), Some((count, len))) = (placed.first(), stretch(placed, floor, after, before)) else {
+                return;
+            };
+            let again = before.is_some_and(|before| before.len() == len && after.starts_with(before));
+            trail.push(len, count, first.token, again);
             self.whole.forget(count);
         }
     }
@@ -199,7 +201,7 @@ fn stretch(placed: &[Placed], floor: usize, bytes: &[u8], before: Option<&[u8]>)
         return Some((count, before.len()));
     }
     let head = bytes.get(..2 * STRETCH_BYTES_MIN)?;
-    let repeats = |period: &usize| head[*period..] == head[..head.len() - period];
+    let repeats = |period: &usize| head.get(*period..).is_some_and(|rest| head.starts_with(rest));
     let period = (1..=PERIOD_BYTES_MAX).find(repeats).unwrap_or(1);
     let first = placed.partition_point(|placed| placed.end < floor + STRETCH_BYTES_MIN);
     let ends = placed.get(first..)?.iter().map(|placed| placed.end - floor);

@@ -100,10 +100,12 @@ impl<'t> Saved<'t> {
             let State { scanned, split, last_start, .. } = state;
             let in_text =
                 [scanned, last_start, split.unwrap_or(0)].into_iter().all(|at| self.open.is_char_boundary(at));
-            let sums = left_out_tokens <= left_out && first_tokens.is_none_or(|tokens| tokens <= left_out + scanned);
+            let first = first_tokens.is_none_or(|tokens| tokens <= left_out.saturating_add(scanned));
+            let sums = left_out_tokens <= left_out && first;
             in_text && last_start < scanned && split.is_none_or(|split| split <= scanned) && sums
         });
         let end = offset.checked_add(left_out).and_then(|start| start.checked_add(self.open.len()));
+        let end = end.filter(|end| isize::try_from(*end).is_ok());
         kept && tokens <= offset && end.is_some_and(|end| (offset..=end).contains(&reach))
     }
 }

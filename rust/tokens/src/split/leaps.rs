@@ -48,7 +48,7 @@ pub(super) struct Blocks {
 impl Blocks {
     /// Return where they end, in bytes.
     pub(super) const fn end(self) -> usize {
-        (self.index + 1 << (LEVEL_BITS * self.level)) * BLOCK_BYTES
+        ((self.index + 1) << (LEVEL_BITS * self.level)) * BLOCK_BYTES
     }
 }
 

@@ -178,7 +178,8 @@ impl Run {
             return here(next.max(at + 1));
         }
         self.state.scanned = character_from(text, here(at));
-        self.state.last_start = (from..self.state.scanned).rfind(|place| text[*place] & 0xc0 != 0x80).unwrap_or(from);
+        let begins = |place: &usize| text.get(*place).is_some_and(|byte| byte & 0xc0 != 0x80);
+        self.state.last_start = (from..self.state.scanned).rfind(begins).unwrap_or(from);
         if let Some(block) = splitting.and_then(|blocks| leaps.last_with(blocks, split)) {
             self.state.split = Some(last_end(text, here(block).max(from), split));
         }
