@@ -92,3 +92,21 @@ def test_append(benchmark: BenchmarkFixture) -> None:
     counter.append(_english(random.Random(7))[:100_000])
     benchmark.group = "append 16 characters at 100 KB"
     benchmark(counter.append, " and then decide")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_count_batch(benchmark: BenchmarkFixture, threads: int) -> None:
+    """Count 2,000 texts of 2 KB in one call. Time on the clock: threads share the machine with all else that runs."""
+    texts = [_english(random.Random(number))[:2_000] for number in range(200)] * 10
+    encoding = tokens.encoding("o200k_base")
+    benchmark.group = "count 2,000 texts in a batch"
+    benchmark(encoding.count_batch, texts, threads=threads)
+
+
+@pytest.mark.parametrize("size", [20_000, 2_000_000])
+def test_span_inside_a_run(benchmark: BenchmarkFixture, size: int) -> None:
+    """Count half of an unbroken run of `=`, from a place between its tokens."""
+    counter = tokens.encoding("o200k_base").counter()
+    counter.append("=" * size)
+    benchmark.group = "half of a run of ="
+    benchmark(counter.span, size // 4 + 1, 3 * size // 4)

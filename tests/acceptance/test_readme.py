@@ -23,10 +23,10 @@ def test_an_example_of_the_readme_runs_when_pasted(example: str, tmp_path: Path)
         [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=50, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 2
+    assert len(done.stdout.splitlines()) == example.count("print(")
     assert not done.stderr
 
 
 def test_the_readme_has_examples() -> None:
-    """The README shows the log, the pure function and the count of a request in Python."""
-    assert len(EXAMPLES) == 3
+    """The README shows the log, the pure function, a text that grows and the count of a request in Python."""
+    assert len(EXAMPLES) == 4

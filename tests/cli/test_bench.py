@@ -168,11 +168,50 @@ def test_a_conversation_is_appended_whole() -> None:
     assert conversation(named, 6) == "ababcd"
 
 
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def _chart(figures: dict[str, float], *, more: bool = True) -> ET.Element:
+    shown = [timing("a < b, fresh", racer, [value], unit="MB/s", more=more) for racer, value in figures.items()]
+    return ET.fromstring(bench_chart.draw("Counts", shown))  # noqa: S314 - drawn by the code under test
+
+
 def test_a_chart_shows_every_bar_and_escapes_names() -> None:
-    """The chart is well-formed SVG with one bar for each figure."""
-    shown = [
-        timing("a < b, fresh", racer, [value], unit="MB/s", more=True) for racer, value in (("retold", 2), ("p&q", 0))
-    ]
-    root = ET.fromstring(bench_chart.draw("Counts", shown))  # noqa: S314 - drawn by the code under test
-    rectangles = [node for node in root if node.tag.endswith("rect")]
-    assert len(rectangles) == 3  # the ground and two bars
+    """The chart is well-formed SVG with one bar for each figure, Retold's first, the others the best first."""
+    root = _chart({"p&q": 0, "tiktoken": 10, "retold": 100, "gigatoken": 50})
+    bars = [node.get("class") for node in root.iter(f"{SVG}rect")]
+    assert bars == ["ground", "own", "other", "other", "other"]
+    lines = [node.text for node in root.iter(f"{SVG}text")]
+    names = [line for line in lines if line in {"p&q", "tiktoken", "retold", "gigatoken"}]
+    assert names == ["retold", "gigatoken", "tiktoken", "p&q"]
+    assert "a < b, fresh (MB/s)" in lines
+
+
+@pytest.mark.parametrize(("more", "said"), [(True, "Longer is better"), (False, "Shorter is better")])
+def test_a_chart_says_how_much_faster_retold_is(more: bool, said: str) -> None:  # noqa: FBT001 - a case of the test
+    """Beside each bar stands how many times as fast Retold is, and above them how to read their length."""
+    own, other = (1_042.0, 100.0) if more else (100.0, 1_042.0)
+    lines = [node.text or "" for node in _chart({"retold": own, "tiktoken": other}, more=more).iter(f"{SVG}text")]
+    assert any(line.startswith(said) for line in lines)
+    assert any(line.endswith("  ·  10×") for line in lines)  # noqa: RUF001 - the sign of multiplication
+    assert any("1,042" in line for line in lines)
+
+
+def test_a_chart_says_in_words_what_it_shows() -> None:
+    """Who cannot see the chart hears its title and every figure."""
+    root = _chart({"tiktoken": 10, "retold": 100})
+    title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
+    assert title is not None
+    assert description is not None
+    assert root.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
+    assert root.get("role") == "img"
+    assert description.text == "a < b, fresh in MB/s: retold 100, tiktoken 10 (Retold 10×)."  # noqa: RUF001 - as above
+
+
+def test_a_chart_can_be_read_on_light_and_dark_pages() -> None:
+    """The chart brings its own ground and every colour a second time, for readers whose system is dark."""
+    style = _chart({"tiktoken": 10, "retold": 100}).findtext(f"{SVG}style") or ""
+    light, _, dark = style.partition("@media(prefers-color-scheme:dark)")
+    for coloured in (".ground{", "text{", ".quiet{", ".own{", ".other{"):
+        assert coloured in light
+        assert coloured in dark

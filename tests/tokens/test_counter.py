@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import pytest
 from tests.laws.settings import TIMES
@@ -12,7 +13,10 @@ from retold.errors import InputError
 
 pytestmark = pytest.mark.timeout(60 * TIMES)
 
+HardTexts: TypeAlias = Callable[[int], Iterator[str]]
+
 every_encoding = pytest.mark.parametrize("name", [*tokens.ENCODINGS, *tokens.RECONSTRUCTIONS])
+every_exact_encoding = pytest.mark.parametrize("name", tokens.ENCODINGS)
 
 
 def _split(text: str, chance: random.Random, longest: int) -> list[str]:
@@ -32,9 +36,7 @@ def _offset(text: str, chance: random.Random) -> int:
 
 @pytest.mark.slow
 @every_encoding
-def test_every_append_totals_a_recount(
-    name: str, hard_texts: Callable[[int], Iterator[str]], chance: random.Random
-) -> None:
+def test_every_append_totals_a_recount(name: str, hard_texts: HardTexts, chance: random.Random) -> None:
     """However a text is cut into deltas, the total after each delta is the count of the text so far."""
     encoding = tokens.encoding(name)
     for text in hard_texts(400 * TIMES):
@@ -43,6 +45,66 @@ def test_every_append_totals_a_recount(
         for part in _split(text, chance, 4):
             so_far += part
             assert counter.append(part) == encoding.count(so_far)
+
+
+@pytest.mark.slow
+@every_encoding
+def test_bytes_cut_anywhere_total_a_recount_of_the_characters_that_are_complete(
+    name: str, hard_texts: HardTexts, chance: random.Random
+) -> None:
+    """Bytes as a stream cuts them, inside characters too, total after each part what the complete characters count.
+
+    `make fuzz`: 20,000 texts an encoding, half a million parts.
+    """
+    encoding = tokens.encoding(name)
+    for text in hard_texts(100 * TIMES):
+        counter = encoding.counter()
+        content, end = text.encode(), 0
+        while end < len(content):
+            start, end = end, end + chance.randrange(1, 6)
+            complete = content[:end].decode(errors="ignore")
+            assert counter.append(content[start:end]) == encoding.count(complete)
+            assert counter.size_bytes + counter.unfinished_bytes == min(end, len(content))
+        assert (counter.total, counter.unfinished_bytes) == (encoding.count(text), 0)
+
+
+def test_bytes_that_do_not_go_on_with_a_character_are_refused() -> None:
+    """What was held of a character is still held when something else comes, and a cut forgets it."""
+    counter = tokens.encoding("o200k_base").counter()
+    whole = "ab亚".encode()
+    total = counter.append(whole[:-1])
+    for wrong, message in ((b"x", "of which 2 were appended"), ("x", "got text"), (b"\x9a\xff", "sequence at byte 1")):
+        with pytest.raises(InputError, match=message):
+            counter.append(wrong)
+        assert (counter.total, counter.size_bytes, counter.unfinished_bytes) == (total, 2, 2)
+    restored = tokens.encoding("o200k_base").restore(counter.snapshot())
+    assert restored.append(whole[-1:]) == tokens.encoding("o200k_base").count("ab亚")
+    assert counter.truncate(2) == total
+    assert counter.unfinished_bytes == 0
+
+
+GIANTS = ["a", "=", " ", "\n", "亚", "A", "7", "ab", "hello", "\u0301", "👨\u200d", "\n" + " " * 300, "亚A", "=-"]
+
+
+@pytest.mark.slow
+@every_encoding
+@pytest.mark.parametrize("run", GIANTS)
+def test_inside_a_giant_run_spans_and_cuts_total_a_recount(name: str, run: str, chance: random.Random) -> None:
+    """Wherever I ask or cut within an unbroken run of 100 KB, the answer is that of counting those bytes."""
+    encoding = tokens.encoding(name)
+    text = f"Look: x{run * (100_000 // len(run.encode()))}. That was it."
+    content = text.encode()
+    counter = encoding.counter()
+    counter.append(text)
+    for _ in range(20):
+        start, end = sorted((_offset(text, chance), _offset(text, chance)))
+        assert counter.span(start, end) == encoding.count(content[start:end])
+    for _ in range(5):
+        content = content[: _offset(content.decode(), chance)]
+        assert counter.truncate(len(content)) == encoding.count(content)
+        restored = encoding.restore(counter.snapshot())
+        content += run.encode()
+        assert counter.append(run) == restored.append(run) == encoding.count(content)
 
 
 @pytest.mark.slow
@@ -79,7 +141,7 @@ def test_a_span_is_a_recount_of_its_bytes(name: str, shared_texts: list[str], ch
 @pytest.mark.slow
 @every_encoding
 def test_a_truncated_counter_totals_a_recount_and_grows_again(
-    name: str, hard_texts: Callable[[int], Iterator[str]], chance: random.Random
+    name: str, hard_texts: HardTexts, chance: random.Random
 ) -> None:
     """After a cut the total is that of what is left, and appending goes on from there."""
     encoding = tokens.encoding(name)
@@ -93,7 +155,7 @@ def test_a_truncated_counter_totals_a_recount_and_grows_again(
 
 @every_encoding
 def test_a_restored_counter_goes_on_where_the_other_was(
-    name: str, hard_texts: Callable[[int], Iterator[str]], chance: random.Random
+    name: str, hard_texts: HardTexts, chance: random.Random
 ) -> None:
     """A worker that stops and starts again loses no token and gains none."""
     encoding = tokens.encoding(name)
@@ -128,11 +190,22 @@ def test_a_snapshot_of_another_vocabulary_is_refused() -> None:
         tokens.encoding("o200k_base").restore(snapshot)
 
 
-def test_a_snapshot_of_a_long_text_is_small() -> None:
-    """Saving the count of a megabyte costs about a hundred bytes."""
-    counter = tokens.encoding("o200k_base").counter()
+@every_encoding
+def test_a_snapshot_of_a_long_text_is_small(name: str) -> None:
+    """Saving the count of a megabyte costs about a hundred bytes: less than a byte for ten kilobytes."""
+    counter = tokens.encoding(name).counter()
     counter.append("All work and no play. " * 50_000)
-    assert len(counter.snapshot()) < 150
+    assert len(counter.snapshot()) < 100
+
+
+@pytest.mark.slow
+@every_exact_encoding
+@pytest.mark.parametrize("run", GIANTS)
+def test_a_snapshot_inside_a_giant_run_is_small(name: str, run: str) -> None:
+    """Saving a count in the middle of an unbroken run of a megabyte costs some hundreds of bytes."""
+    counter = tokens.encoding(name).counter()
+    counter.append(run * (1_000_000 // len(run.encode())))
+    assert len(counter.snapshot()) < 700
 
 
 def test_a_restored_counter_says_what_it_does_not_hold() -> None:

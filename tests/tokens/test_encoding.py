@@ -1,5 +1,7 @@
 """Counts, ids and bytes of the built-in encodings, with tiktoken as the judge."""
 
+import contextlib
+import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
@@ -129,10 +131,79 @@ def test_invalid_utf8_is_refused_with_its_position() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_batch_names_the_text_that_is_wrong() -> None:
+@pytest.mark.parametrize("threads", [1, 2, None])
+def test_a_batch_names_the_text_that_is_wrong(threads: int | None) -> None:
     """Of many texts, the message names the one that cannot be counted."""
+    fine = "fine " * 200_000
     with pytest.raises(InputError, match="text 1: expected Unicode text, got a lone surrogate at character 0"):
-        tokens.encoding("o200k_base").count_batch(["fine", "\udfff"])
+        tokens.encoding("o200k_base").count_batch([fine, "\udfff", fine], threads=threads)
+
+
+@pytest.mark.slow
+@every_encoding
+def test_a_batch_on_many_threads_is_the_same_batch(
+    name: str, hard_texts: Callable[[int], Iterator[str]], chance: random.Random
+) -> None:
+    """However many threads count, the counts are the same ones in the same order."""
+    encoding = tokens.encoding(name)
+    texts = ["".join(hard_texts(chance.randrange(300))) for _ in range(300)]
+    assert sum(len(text.encode()) for text in texts) > 2_000_000
+    expected = [encoding.count(text) for text in texts]
+    for threads in (2, 3, 8, 1_000, None):
+        assert encoding.count_batch(texts, threads=threads) == expected
+    assert encoding.count_batch([], threads=2) == []
+    assert encoding.count_batch([b"one", "two"], 2) == [1, 1]
+
+
+@pytest.mark.slow
+def test_batches_of_several_callers_do_not_disturb_each_other() -> None:
+    """Threads that each count a batch on threads of its own get their own counts."""
+    encoding = tokens.encoding("o200k_base")
+    batches = [[f"{caller} {line} and so on, " * 400 for line in range(150)] for caller in range(4)]
+    found: dict[int, list[int]] = {}
+
+    def count(caller: int) -> None:
+        found[caller] = encoding.count_batch(batches[caller], threads=2)
+
+    callers = [threading.Thread(target=count, args=(caller,)) for caller in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert found == {caller: encoding.count_batch(batch) for caller, batch in enumerate(batches)}
+
+
+@pytest.mark.slow
+def test_any_bytes_are_counted_or_refused(chance: random.Random) -> None:
+    """Bytes by chance are either text, counted as such, or refused: nothing panics and nothing is guessed."""
+    encoding = tokens.encoding("o200k_base")
+    counter = encoding.counter()
+    for _ in range(3_000 * TIMES):
+        content = chance.randbytes(chance.randrange(1, 9))
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            with pytest.raises(InputError, match=f"at byte {error.start}$"):
+                encoding.count(content)
+            with contextlib.suppress(InputError):
+                counter.append(content)
+        else:
+            assert encoding.count(content) == encoding.count(text)
+    assert counter.total == counter.span(0, counter.size_bytes)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(TIMES == 1, reason="seconds and half a gigabyte: `make fuzz` runs it")
+@pytest.mark.parametrize("run", ["a", "=", "Every word is kept. ", "模型读到的是对话"])
+def test_a_hundred_megabytes_are_counted(run: str) -> None:
+    """A text may be as long as memory allows: 100 MB are counted, appended, asked about and cut as a short one."""
+    encoding = tokens.encoding("o200k_base")
+    text = run * (100_000_000 // len(run.encode()))
+    total = encoding.count(text)
+    counter = encoding.counter()
+    assert counter.append(text) == total
+    assert counter.span(0, counter.size_bytes) == total
+    assert counter.truncate(len(run.encode())) == encoding.count(run)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +212,18 @@ def test_a_batch_names_the_text_that_is_wrong() -> None:
         lambda encoding: encoding.count(7),
         lambda encoding: encoding.count_batch("text"),
         lambda encoding: encoding.count_batch([None]),
+        lambda encoding: encoding.count_batch(None),
+        lambda encoding: encoding.count_batch(["text"], threads=0),
+        lambda encoding: encoding.count_batch(["text"], threads=-1),
+        lambda encoding: encoding.count_batch(["text"], threads="2"),
+        lambda encoding: encoding.count(None),
+        lambda encoding: encoding.count(bytearray(b"text")),
+        lambda encoding: encoding.counter().append(None),
+        lambda encoding: encoding.counter().append(bytearray(b"text")),
+        lambda encoding: encoding.counter().span(None, 1),
+        lambda encoding: encoding.counter().span(0, 2**70),
+        lambda encoding: encoding.counter().truncate(1.5),
+        lambda encoding: encoding.restore(b""),
         lambda encoding: encoding.count_until("text", -1),
         lambda encoding: encoding.count_until("text", "1"),
         lambda encoding: encoding.decode([-1]),

@@ -30,7 +30,12 @@ impl Counter {
 impl Counter {
     #[pyo3(signature = (text))]
     fn append(&self, text: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let (py, text) = (text.py(), read_text(text)?);
+        let py = text.py();
+        if let Ok(bytes) = text.cast::<PyBytes>() {
+            let bytes = bytes.as_bytes();
+            return count_with(py, bytes.len(), || self.lock().append_bytes(bytes)).map_err(to_python);
+        }
+        let text = read_text(text)?;
         count_with(py, text.len(), || self.lock().append(text)).map_err(to_python)
     }
 
@@ -42,6 +47,11 @@ impl Counter {
     #[getter]
     fn size_bytes(&self) -> usize {
         self.lock().len()
+    }
+
+    #[getter]
+    fn unfinished_bytes(&self) -> usize {
+        self.lock().unfinished()
     }
 
     #[pyo3(signature = (start, end))]
@@ -63,7 +73,7 @@ impl Counter {
     }
 
     fn snapshot<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let bytes = self.lock().snapshot();
+        let bytes = py.detach(|| self.lock().snapshot());
         PyBytes::new(py, &bytes)
     }
 }

@@ -6,7 +6,7 @@ use retold_tokens::{Builtin, Reconstruction};
 
 use crate::counter::Counter;
 use crate::errors::{refused, to_python};
-use crate::numbers::{read_ids, read_size};
+use crate::numbers::{Threads, read_ids, read_size};
 use crate::text::{count_with, read_text};
 
 /// A vocabulary with its rules.
@@ -59,16 +59,16 @@ impl Encoding {
         count_with(py, text.len(), || self.0.count(text)).map_err(to_python)
     }
 
-    #[pyo3(signature = (texts))]
-    fn count_batch(&self, texts: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
+    #[pyo3(signature = (texts, threads = Threads::ONE), text_signature = "($self, texts, threads=1)")]
+    fn count_batch(&self, texts: &Bound<'_, PyAny>, threads: Threads) -> PyResult<Vec<usize>> {
         let py = texts.py();
         let expected = |_| refused("expected a list of texts");
         let texts: Vec<Bound<'_, PyAny>> = texts.extract().map_err(expected)?;
         let at = |(index, text)| read_text(text).map_err(|error| at_index(py, index, &error));
         let texts = texts.iter().enumerate().map(at).collect::<PyResult<Vec<&str>>>()?;
         let size_bytes = texts.iter().map(|text| text.len()).fold(0, usize::saturating_add);
-        let count = || texts.iter().map(|text| self.0.count(text)).collect::<Result<_, _>>();
-        count_with(py, size_bytes, count).map_err(to_python)
+        let counts = count_with(py, size_bytes, || self.0.count_batch(&texts, threads.0));
+        counts.map_err(|(index, error)| at_index(py, index, &to_python(error)))
     }
 
     #[pyo3(signature = (text, limit))]

@@ -1,5 +1,8 @@
 //! Numbers from Python: whole and not negative, or an error that says so.
 
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+
 use pyo3::prelude::*;
 use retold_tokens::Size;
 
@@ -8,6 +11,26 @@ use crate::errors::refused;
 /// Return an offset, a length or a limit; `what` names it in the error.
 pub(crate) fn read_size(value: &Bound<'_, PyAny>, what: &str) -> PyResult<usize> {
     value.extract().map_err(|_| refused(format!("expected {what}: a whole number of at least 0")))
+}
+
+/// A number of threads; None is as many as there are processors for this process.
+#[derive(Clone, Copy)]
+pub(crate) struct Threads(pub(crate) NonZeroUsize);
+
+impl Threads {
+    pub(crate) const ONE: Self = Self(NonZeroUsize::MIN);
+}
+
+impl<'py> FromPyObject<'_, 'py> for Threads {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if value.is_none() {
+            return Ok(Self(available_parallelism().unwrap_or(NonZeroUsize::MIN)));
+        }
+        let refusal = |_| refused("expected a number of threads: a whole number of at least 1, or None");
+        value.extract().map(Self).map_err(refusal)
+    }
 }
 
 /// Return token ids.

@@ -43,6 +43,18 @@ pub enum Error {
         /// The offset at which that character starts.
         floor: usize,
     },
+    /// Bytes are no UTF-8.
+    NotUtf8 {
+        /// The first byte of those given that is wrong.
+        at: usize,
+        /// How many bytes came before of the character that goes on wrongly.
+        held: usize,
+    },
+    /// Text was appended after bytes that ended inside a character.
+    Unfinished {
+        /// How many bytes of the character came.
+        bytes: usize,
+    },
     /// A restored counter was asked about text from before its snapshot, which it does not hold.
     NotHeld {
         /// The offset, in bytes.
@@ -100,6 +112,16 @@ impl fmt::Display for Error {
             Self::NoItem { place, len } => write!(f, "expected an item of a ledger of {len}, got {place}"),
             Self::SplitCharacter { offset, floor } => {
                 write!(f, "expected an offset between two characters, got {offset}; the character starts at {floor}")
+            }
+            Self::NotUtf8 { at, held: 0 } => write!(f, "expected UTF-8, got an invalid sequence at byte {at}"),
+            Self::NotUtf8 { held, .. } => {
+                write!(
+                    f,
+                    "expected the other bytes of a character of which {held} were appended before, got something else"
+                )
+            }
+            Self::Unfinished { bytes } => {
+                write!(f, "expected the other bytes of a character of which {bytes} were appended before, got text")
             }
             Self::NotHeld { offset, held_from } => write!(
                 f,

@@ -16,6 +16,7 @@
 
 #![deny(unsafe_code)]
 
+mod batch;
 mod builtin;
 mod checksum;
 mod claude;
@@ -33,6 +34,8 @@ pub mod split;
 mod units;
 mod vocabulary;
 mod words;
+#[cfg(test)]
+mod work;
 
 pub use builtin::{Builtin, VocabularyCheck};
 pub use claude::Reconstruction;

@@ -29,6 +29,10 @@ use crate::vocabulary::{NO_TOKEN, Vocabulary};
 pub(crate) const STRETCH: usize = 256;
 /// How many bytes of a long piece are added at a time, at least.
 const STEP_BYTES: usize = 32;
+/// How many tokens from the end on are tried as the end of a cycle of tokens.
+const CYCLES_TRIED: usize = 64;
+/// How many periods long a cycle of tokens may be.
+const PERIODS_TRIED: usize = 8;
 /// How many there are lanes for.
 pub(crate) const LANES: usize = 64;
 
@@ -128,59 +132,133 @@ impl Row {
 }
 
 /// The tokens of a text that grows at its end, and can be cut there.
+///
+/// Tokens at its beginning may be forgotten, but for how many they are.
 #[derive(Clone, Default)]
 pub(crate) struct Chain {
+    /// How many tokens were forgotten.
+    forgotten: usize,
+    /// Where they end.
+    floor: usize,
     placed: Vec<Placed>,
-    /// How many bytes were merged in all: what a linear bound is about.
-    #[cfg(test)]
-    pub(crate) work: usize,
 }
 
 impl Chain {
-    /// Return the number of tokens.
-    pub(crate) const fn len(&self) -> usize {
-        self.placed.len()
+    /// Return the tokens of `text`.
+    pub(crate) fn of(vocabulary: &Vocabulary, text: &[u8], bench: &mut Bench) -> Self {
+        let mut chain = Self::default();
+        let _nothing_forgotten = chain.fit(vocabulary, text, text.len(), bench);
+        chain
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.placed.clear();
+    /// Return the number of tokens.
+    pub(crate) const fn len(&self) -> usize {
+        self.forgotten + self.placed.len()
+    }
+
+    /// Return where the tokens end.
+    pub(crate) fn end(&self) -> usize {
+        self.placed.last().map_or(self.floor, |last| last.end)
+    }
+
+    /// Return where the tokens that were forgotten end.
+    pub(crate) const fn floor(&self) -> usize {
+        self.floor
+    }
+
+    /// Return the tokens that were not forgotten.
+    pub(crate) fn placed(&self) -> &[Placed] {
+        &self.placed
     }
 
     pub(crate) fn tokens(&self) -> impl Iterator<Item = u32> + '_ {
         self.placed.iter().map(|placed| placed.token)
     }
 
+    /// Forget the first `count` tokens of those that were not.
+    pub(crate) fn forget(&mut self, count: usize) {
+        if let Some(last) = count.checked_sub(1).and_then(|last| self.placed.get(last)) {
+            self.floor = last.end;
+            self.forgotten += count;
+            self.placed.drain(..count);
+        }
+    }
+
+    /// Become the tokens that follow `forgotten` others which end at `floor`: those of `tail`, which begins there.
+    pub(crate) fn resume(&mut self, forgotten: usize, floor: usize, tail: Self) {
+        let moved = tail.placed.into_iter().map(|Placed { token, end }| Placed { token, end: end + floor });
+        *self = Self { forgotten, floor, placed: moved.collect() };
+    }
+
+    /// Go on to `until` or less than `2 * period` before it, where all text from `since` to `until` repeats itself every
+    /// `period` bytes, as far as the tokens do; tell whether they do.
+    ///
+    /// Between two places that are a multiple of the period apart stand tokens that could follow themselves: then they
+    /// do so any number of times, for a row is right if every two neighbours are.
+    pub(crate) fn repeat(&mut self, vocabulary: &Vocabulary, since: usize, until: usize, period: usize) -> bool {
+        let Some(cycle) = self.cycle(vocabulary, since, period) else { return false };
+        let len = self.placed[cycle.end].end - self.placed[cycle.start].end;
+        let times = until.saturating_sub(self.end()) / len;
+        self.forget(cycle.start + 1);
+        self.forgotten += times * cycle.len();
+        self.floor += times * len;
+        for placed in &mut self.placed {
+            placed.end += times * len;
+        }
+        times > 0
+    }
+
+    /// Return the places of two tokens, of which those after the first one up to the second could follow the second.
+    fn cycle(&self, vocabulary: &Vocabulary, since: usize, period: usize) -> Option<std::ops::Range<usize>> {
+        let first = self.placed.partition_point(|placed| placed.end < since);
+        (first..self.placed.len()).rev().take(CYCLES_TRIED).find_map(|last| {
+            let Placed { token, end } = self.placed[last];
+            let starts = (1..=PERIODS_TRIED)
+                .map_while(|times| end.checked_sub(times * period))
+                .take_while(|start| *start >= since);
+            let mut starts =
+                starts.filter_map(|start| self.placed.binary_search_by_key(&start, |placed| placed.end).ok());
+            starts.find(|start| fits(vocabulary, token, self.placed[start + 1].token)).map(|start| start..last)
+        })
+    }
+
     /// Become the tokens of the first `len` bytes of `text`, of which everything that was taken in is what it was.
-    pub(crate) fn fit(&mut self, vocabulary: &Vocabulary, text: &[u8], len: usize, bench: &mut Bench) {
-        if self.placed.last().is_some_and(|last| last.end > len) {
+    ///
+    /// Return false if that takes tokens which were forgotten; what is left then is to be replaced.
+    #[must_use]
+    pub(crate) fn fit(&mut self, vocabulary: &Vocabulary, text: &[u8], len: usize, bench: &mut Bench) -> bool {
+        if len < self.floor {
+            return false;
+        }
+        if self.end() > len {
             let kept = self.placed.partition_point(|placed| placed.end <= len);
             self.placed.truncate(kept);
         }
         let text = &text[..len.min(text.len())];
-        if self.end() < text.len() {
-            bench.level.run(Grow { chain: self, vocabulary, text, lanes: &mut bench.lanes, row: &mut bench.row });
-        }
+        self.end() >= text.len()
+            || bench.level.run(Grow { chain: self, vocabulary, text, lanes: &mut bench.lanes, row: &mut bench.row })
     }
 
-    fn end(&self) -> usize {
-        self.placed.last().map_or(0, |last| last.end)
-    }
-
-    /// Take the text up to `end` in: merge it with as many tokens before it as it takes for the seam to fit.
+    /// Take the text up to `end` in: merge it with as many tokens before it as it takes for the seam to fit. Return false
+    /// if these were forgotten.
     #[inline(always)]
-    fn step(&mut self, vocabulary: &Vocabulary, text: &[u8], end: usize, lanes: &mut Lanes<LANES>, row: &mut Row) {
+    fn step(
+        &mut self,
+        vocabulary: &Vocabulary,
+        text: &[u8],
+        end: usize,
+        lanes: &mut Lanes<LANES>,
+        row: &mut Row,
+    ) -> bool {
         let mut again = 1;
         loop {
-            let kept = self.placed.len().saturating_sub(again);
-            let start = kept.checked_sub(1).map_or(0, |last| self.placed[last].end);
+            let Some((kept, start)) = self.before(again) else { return false };
             let stretch = &text[start..end];
             if stretch.len() > STRETCH {
                 return self.long_step(vocabulary, text, end);
             }
             #[cfg(test)]
-            {
-                self.work += stretch.len();
-            }
+            crate::work::done(stretch.len());
             // Passes join all equal neighbours at once, which is what there is in a run of the same few bytes.
             let short = stretch.len() <= LANES && !repeats(stretch);
             let first = if short {
@@ -198,31 +276,36 @@ impl Chain {
                 } else {
                     place(vocabulary, row.tokens().iter().copied(), start, &mut self.placed);
                 }
-                return;
+                return true;
             }
             again *= 2;
         }
     }
 
     /// The same where more than a stretch has to be merged again: doubled from there, by a list of any length.
-    fn long_step(&mut self, vocabulary: &Vocabulary, text: &[u8], end: usize) {
+    fn long_step(&mut self, vocabulary: &Vocabulary, text: &[u8], end: usize) -> bool {
         let mut again = 2;
         loop {
-            let kept = self.placed.len().saturating_sub(again);
-            let start = kept.checked_sub(1).map_or(0, |last| self.placed[last].end);
+            let Some((kept, start)) = self.before(again) else { return false };
             #[cfg(test)]
-            {
-                self.work += end - start;
-            }
+            crate::work::done(end - start);
             let tokens = merge_any(vocabulary, &text[start..end]);
             let first = tokens.first().copied().unwrap_or(NO_TOKEN);
             if kept.checked_sub(1).is_none_or(|last| fits(vocabulary, self.placed[last].token, first)) {
                 self.placed.truncate(kept);
                 place(vocabulary, tokens.into_iter(), start, &mut self.placed);
-                return;
+                return true;
             }
             again *= 2;
         }
+    }
+
+    /// Return how many tokens are left without the last `again`, and where they end, unless others were forgotten.
+    #[inline(always)]
+    fn before(&self, again: usize) -> Option<(usize, usize)> {
+        let kept = self.placed.len().saturating_sub(again);
+        let start = kept.checked_sub(1).map_or(self.floor, |last| self.placed[last].end);
+        (kept > 0 || self.floor == 0).then_some((kept, start))
     }
 }
 
@@ -240,16 +323,19 @@ struct Grow<'a> {
 }
 
 impl Work for Grow<'_> {
-    type Output = ();
+    type Output = bool;
 
     #[inline(always)]
-    fn run(self, _classify: impl Fn(&[u8; WINDOW]) -> Masks) {
+    fn run(self, _classify: impl Fn(&[u8; WINDOW]) -> Masks) -> bool {
         let Self { chain, vocabulary, text, lanes, row } = self;
         while chain.end() < text.len() {
             // As much as is merged again with it, at least: a step after a long token is a long one.
             let step = chain.placed.last().map_or(STEP_BYTES, |last| vocabulary.len_of(last.token).max(STEP_BYTES));
-            chain.step(vocabulary, text, text.len().min(chain.end() + step), lanes, row);
+            if !chain.step(vocabulary, text, text.len().min(chain.end() + step), lanes, row) {
+                return false;
+            }
         }
+        true
     }
 }
 

@@ -45,9 +45,7 @@ fn hard_piece() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn chained(vocabulary: &Vocabulary, piece: &[u8]) -> Chain {
-    let mut chain = Chain::default();
-    chain.fit(vocabulary, piece, piece.len(), &mut Bench::new());
-    chain
+    Chain::of(vocabulary, piece, &mut Bench::new())
 }
 
 #[test]
@@ -69,13 +67,37 @@ fn pieces_merge_as_defined() {
             let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(piece.len() + 1)).collect();
             ends.sort_unstable();
             for end in ends.into_iter().chain([piece.len()]) {
-                chain.fit(vocabulary, &piece, end, &mut Bench::new());
+                prop_assert!(chain.fit(vocabulary, &piece, end, &mut Bench::new()));
                 prop_assert_eq!(chain.tokens().collect::<Vec<_>>(), by_definition(&ranks, &piece[..end]));
             }
             let cut = cuts[0].index(piece.len() + 1);
-            chain.fit(vocabulary, &piece, cut, &mut Bench::new());
+            prop_assert!(chain.fit(vocabulary, &piece, cut, &mut Bench::new()));
             prop_assert_eq!(chain.tokens().collect::<Vec<_>>(), by_definition(&ranks, &piece[..cut]));
         });
+    }
+}
+
+#[test]
+fn tokens_that_repeat_themselves_are_multiplied() {
+    let words =
+        ["a", "=", " ", "ab", "the ", "lo", "hello", "=-", "\u{4e9a}", "\u{1f468}\u{200d}", "aabab", "  \n", "abcdefg"];
+    let vocabulary = Builtin::O200kBase.ranked().unwrap().vocabulary;
+    let bench = &mut Bench::new();
+    for word in words.map(str::as_bytes) {
+        let (text, period) = (word.repeat(4_000 / word.len()), 256_usize.next_multiple_of(word.len()));
+        let mut multiplied = 0;
+        for (since, len) in [(0, 700), (1, 701), (5, 1_000), (131, 1_013), (1_000, 1_200)] {
+            for until in [len, len + 1, 2_500, 3_001, text.len()] {
+                let text = &text[1..until];
+                let mut chain = Chain::default();
+                assert!(chain.fit(vocabulary, text, len - 1, bench));
+                multiplied += usize::from(chain.repeat(vocabulary, since, text.len(), period));
+                assert!(chain.end() <= text.len());
+                assert!(chain.fit(vocabulary, text, text.len(), bench));
+                assert_eq!(chain.len(), Chain::of(vocabulary, text, bench).len());
+            }
+        }
+        assert!(multiplied > 0, "{word:?}");
     }
 }
 
@@ -127,7 +149,7 @@ fn a_long_piece_costs_a_constant_for_each_byte() {
     for builtin in [Builtin::O200kBase, Builtin::Cl100kBase] {
         let vocabulary = builtin.ranked().unwrap().vocabulary;
         for run in &runs {
-            let work = chained(vocabulary, run).work;
+            let work = crate::work::of(|| chained(vocabulary, run));
             assert!(work <= 3 * run.len(), "{work} bytes merged for {} of {:?}...", run.len(), &run[..4]);
         }
     }

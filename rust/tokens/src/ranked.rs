@@ -7,6 +7,7 @@
 )]
 
 use std::cell::RefCell;
+use std::sync::Mutex;
 
 use crate::lanes::Lanes;
 use crate::merge::{Bench, Chain, LANES, STRETCH};
@@ -31,8 +32,32 @@ const FEW_BYTES: usize = 16;
 /// Pieces of more bytes have more characters than there are lanes.
 const LAID_BYTES_MAX: usize = 256;
 
+/// Pieces that are longer, or whose decision looked further, are not settled here: a counter keeps the tokens of such
+/// runs (see `counter::open`).
+pub(crate) const LONG_BYTES: usize = 512;
+
 thread_local! {
-    static DESKS: RefCell<[Option<Box<Desk>>; 2]> = const { RefCell::new([None, None]) };
+    static DESKS: RefCell<Desks> = const { RefCell::new([None, None]) };
+}
+
+/// Desks that threads left when they ended.
+static LEFT: Mutex<Vec<Desks>> = Mutex::new(Vec::new());
+/// So many are kept, of two megabytes and a bit for each vocabulary.
+const LEFT_MAX: usize = 8;
+
+type Desks = [Option<Box<Desk>>; 2];
+
+/// Do something on a thread that ends with it, at desks that another such thread left: its words need not be learnt
+/// again. Nobody waits for anybody here.
+pub(crate) fn at_desks_left<T>(work: impl FnOnce() -> T) -> T {
+    if let Some(desks) = LEFT.try_lock().ok().and_then(|mut left| left.pop()) {
+        DESKS.set(desks);
+    }
+    let done = work();
+    if let Some(mut left) = LEFT.try_lock().ok().filter(|left| left.len() < LEFT_MAX) {
+        left.push(DESKS.take());
+    }
+    done
 }
 
 /// What counting works with: the words that this thread knows, and room for the pieces at hand.
@@ -89,8 +114,9 @@ impl Ranked {
         desk.level.run(Count { ranked: self, text, limit: usize::MAX, desk }).unwrap_or(usize::MAX)
     }
 
-    /// Find the pieces of `text` that no more text can change, and give each with its count and with how far decisions
-    /// up to it have looked; return where the last one ends, and the tokens of what is after it.
+    /// Find the pieces of `text` that no more text can change, up to a long run (see [`LONG_BYTES`]), and give each with
+    /// its count and with how far decisions up to it have looked; return where the last one ends, and the tokens of what
+    /// is after it, or 0 if that begins with a long run.
     #[inline]
     pub(crate) fn settle(self, text: &str, desk: &mut Desk, each: &mut impl FnMut(Settled)) -> (usize, usize) {
         if text.len() <= FEW_BYTES {
@@ -133,11 +159,7 @@ impl Ranked {
             2..=16 => desk.short.count_bytes(self.vocabulary, piece),
             17..=LANES => desk.bench.lanes.count_bytes(self.vocabulary, piece),
             65..=STRETCH => desk.bench.row.merge_bytes(self.vocabulary, piece),
-            _ => {
-                let mut chain = Chain::default();
-                chain.fit(self.vocabulary, piece, piece.len(), &mut desk.bench);
-                chain.len()
-            }
+            _ => Chain::of(self.vocabulary, piece, &mut desk.bench).len(),
         }
     }
 
@@ -267,6 +289,10 @@ impl<F: FnMut(Settled)> Work for Settle<'_, F> {
                 return ranked.settle_last(text, start, last, desk, each);
             }
             let reach = settled_ends(ranked.pattern, text, start, &mut ends, &classify);
+            if reach.saturating_sub(start) > LONG_BYTES {
+                desk.ends = ends;
+                return (start, 0);
+            }
             for end in &ends {
                 let tokens = ranked.count_piece(text, start, *end, desk);
                 each(Settled { end: *end, tokens, reach });
@@ -274,7 +300,8 @@ impl<F: FnMut(Settled)> Work for Settle<'_, F> {
             }
             if ends.is_empty() {
                 desk.ends = ends;
-                return (start, ranked.count_open(text, start, desk));
+                let long = text.len().saturating_sub(start) > LONG_BYTES;
+                return (start, if long { 0 } else { ranked.count_open(text, start, desk) });
             }
         }
     }
@@ -363,9 +390,7 @@ impl Visit for Encode<'_> {
             desk.bench.row.merge_bytes(ranked.vocabulary, piece);
             ids.extend_from_slice(desk.bench.row.tokens());
         } else {
-            let mut chain = Chain::default();
-            chain.fit(ranked.vocabulary, piece, piece.len(), &mut desk.bench);
-            ids.extend(chain.tokens());
+            ids.extend(Chain::of(ranked.vocabulary, piece, &mut desk.bench).tokens());
         }
     }
 

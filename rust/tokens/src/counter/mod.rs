@@ -2,17 +2,22 @@
 
 mod anchored;
 mod held;
+mod kept;
 mod open;
 mod settling;
 mod snapshot;
+mod trails;
+mod walk;
 mod whole;
+#[cfg(test)]
+mod work_tests;
 
 use crate::encoding::{Encoding, Kind};
 use crate::error::Error;
 use anchored::Anchored;
 use held::Held;
 use settling::Settling;
-use snapshot::Saved;
+use snapshot::{Saved, split_unfinished};
 use whole::Whole;
 
 pub(crate) use snapshot::VERSION as SNAPSHOT_VERSION;
@@ -27,6 +32,8 @@ pub(crate) use snapshot::VERSION as SNAPSHOT_VERSION;
 pub struct Counter {
     encoding: Encoding,
     state: State,
+    /// The first bytes of a character whose others did not come yet, three at most.
+    unfinished: Vec<u8>,
 }
 
 enum State {
@@ -42,14 +49,39 @@ impl Counter {
             Kind::Claude(claude) => State::Anchored(Anchored::new(*claude)),
             Kind::File(_) => State::Whole(Whole::default()),
         };
-        Self { encoding: encoding.clone(), state }
+        Self { encoding: encoding.clone(), state, unfinished: Vec::new() }
     }
 
     /// Append `text` and return the total: the token count of everything appended so far, as one text.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`] if a `tokenizer.json` cannot count the text; nothing is appended then.
+    /// [`Error::Tokenizer`] if a `tokenizer.json` cannot count the text, [`Error::Unfinished`] if the bytes before ended
+    /// inside a character; nothing is appended then.
     pub fn append(&mut self, text: &str) -> Result<usize, Error> {
+        if self.unfinished.is_empty() || text.is_empty() {
+            self.push(text)
+        } else {
+            Err(Error::Unfinished { bytes: self.unfinished.len() })
+        }
+    }
+
+    /// Append bytes of UTF-8, which may end inside a character: its bytes are held, and counted when the others come.
+    ///
+    /// # Errors
+    /// [`Error::NotUtf8`] if they, after the bytes that are held, are no UTF-8; as [`Counter::append`] otherwise. Nothing
+    /// is appended then, and what was held still is.
+    pub fn append_bytes(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        let joined = if self.unfinished.is_empty() { Vec::new() } else { [&self.unfinished, bytes].concat() };
+        let held = self.unfinished.len();
+        let all = if held == 0 { bytes } else { &joined };
+        let (text, unfinished) = split_unfinished(all)
+            .map_err(|at| Error::NotUtf8 { at: at.saturating_sub(held), held: if at < held { held } else { 0 } })?;
+        let total = self.push(text)?;
+        self.unfinished = unfinished.to_vec();
+        Ok(total)
+    }
+
+    fn push(&mut self, text: &str) -> Result<usize, Error> {
         match (&mut self.state, self.encoding.kind()) {
             (State::Settling(state), _) => state.append(text),
             (State::Anchored(state), _) => state.append(text),
@@ -57,6 +89,12 @@ impl Counter {
             (State::Whole(_), Kind::Ranked(..) | Kind::Claude(_)) => return Err(Error::VocabularyDamaged),
         }
         Ok(self.total())
+    }
+
+    /// Return how many bytes are held of a character whose others did not come yet: 0 to 3. They are not counted.
+    #[must_use]
+    pub const fn unfinished(&self) -> usize {
+        self.unfinished.len()
     }
 
     /// Return the token count of the whole text. O(1).
@@ -69,7 +107,7 @@ impl Counter {
         }
     }
 
-    /// Return the length of the whole text in bytes. O(1).
+    /// Return the length of the whole text in bytes, without a character that is not complete. O(1).
     #[must_use]
     pub fn len(&self) -> usize {
         self.held().end()
@@ -83,7 +121,8 @@ impl Counter {
 
     /// Return the token count of the bytes `[start, end)`, counted on their own.
     ///
-    /// With a built-in vocabulary the text between is not read again, only a few hundred bytes at either end.
+    /// With a built-in vocabulary the text between is not read again, only a few hundred bytes at either end, also inside
+    /// an unbroken run (but one of digits beyond ASCII). O(log n).
     ///
     /// # Errors
     /// [`Error::OutOfRange`], [`Error::Backwards`], [`Error::SplitCharacter`], [`Error::NotHeld`].
@@ -96,7 +135,7 @@ impl Counter {
         }
     }
 
-    /// Keep the first `len` bytes and forget the rest; return the total.
+    /// Keep the first `len` bytes and forget the rest; return the total. With a built-in vocabulary, O(log n).
     ///
     /// # Errors
     /// [`Error::OutOfRange`], [`Error::SplitCharacter`], [`Error::NotHeld`]; nothing is forgotten then.
@@ -107,29 +146,33 @@ impl Counter {
             (State::Whole(state), Kind::File(file)) => state.truncate(file, len)?,
             (State::Whole(_), Kind::Ranked(..) | Kind::Claude(_)) => return Err(Error::VocabularyDamaged),
         }
+        self.unfinished.clear();
         Ok(self.total())
     }
 
     /// Return bytes from which [`Encoding::restore`] makes this counter again.
     ///
-    /// With a built-in vocabulary they hold the counts and the open end of the text only: a hundred bytes and a bit,
-    /// unless the text ends in a long unbroken run. A restored counter appends and totals as this one; about the text
-    /// before the open end it answers [`Error::NotHeld`]. With a `tokenizer.json` they hold the whole text.
+    /// With a built-in vocabulary they hold the counts and the open end of the text only, of a long unbroken run its last
+    /// tokens: about a hundred bytes, at most some hundreds, however long the text. A restored counter appends and totals
+    /// as this one; about the text before it answers [`Error::NotHeld`]. With a reconstruction they hold all of the open
+    /// end, with a `tokenizer.json` the whole text.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        let settled = match &self.state {
-            State::Settling(state) => state.settled(),
-            State::Anchored(state) => state.settled(),
-            State::Whole(_) => settling::Mark::default(),
+        let (settled, kept, open) = match &self.state {
+            State::Settling(state) => state.keep(),
+            State::Anchored(state) => (state.settled(), None, state.held().from(state.settled().offset)),
+            State::Whole(state) => (settling::Mark::default(), None, state.held().text()),
         };
-        let open = self.held().from(settled.offset);
-        Saved { settled, open, total: self.total() }.write(self.encoding.identity())
+        let saved = Saved { settled, kept, open, unfinished: &self.unfinished, total: self.total() };
+        saved.write(self.encoding.identity())
     }
 
     pub(crate) fn restore(encoding: &Encoding, bytes: &[u8]) -> Result<Self, Error> {
         let saved = Saved::read(bytes, encoding.identity())?;
         let state = match encoding.kind() {
-            Kind::Ranked(ranked, _) => State::Settling(Settling::resume(*ranked, saved.settled, saved.open)),
+            Kind::Ranked(ranked, _) => {
+                State::Settling(Settling::resume(*ranked, saved.settled, saved.kept, saved.open))
+            }
             Kind::Claude(claude) => State::Anchored(Anchored::resume(*claude, saved.settled, saved.open)),
             Kind::File(file) => {
                 let mut state = Whole::default();
@@ -137,7 +180,7 @@ impl Counter {
                 State::Whole(state)
             }
         };
-        let counter = Self { encoding: encoding.clone(), state };
+        let counter = Self { encoding: encoding.clone(), state, unfinished: saved.unfinished.to_vec() };
         // The checksum says that the bytes are what was written; the recount says that they mean what they did.
         if counter.total() == saved.total { Ok(counter) } else { Err(Error::SnapshotDamaged) }
     }

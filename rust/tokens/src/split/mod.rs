@@ -16,14 +16,16 @@
 mod cl100k;
 mod classes;
 mod cursor;
+mod leaps;
 mod masks;
 mod o200k;
 mod run;
 mod simd;
 mod windows;
 
+pub(crate) use leaps::Leaps;
 pub(crate) use masks::{Masks, WINDOW};
-pub(crate) use run::{Pieces, Run};
+pub(crate) use run::{Kind, Pieces, Run, State};
 pub(crate) use simd::{Level, Work};
 pub(crate) use windows::{Boundaries, Visit, each_piece, last_pieces, settled_ends};
 

@@ -21,7 +21,12 @@ impl Level {
     #[inline]
     pub(crate) fn of_this_machine() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2") {
+        if is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("popcnt")
+            && is_x86_feature_detected!("lzcnt")
+        {
             return Self::Avx2;
         }
         Self::Scalar
@@ -109,3 +114,7 @@ fn classify_avx2(window: &[u8; WINDOW]) -> Masks {
     }
     result
 }
+
+#[cfg(test)]
+#[path = "simd_tests.rs"]
+mod tests;
