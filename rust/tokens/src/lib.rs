@@ -30,6 +30,7 @@ mod merge;
 mod pages;
 mod phrases;
 mod ranked;
+mod settle;
 pub mod split;
 mod units;
 mod vocabulary;

@@ -12,9 +12,7 @@ use std::sync::Mutex;
 use crate::lanes::Lanes;
 use crate::merge::{Bench, Chain, LANES, STRETCH};
 use crate::phrases::{HEAD_BYTES, PHRASE_BYTES_MAX, Phrase, Phrases};
-use crate::split::{
-    Boundaries, END_OF_TEXT, Level, Masks, Pattern, Visit, WINDOW, Work, each_piece, last_pieces, settled_ends,
-};
+use crate::split::{Level, Masks, Pattern, Visit, WINDOW, Work, each_piece};
 use crate::units::Units;
 use crate::vocabulary::Vocabulary;
 use crate::words::{WORD_BYTES_MAX, Word, Words};
@@ -26,15 +24,8 @@ pub(crate) struct Ranked {
     pub(crate) vocabulary: &'static Vocabulary,
 }
 
-/// Up to here, pieces are found one by one: there are too few for a window to pay.
-const FEW_BYTES: usize = 16;
-
 /// Pieces of more bytes have more characters than there are lanes.
 const LAID_BYTES_MAX: usize = 256;
-
-/// Pieces that are longer, or whose decision looked further, are not settled here: a counter keeps the tokens of such
-/// runs (see `counter::open`).
-pub(crate) const LONG_BYTES: usize = 512;
 
 thread_local! {
     static DESKS: RefCell<Desks> = const { RefCell::new([None, None]) };
@@ -62,13 +53,13 @@ pub(crate) fn at_desks_left<T>(work: impl FnOnce() -> T) -> T {
 
 /// What counting works with: the words that this thread knows, and room for the pieces at hand.
 pub(crate) struct Desk {
-    level: Level,
+    pub(crate) level: Level,
     words: Words,
     phrases: Phrases,
     short: Lanes<16>,
     units: Units,
     pub(crate) bench: Bench,
-    ends: Vec<usize>,
+    pub(crate) ends: Vec<usize>,
 }
 
 impl Desk {
@@ -112,17 +103,6 @@ impl Ranked {
             return 0;
         }
         desk.level.run(Count { ranked: self, text, limit: usize::MAX, desk }).unwrap_or(usize::MAX)
-    }
-
-    /// Find the pieces of `text` that no more text can change, up to a long run (see [`LONG_BYTES`]), and give each with
-    /// its count and with how far decisions up to it have looked; return where the last one ends, and the tokens of what
-    /// is after it, or 0 if that begins with a long run.
-    #[inline]
-    pub(crate) fn settle(self, text: &str, desk: &mut Desk, each: &mut impl FnMut(Settled)) -> (usize, usize) {
-        if text.len() <= FEW_BYTES {
-            return self.settle_few(text, desk, each);
-        }
-        desk.level.run(Settle { ranked: self, text, desk, each })
     }
 
     /// Return the number of tokens of the piece `[start, end)` of `text`.
@@ -255,112 +235,6 @@ impl Work for Unknown<'_> {
             }
             _ => ranked.merge_piece(piece, desk),
         }
-    }
-}
-
-/// A piece that no more text can change.
-pub(crate) struct Settled {
-    /// Where it ends, in bytes.
-    pub(crate) end: usize,
-    pub(crate) tokens: usize,
-    /// The offset after the last byte that this or an earlier decision looked at.
-    pub(crate) reach: usize,
-}
-
-struct Settle<'a, F> {
-    ranked: Ranked,
-    text: &'a str,
-    desk: &'a mut Desk,
-    each: &'a mut F,
-}
-
-impl<F: FnMut(Settled)> Work for Settle<'_, F> {
-    type Output = (usize, usize);
-
-    #[inline(always)]
-    fn run(self, classify: impl Fn(&[u8; WINDOW]) -> Masks) -> (usize, usize) {
-        let Self { ranked, text, desk, each } = self;
-        let mut ends = std::mem::take(&mut desk.ends);
-        let mut start = 0;
-        loop {
-            let rest = text.as_bytes().get(start..).unwrap_or_default();
-            if let Some(last) = last_pieces(ranked.pattern, rest, &classify) {
-                desk.ends = ends;
-                return ranked.settle_last(text, start, last, desk, each);
-            }
-            let reach = settled_ends(ranked.pattern, text, start, &mut ends, &classify);
-            if reach.saturating_sub(start) > LONG_BYTES {
-                desk.ends = ends;
-                return (start, 0);
-            }
-            for end in &ends {
-                let tokens = ranked.count_piece(text, start, *end, desk);
-                each(Settled { end: *end, tokens, reach });
-                start = *end;
-            }
-            if ends.is_empty() {
-                desk.ends = ends;
-                let long = text.len().saturating_sub(start) > LONG_BYTES;
-                return (start, if long { 0 } else { ranked.count_open(text, start, desk) });
-            }
-        }
-    }
-}
-
-impl Ranked {
-    /// Count the pieces of a text that a window found all of.
-    #[inline(always)]
-    fn settle_last(
-        self,
-        text: &str,
-        start: usize,
-        last: Boundaries,
-        desk: &mut Desk,
-        each: &mut impl FnMut(Settled),
-    ) -> (usize, usize) {
-        let (mut at, mut settled, mut open) = (start, start, 0_usize);
-        let mut starts = last.starts;
-        while starts != 0 {
-            let bit = starts.trailing_zeros();
-            starts &= starts.wrapping_sub(1);
-            let end = start.saturating_add(bit as usize);
-            let tokens = self.count_piece(text, at, end, desk);
-            if last.settled >> bit & 1 == 1 {
-                each(Settled { end, tokens, reach: text.len() });
-                settled = end;
-            } else {
-                open = open.saturating_add(tokens);
-            }
-            at = end;
-        }
-        (settled, open.saturating_add(self.count_piece(text, at, text.len(), desk)))
-    }
-
-    /// The same for a text of a few bytes, piece by piece.
-    fn settle_few(self, text: &str, desk: &mut Desk, each: &mut impl FnMut(Settled)) -> (usize, usize) {
-        let (mut at, mut settled, mut open) = (0, 0, 0_usize);
-        while let Some(piece) = self.pattern.piece(text, at) {
-            let tokens = self.count_piece(text, at, piece.end, desk);
-            if at == settled && piece.reach != END_OF_TEXT {
-                settled = piece.end;
-                each(Settled { end: settled, tokens, reach: piece.reach });
-            } else {
-                open = open.saturating_add(tokens);
-            }
-            at = piece.end;
-        }
-        (settled, open)
-    }
-
-    /// Count the pieces from `start` on one by one.
-    #[inline(always)]
-    fn count_open(self, text: &str, start: usize, desk: &mut Desk) -> usize {
-        let (mut at, mut open) = (start, 0_usize);
-        while let Some(piece) = self.pattern.piece(text, at) {
-            open = open.saturating_add(self.count_piece(text, at, piece.end, desk));
-            at = piece.end;
-        }
-        open
     }
 }
 

@@ -12,7 +12,8 @@
 use super::kept::Kept;
 use super::trails::{STRETCH_BYTES_MIN, Trail, Trails};
 use crate::merge::{Chain, Placed};
-use crate::ranked::{Desk, LONG_BYTES, Ranked};
+use crate::ranked::{Desk, Ranked};
+use crate::settle::LONG_BYTES;
 use crate::split::{Pieces, Run};
 
 /// From here on a run keeps its tokens. Below, counting anew costs no more than keeping them does.

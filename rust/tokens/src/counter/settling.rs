@@ -14,7 +14,8 @@ use super::kept::Kept;
 use super::open::{Open, Outcome, Place, RUN_BYTES_MIN};
 use super::trails::Trails;
 use crate::error::Error;
-use crate::ranked::{Desk, LONG_BYTES, Ranked, Settled};
+use crate::ranked::{Desk, Ranked};
+use crate::settle::{LONG_BYTES, Settled};
 use crate::split::Pieces;
 
 /// How far marks are apart at least, in bytes. Below it lies what a span lexes at either end; 32 bytes of mark for 256
