@@ -142,8 +142,9 @@ class Counter:
     """A text that grows at its end, and its exact token count.
 
     With a built-in encoding an append costs in proportion to what is appended plus the few bytes before it that more
-    text may still change, even inside an unbroken run of letters, blanks or symbols. With a `tokenizer.json` an append
-    counts the whole text again.
+    text may still change, even inside an unbroken run of letters, blanks or symbols. With a reconstruction the same
+    holds but for unbroken runs beyond ASCII, of which an append, a cut and a span each count the open end again. With
+    a `tokenizer.json` an append counts the whole text again.
 
     Offsets are UTF-8 bytes since the counter was new and must lie between two characters. The counter holds its text,
     and beside it an eighth of its size to answer from, a fifth in an unbroken run. Threads that share one take turns.

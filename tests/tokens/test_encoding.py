@@ -91,6 +91,7 @@ def test_counting_stops_above_the_limit(name: str, hard_texts: Callable[[int], I
         total = encoding.count(text)
         assert encoding.count_until(text, total) == total
         assert encoding.count_until(text, total - 1) is None
+        assert encoding.count_until(text, 10**30) == total
 
 
 @every_encoding

@@ -4,13 +4,16 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 use pyo3::prelude::*;
+use pyo3::types::PyInt;
 use retold_tokens::Size;
 
 use crate::errors::refused;
 
-/// Return an offset, a length or a limit; `what` names it in the error.
+/// Return an offset, a length or a limit; `what` names it in the error. One beyond any text is as good as the greatest.
 pub(crate) fn read_size(value: &Bound<'_, PyAny>, what: &str) -> PyResult<usize> {
-    value.extract().map_err(|_| refused(format!("expected {what}: a whole number of at least 0")))
+    let huge = || value.is_instance_of::<PyInt>() && value.gt(0).unwrap_or(false);
+    let size = value.extract().ok().or_else(|| huge().then_some(usize::MAX));
+    size.ok_or_else(|| refused(format!("expected {what}: a whole number of at least 0")))
 }
 
 /// A number of threads; None is as many as there are processors for this process.

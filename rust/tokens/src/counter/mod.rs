@@ -25,8 +25,8 @@ pub(crate) use snapshot::VERSION as SNAPSHOT_VERSION;
 /// A text and its exact token count.
 ///
 /// With a built-in vocabulary an append costs in proportion to what is appended plus a few bytes before it that more text
-/// may still change, even inside an unbroken run of letters, blanks or symbols. With a `tokenizer.json` an append counts
-/// the whole text again.
+/// may still change, even inside an unbroken run of letters, blanks or symbols. With a reconstruction the same holds but
+/// for unbroken runs beyond ASCII, which are counted again. With a `tokenizer.json` an append counts the whole text again.
 ///
 /// Offsets are bytes of the UTF-8 text since the counter was new, and must lie between two characters.
 pub struct Counter {
