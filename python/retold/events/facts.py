@@ -246,10 +246,22 @@ class SessionClosed(Struct, frozen=True, omit_defaults=True):
 
 
 class SessionErased(Struct, frozen=True, omit_defaults=True):
-    """Erase the session's content from its history for good, naming who asked and why; no rewind brings it back."""
+    """Erase the session's content for good, naming who asked and why; no rewind brings it back.
+
+    The log forgets everything before it, so it carries what a fold needs from there. Where that is missing, the event
+    only empties the history, and nothing was removed from the log.
+
+    Attributes:
+        opened: how the session was opened, without its parent.
+        next_item: the number of the next item: ids go on counting.
+        version: how many replacements there had been.
+    """
 
     by: str
     reason: str = ""
+    opened: SessionOpened | None = None
+    next_item: int = 0
+    version: int = 0
 
 
 class CompactionPlanned(Struct, frozen=True):
