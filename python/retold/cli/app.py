@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from retold.cli import bench, counting, doctor, importing, reading, serving
+from retold.cli import bench, branching, counting, differing, doctor, exporting, importing, reading, serving
 from retold.cli.options import Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, UnavailableError
 from retold.events import session_key
@@ -95,6 +95,14 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "sessions": reading.sessions,
     "show": reading.show,
     "history": reading.history,
+    "append": branching.append,
+    "diff": differing.diff,
+    "fork": branching.fork,
+    "rewind": branching.rewind,
+    "undo": branching.undo,
+    "restore": branching.restore,
+    "tag": branching.tag,
+    "export": exporting.export,
     "verify": reading.verify,
     "count": counting.count,
     "doctor": doctor.doctor,
