@@ -12,6 +12,7 @@ mod counter;
 mod encoding;
 mod errors;
 mod ledger;
+mod lists;
 mod numbers;
 mod text;
 mod vocabularies;
