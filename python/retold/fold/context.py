@@ -128,14 +128,14 @@ NOTHING_SAID: Final[dict[str, Any]] = {
 }
 """What an erasure leaves of a state."""
 
-SNAPSHOT_SCHEMA: Final = 2
+SNAPSHOT_SCHEMA: Final = 3
 """Raised whenever a state of the release before would lack or mean something else: its snapshots are passed over."""
 
 _MARK: Final = f'{{"schema":{SNAPSHOT_SCHEMA},'.encode()
 
 
 class _Snapshot(Struct, frozen=True):
-    schema: Literal[2]
+    schema: Literal[3]
     context: Context
 
 
