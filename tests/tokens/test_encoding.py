@@ -280,6 +280,13 @@ def test_an_unknown_encoding_names_those_that_exist() -> None:
         tokens.encoding("o200k")
 
 
+@pytest.mark.parametrize("name", [5, None, [], b"o200k_base", "\ud800"])
+def test_what_is_no_name_of_an_encoding_is_an_input_error(name: Any) -> None:
+    """A name that is none is my mistake, and is answered as one."""
+    with pytest.raises(InputError, match="expected the name of an encoding"):
+        tokens.encoding(name)
+
+
 def test_an_encoding_is_the_same_object_every_time() -> None:
     """Asking for an encoding again costs nothing."""
     assert tokens.encoding("o200k_base") is tokens.encoding("o200k_base")

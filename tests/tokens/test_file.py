@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -154,6 +154,13 @@ def test_a_file_that_is_no_tokenizer_is_refused(content: bytes, tmp_path: Path) 
     (tmp_path / "tokenizer.json").write_bytes(content)
     with pytest.raises(InputError, match=r"tokenizer\.json"):
         tokens.from_file(tmp_path / "tokenizer.json")
+
+
+@pytest.mark.parametrize("path", [5, None, "a\0b", "\ud800"])
+def test_what_is_no_path_is_an_input_error(path: Any) -> None:
+    """A path that is none is my mistake, and is answered as one."""
+    with pytest.raises(InputError, match=r"expected the path of a tokenizer\.json"):
+        tokens.from_file(path)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
