@@ -146,7 +146,7 @@ def test_requests_beside_the_conversation_teach_nothing(ratio: int, offset: int,
 
 
 def test_two_models_by_turns_are_each_learnt_by_their_own_growth() -> None:
-    """A small model that answers between the large one's turns does not stop the large one's ratio from being learnt."""
+    """A small model that answers between the large one's turns does not hide the large one's ratio."""
     calibration = UNTAUGHT
     for size in range(2_000, 62_000, 3_000):
         for model, said in (("large", 15_000 + size * 1_400 // UNIT), ("small", 900)):
@@ -159,9 +159,7 @@ def test_figures_that_name_the_cache_apart_are_added_up() -> None:
     """Anthropic's own input figure leaves out what was read from the cache; it is the same prompt."""
     apart = UsageReported(input_tokens=40, cached_tokens=30_000)
     both = UsageReported(input_tokens=30_040, cached_tokens=30_000)
-    one, other = (
-        learn(UNTAUGHT, usage, reference_tokens=20_000, window=WINDOW) for usage in (apart, both)
-    )
+    one, other = (learn(UNTAUGHT, usage, reference_tokens=20_000, window=WINDOW) for usage in (apart, both))
     assert one == other
 
 

@@ -222,7 +222,7 @@ def test_a_hundred_megabytes_are_counted(run: str) -> None:
         lambda encoding: encoding.count_batch({"text": 1}),
         lambda encoding: encoding.count_batch(range(2**62)),
         lambda encoding: encoding.decode("12"),
-        lambda encoding: encoding.count_until("text", True),
+        lambda encoding: encoding.count_until("text", limit=True),
         lambda encoding: encoding.count(None),
         lambda encoding: encoding.count(bytearray(b"text")),
         lambda encoding: encoding.counter().append(None),
@@ -252,9 +252,11 @@ class Endless(Sequence[Any]):
         self.items = items
 
     def __len__(self) -> int:
+        """Return a number that no list can have."""
         return 2**62
 
     def __getitem__(self, index: Any) -> Any:
+        """Return an item, or end the list."""
         return self.items[index]
 
 

@@ -15,7 +15,6 @@ from retold.formats.json_text import decode_json
 from retold.framing import RequestSize, count_request
 from retold.sizes import Tokens
 
-
 STDIN: Final = Path("-")
 
 

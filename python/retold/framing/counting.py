@@ -101,7 +101,9 @@ def count_request(
     Raises:
         InputError: if *request* is no request, a message is not of its form, or there is no such vocabulary.
     """
-    listed = tools if isinstance(tools, list | str | bytes | Mapping) or not isinstance(tools, Iterable) else list(tools)
+    listed = (
+        tools if isinstance(tools, list | str | bytes | Mapping) or not isinstance(tools, Iterable) else list(tools)
+    )
     read = read_request(request, tools=listed, form=form, model=model)
     counting = _vocabulary(encoding, read)
     is_own = counting.name not in _OPENAI_VOCABULARIES or counting.name in _own_vocabularies(read)
