@@ -117,6 +117,12 @@ def after_barrier(calibration: Calibration) -> Calibration:
     return Calibration(ratio=calibration.ratio, offset=calibration.offset)
 
 
+def within(calibration: Calibration, window: Window) -> Calibration:
+    """Return what still holds under another *window*: the averages, the offset within its bound there."""
+    offset = min(calibration.offset, _offset_most(window))
+    return Calibration(ratio=calibration.ratio, offset=offset, reply_tokens=calibration.reply_tokens)
+
+
 def learn(before: Calibration, report: UsageReported, *, reference_tokens: int, window: Window) -> Calibration:
     """Return *before* moved by *report*, made of a history of *reference_tokens*; unchanged by one of no credit.
 
@@ -129,11 +135,15 @@ def learn(before: Calibration, report: UsageReported, *, reference_tokens: int, 
     left = next((place for place in before.places if _grew(place, now)), None)
     ratio = before.ratio if left is None else _ratio_after(before.ratio, left, now)
     rest = said - reference_tokens * ratio // UNIT
-    share, of = OFFSET_SHARES
-    most = window.pre_rot_tokens * share // of
+    most = _offset_most(window)
     offset = before.offset if rest < 0 else before.offset + _step(min(rest, most) - before.offset, OFFSET_STEP)
     places = (now, *(place for place in before.places if place not in (left, now)))[:PLACES_MAX]
     return structs.replace(before, ratio=ratio, offset=min(offset, most), places=places)
+
+
+def _offset_most(window: Window) -> int:
+    share, of = OFFSET_SHARES
+    return window.pre_rot_tokens * share // of
 
 
 def _input_tokens(report: UsageReported) -> int:

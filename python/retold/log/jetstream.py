@@ -14,10 +14,13 @@ from retold.log import streams
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
 from retold.log.feed import Feed
+from retold.log.heads import Heads
 from retold.log.link import Link
 from retold.log.names import (
     EVENTS,
     EVENTS_ALL,
+    HEADS,
+    HEADS_ALL,
     HISTORIES,
     HISTORIES_ALL,
     SNAPSHOTS,
@@ -47,6 +50,7 @@ class JetStreamLog:
         self._reader = Reader(link, self._blobs, self._trails)
         self._writer = Writer(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
         self._projections = Projections(link, self._blobs)
+        self._heads = Heads(link)
 
     @classmethod
     async def open(cls, url: str, *, name: str = "retold", replicas: int = 1) -> "JetStreamLog":
@@ -68,6 +72,7 @@ class JetStreamLog:
 
     async def close(self) -> None:
         """Wait for what is being sent, then disconnect. May be repeated; the log is of no use afterwards."""
+        await self._heads.close()
         await self._link.close()
 
     async def __aenter__(self) -> Self:
@@ -83,7 +88,9 @@ class JetStreamLog:
 
         At most `APPEND_EVENTS_MAX` drafts and `APPEND_BYTES_MAX` bytes. A repeated call is recognised as `writer` says.
         """
-        return await self._writer.append(checked(key), drafts, expected=expected)
+        recorded = await self._writer.append(checked(key), drafts, expected=expected)
+        self._heads.reached(key, recorded[-1].event.seq)
+        return recorded
 
     async def head(self, key: SessionKey) -> Head:
         """Return where the session ends, from the stream's leader. One round trip."""
@@ -110,6 +117,7 @@ class JetStreamLog:
 
         async def check(_: int) -> None:
             await self._check_kept(key, mark)
+            await self._check_next(key, mark)
 
         async with aclosing(Feed(self._link, EVENTS, event_subject(key)).after(mark.position, check=check)) as feed:
             async for stored in feed:
@@ -138,13 +146,14 @@ class JetStreamLog:
 
         A session whose last event the server cannot read is listed as damaged, with the number of its messages.
         """
-        # The projections before the events, which they are made from: so what they prove must be there.
-        proved = await self._lasts(SNAPSHOTS, SNAPSHOTS_ALL)
-        for key, seq in (await self._lasts(HISTORIES, HISTORIES_ALL)).items():
-            proved[key] = max(seq, proved.get(key, 0))
+        # The witnesses before the events that they speak of: so what they prove must be there.
+        proved: dict[SessionKey, int] = {}
+        for stream, subjects in ((HEADS, HEADS_ALL), (SNAPSHOTS, SNAPSHOTS_ALL), (HISTORIES, HISTORIES_ALL)):
+            for key, seq in (await self._lasts(stream, subjects)).items():
+                proved[key] = max(seq, proved.get(key, 0))
         counts = await streams.counts(self._link, EVENTS, EVENTS_ALL)
         counted = {key_of(subject): count for subject, count in counts.items()}
-        lasts = await self._lasts(EVENTS, EVENTS_ALL)
+        lasts = {key: seq for key, seq in (await self._lasts(EVENTS, EVENTS_ALL)).items() if seq >= 0}
         return [
             SessionEnd(
                 key=key,
@@ -213,6 +222,12 @@ class JetStreamLog:
         stored = await self._reader.at(mark.position)
         if stored is None or stored.subject != event_subject(key) or seq_of(stored) != mark.head.seq:
             raise CorruptLogError("the server has lost it after it was read", session=key.session, seq=mark.head.seq)
+
+    async def _check_next(self, key: SessionKey, mark: Mark) -> None:
+        """Check that what follows *mark*, if anything does, can be read: a consumer says nothing of what cannot be."""
+        async with aclosing(self._reader.read(key, after=mark.head.seq, until=None)) as events:
+            async for _ in events:
+                return
 
 
 @asynccontextmanager
