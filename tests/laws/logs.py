@@ -1,6 +1,6 @@
 """Logs, clocks and summarizers for the laws of the worker: they fail exactly where a test says."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
@@ -57,6 +57,22 @@ class LogProxy:
         """Pass on."""
         return self.inner.read(key, after=after, until=until)
 
+    def salvage(self, key: SessionKey) -> AsyncGenerator[Recorded, None]:
+        """Pass on."""
+        return self.inner.salvage(key)
+
+    async def stored_end(self, key: SessionKey) -> Head:
+        """Pass on."""
+        return await self.inner.stored_end(key)
+
+    async def copy(self, key: SessionKey, events: AsyncIterable[Recorded], *, until: int) -> None:
+        """Pass on."""
+        await self.inner.copy(key, events, until=until)
+
+    async def replace(self, key: SessionKey, events: AsyncIterable[Recorded], *, until: int) -> None:
+        """Pass on."""
+        await self.inner.replace(key, events, until=until)
+
     def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Pass on."""
         return self.inner.follow(key, after=after)
@@ -76,6 +92,10 @@ class LogProxy:
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
         """Pass on."""
         return await self.inner.load_snapshot(key, until=until)
+
+    async def load_snapshots(self, key: SessionKey) -> list[Snapshot]:
+        """Pass on."""
+        return await self.inner.load_snapshots(key)
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Pass on."""
