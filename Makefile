@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CORE_SOURCES := $(shell find rust -name '*.rs' -o -name '*.toml' -o -name '*.vocab' -o -name '*.bin' | grep -v /target/) Cargo.toml Cargo.lock
 FILE ?=
 
-.PHONY: build demo test test-python test-rust damage fuzz sanitize lint format bench bench-peers lock clean
+.PHONY: build demo test test-python test-rust damage fuzz sanitize lint format bench bench-core bench-peers lock clean
 
 build: $(VENV)/.built
 
@@ -57,17 +57,23 @@ lint: build
 	$(BIN)/lint-imports
 	$(BIN)/interrogate --quiet -c pyproject.toml tests
 	cargo fmt --all --check
+	cargo fmt --manifest-path benches/core/Cargo.toml --check
 	cargo clippy --workspace --all-targets --release --locked -- -D warnings
 
 format: build
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	cargo fmt --all
+	cargo fmt --manifest-path benches/core/Cargo.toml
 
 bench: build
 	$(BIN)/retold bench tokens
 	$(BIN)/retold bench append
 	$(BIN)/python -m pytest benches --benchmark-only
+
+# The core without Python, under criterion.
+bench-core:
+	cd benches/core && CARGO_TARGET_DIR=../../target/benches cargo bench --locked
 
 # The other tokenizers, for `make bench` to run beside; none is needed for anything else.
 bench-peers: build

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from retold.events import Draft, Head, Recorded, SessionKey, SummaryField
+from retold.events import Draft, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context
 from retold.policy import SummarizeSpan
 
@@ -91,7 +91,7 @@ class Log(Protocol):
         """
         ...
 
-    def salvage(self, key: SessionKey) -> AsyncGenerator[Recorded, None]:
+    def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield every event of the session that can still be read, in the order they lie, unchecked: for a repair."""
         ...
 
@@ -103,7 +103,7 @@ class Log(Protocol):
         """
         ...
 
-    async def copy(self, key: SessionKey, events: AsyncIterable[Recorded], *, until: int) -> None:
+    async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
         """Store *events*, which follow `stored_end` and go on to sequence *until*, byte for byte as they are.
 
         Until all are stored, nobody can append to the session and reading it ends in damage. Broken off, it is taken
@@ -115,7 +115,7 @@ class Log(Protocol):
         """
         ...
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Recorded], *, until: int) -> None:
+    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
         """Store *events*, from sequence 1 to *until*, in place of all that is stored for the session.
 
         What is there is removed only after all of them are stored. Broken off, it is done again. Raises as `copy`.
@@ -145,8 +145,8 @@ class Log(Protocol):
         """Return the newest kept snapshot with ``seq <= until``, or None if there is none."""
         ...
 
-    async def load_snapshots(self, key: SessionKey) -> list[Snapshot]:
-        """Return every kept snapshot that is whole, in the order of their sequences."""
+    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+        """Yield every kept snapshot that is whole, in order."""
         ...
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
-from retold.events import Draft, Fact, Head, Recorded, SessionKey, SummaryField
+from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, decode_history, history_of
 from retold.policy import SummarizeSpan
 from retold.ports import Log, Published, SessionEnd, Snapshot
@@ -57,7 +57,7 @@ class LogProxy:
         """Pass on."""
         return self.inner.read(key, after=after, until=until)
 
-    def salvage(self, key: SessionKey) -> AsyncGenerator[Recorded, None]:
+    def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Pass on."""
         return self.inner.salvage(key)
 
@@ -65,11 +65,11 @@ class LogProxy:
         """Pass on."""
         return await self.inner.stored_end(key)
 
-    async def copy(self, key: SessionKey, events: AsyncIterable[Recorded], *, until: int) -> None:
+    async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
         """Pass on."""
         await self.inner.copy(key, events, until=until)
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Recorded], *, until: int) -> None:
+    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
         """Pass on."""
         await self.inner.replace(key, events, until=until)
 
@@ -93,9 +93,9 @@ class LogProxy:
         """Pass on."""
         return await self.inner.load_snapshot(key, until=until)
 
-    async def load_snapshots(self, key: SessionKey) -> list[Snapshot]:
+    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
         """Pass on."""
-        return await self.inner.load_snapshots(key)
+        return self.inner.snapshots(key)
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Pass on."""

@@ -7,14 +7,14 @@ import pytest
 from tests.log.conftest import Logs, read, read_to_damage, take
 
 from retold.errors import ConflictError, CorruptLogError
-from retold.events import Draft, Head, Recorded, SessionKey, record
+from retold.events import Draft, Head, Kept, Recorded, SessionKey, kept, record
 from retold.ports import Log
 
 
-async def each(events: Sequence[Recorded]) -> AsyncGenerator[Recorded, None]:
+async def each(events: Sequence[Recorded]) -> AsyncGenerator[Kept, None]:
     """Give *events* as a source would."""
     for recorded in events:
-        yield recorded
+        yield kept(recorded.body)
 
 
 def made(drafts: Iterator[Draft], key: SessionKey, number: int) -> list[Recorded]:
@@ -70,8 +70,8 @@ def test_what_is_lost_is_put_back(logs: Logs, key: SessionKey, drafts: Iterator[
             await check(other, events)
             for seq in lost:
                 await logs.lose(key, seq)
-            salvaged = [recorded async for recorded in log.salvage(key)]
-            assert salvaged == [one for one in events if one.event.seq not in lost]
+            salvaged = [one.body async for one in log.salvage(key)]
+            assert salvaged == [one.body for one in events if one.event.seq not in lost]
             await log.replace(key, each(events), until=9)
             for reader in (log, other):
                 await check(reader, events)
@@ -82,7 +82,7 @@ def test_what_is_lost_is_put_back(logs: Logs, key: SessionKey, drafts: Iterator[
 
     async def check_all(log: Log, events: list[Recorded]) -> None:
         assert await read(log, key) == events
-        assert [recorded async for recorded in log.salvage(key)] == events
+        assert [one.body async for one in log.salvage(key)] == [one.body for one in events]
 
     asyncio.run(run())
 
@@ -92,9 +92,9 @@ def test_a_copy_that_broke_off_is_damage_and_can_be_taken_up(
 ) -> None:
     """A copy whose source failed half-way cannot be read as a whole session or appended to; done again, it is whole."""
 
-    async def failing(events: Sequence[Recorded]) -> AsyncGenerator[Recorded, None]:
+    async def failing(events: Sequence[Recorded]) -> AsyncGenerator[Kept, None]:
         for recorded in events:
-            yield recorded
+            yield kept(recorded.body)
         raise ConflictError(session="source", expected=1, actual=2)
 
     async def run() -> None:

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from retold.errors import CorruptLogError, InputError, SchemaError
-from retold.events import Head, Recorded, SessionKey, check_follows, decode
+from retold.events import Head, Kept, SessionKey, kept
 
 FORMAT = 1
 MARKER = "retold-backup.json"
@@ -90,7 +90,7 @@ class Backup:
                 f"expected a backup of format {FORMAT} in {self.directory}, got format {marker.format}: upgrade Retold"
             )
 
-    def keys(self) -> list[SessionKey]:
+    def sessions(self) -> list[SessionKey]:
         """Return the sessions in it, ordered by tenant and name, unfinished ones included."""
         found = (self.directory / "sessions").glob("*/*.jsonl")
         return sorted(SessionKey(tenant=path.parent.name, session=path.stem) for path in found)
@@ -117,28 +117,26 @@ class Backup:
             raise CorruptLogError("its backup's manifest names another session", session=key.session, seq=1)
         return found
 
-    async def read(
-        self, key: SessionKey, *, after: int = 0, until: int | None = None
-    ) -> AsyncGenerator[Recorded, None]:
+    async def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Kept, None]:
         """Yield the events of ``after < seq <= until``, all checked from the first on, and against the manifest.
 
         Raises:
             CorruptLogError: at the first that is missing or damaged, or if the backup of it was not finished.
         """
-        for recorded in self._events(key):
-            if until is not None and recorded.event.seq > until:
+        for one in self._events(key):
+            if until is not None and one.standing.seq > until:
                 return
-            if recorded.event.seq > after:
-                yield recorded
+            if one.standing.seq > after:
+                yield one
 
-    def _events(self, key: SessionKey) -> Iterator[Recorded]:
+    def _events(self, key: SessionKey) -> Iterator[Kept]:
         manifest = self.manifest(key)
         if manifest.events == 0:
             raise CorruptLogError("its backup was not finished: write it again", session=key.session, seq=1)
         head = Head()
-        for recorded in _chained(self.path(key), key=key, until=manifest.events):
-            head = recorded.head
-            yield recorded
+        for one in _chained(self.path(key), key=key, until=manifest.events):
+            head = one.head
+            yield one
         if head != manifest.end:
             seq = min(head.seq + 1, manifest.events)
             raise CorruptLogError("the backup's file is not what was written", session=key.session, seq=seq)
@@ -154,7 +152,7 @@ class Export:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def keys(self) -> list[SessionKey]:
+    def sessions(self) -> list[SessionKey]:
         """Return the session that the first event names.
 
         Raises:
@@ -163,22 +161,19 @@ class Export:
         with self._path.open("rb") as file:
             line = file.readline().rstrip(b"\n")
         try:
-            event = decode(line).event
+            return [kept(line).standing.key]
         except CorruptLogError:
             raise InputError(f"expected a backup, or an export, which has an event a line: {self._path}") from None
-        return [SessionKey(tenant=event.tenant, session=event.session)]
 
-    async def read(
-        self, key: SessionKey, *, after: int = 0, until: int | None = None
-    ) -> AsyncGenerator[Recorded, None]:
+    async def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Kept, None]:
         """Yield the events of ``after < seq <= until``, all checked from the first on.
 
         Raises:
             CorruptLogError: at the first that is damaged.
         """
-        for recorded in _chained(self._path, key=key, until=until):
-            if recorded.event.seq > after:
-                yield recorded
+        for one in _chained(self._path, key=key, until=until):
+            if one.standing.seq > after:
+                yield one
 
 
 def open_source(path: Path) -> Backup | Export:
@@ -227,27 +222,27 @@ class SessionFile:
             )
         file.seek(self._bytes)
         for line in file:
-            recorded = _whole(line)
-            if recorded is None or not _follows(recorded, self.end, self._key):
+            one = _whole(line)
+            if one is None or not _follows(one, self.end, self._key):
                 break
-            self.end = recorded.head
+            self.end = one.head
             self._bytes += len(line)
         file.seek(self._bytes)
         file.truncate()
         return file
 
-    def add(self, recorded: Recorded) -> None:
+    def add(self, one: Kept) -> None:
         """Add the next event.
 
         Raises:
             CorruptLogError: if it does not follow, or its bytes hold a line break, which no release writes.
         """
-        check_follows(recorded, head=self.end, key=self._key)
-        if b"\n" in recorded.body:
-            raise CorruptLogError("its bytes hold a line break", session=self._key.session, seq=recorded.event.seq)
-        self._file.write(recorded.body + b"\n")
-        self.end = recorded.head
-        self._bytes += len(recorded.body) + 1
+        one.check_follows(self.end, self._key)
+        if b"\n" in one.body:
+            raise CorruptLogError("its bytes hold a line break", session=self._key.session, seq=one.standing.seq)
+        self._file.write(one.body + b"\n")
+        self.end = one.head
+        self._bytes += len(one.body) + 1
         if self._bytes - self._manifest.bytes >= COMMIT_BYTES:
             self.commit()
 
@@ -275,21 +270,21 @@ class SessionFile:
             self._file.close()
 
 
-def _chained(path: Path, *, key: SessionKey, until: int | None = None) -> Iterator[Recorded]:
+def _chained(path: Path, *, key: SessionKey, until: int | None = None) -> Iterator[Kept]:
     head = Head()
     with path.open("rb") as file:
         for line in file:
             if until is not None and head.seq >= until:
                 return
-            recorded = _whole(line)
-            if recorded is None:
+            one = _whole(line)
+            if one is None:
                 raise CorruptLogError("its backup has no event there", session=key.session, seq=head.seq + 1)
-            check_follows(recorded, head=head, key=key)
-            head = recorded.head
-            yield recorded
+            one.check_follows(head, key)
+            head = one.head
+            yield one
 
 
-def _whole(line: bytes) -> Recorded | None:
+def _whole(line: bytes) -> Kept | None:
     """Return the event on *line*, or None if it is torn or none.
 
     Raises:
@@ -298,16 +293,16 @@ def _whole(line: bytes) -> Recorded | None:
     if not line.endswith(b"\n"):
         return None
     try:
-        return decode(line[:-1])
+        return kept(line[:-1])
     except SchemaError:
         raise
     except CorruptLogError:
         return None
 
 
-def _follows(recorded: Recorded, head: Head, key: SessionKey) -> bool:
+def _follows(one: Kept, head: Head, key: SessionKey) -> bool:
     try:
-        check_follows(recorded, head=head, key=key)
+        one.check_follows(head, key)
     except CorruptLogError:
         return False
     return True

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from retold.backup.files import Backup, SessionFile
 from retold.errors import CorruptLogError
-from retold.events import Recorded, SessionKey
+from retold.events import Kept, SessionKey, kept
 from retold.ports import Log
 from retold.replay import in_order
 
@@ -57,15 +57,15 @@ async def _write_one(log: Log, backup: Backup, key: SessionKey) -> Written:
         with SessionFile(backup, key) as file:
             before = events = file.end.seq
             async with aclosing(_after(log, key, file)) as new:
-                async for recorded in new:
-                    file.add(recorded)
+                async for one in new:
+                    file.add(one)
                     events = file.end.seq
     except CorruptLogError as error:
         return Written(key, events, events - before, error.seq, error.reason)
     return Written(key, events, events - before)
 
 
-async def _after(log: Log, key: SessionKey, file: SessionFile) -> AsyncGenerator[Recorded, None]:
+async def _after(log: Log, key: SessionKey, file: SessionFile) -> AsyncGenerator[Kept, None]:
     """Yield what the log has after the end of *file*.
 
     Raises:
@@ -73,13 +73,20 @@ async def _after(log: Log, key: SessionKey, file: SessionFile) -> AsyncGenerator
     """
     last = file.end
     found = last.seq == 0
-    async with aclosing(log.read(key, after=max(last.seq - 1, 0))) as events:
-        async for recorded in events:
-            if recorded.event.seq > last.seq:
-                yield recorded
-            elif recorded.head == last:
+    async with aclosing(export(log, key, after=max(last.seq - 1, 0))) as events:
+        async for one in events:
+            if one.standing.seq > last.seq:
+                yield one
+            elif one.head == last:
                 found = True
             else:
                 raise CorruptLogError("the backup has another event there", session=key.session, seq=last.seq)
     if not found:
         raise CorruptLogError("the log ends before it, the backup has it", session=key.session, seq=last.seq)
+
+
+async def export(log: Log, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Kept, None]:
+    """Yield the events of ``after < seq <= until`` as they are kept, checked against the chain."""
+    async with aclosing(log.read(key, after=after, until=until)) as events:
+        async for recorded in events:
+            yield kept(recorded.body)

@@ -11,7 +11,7 @@ Rules:
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 from retold.errors import ConflictError, CorruptLogError
-from retold.events import Head, Recorded, SessionKey, check_follows, decode
+from retold.events import Head, Kept, SessionKey, kept
 from retold.log import api, pages
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
@@ -40,13 +40,13 @@ class Copier:
         """Return the head that the session's last message gives, whole or not."""
         return (await self._end(key)).head
 
-    async def copy(self, key: SessionKey, events: AsyncIterable[Recorded], *, until: int) -> None:
+    async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
         """Put *events* behind the session's last message; see `retold.ports.Log.copy`."""
         async with self._trails.lock(key):
             base = await self._end(key)
             await self._put(key, events, position=base.position, head=base.head, until=until)
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Recorded], *, until: int) -> None:
+    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
         """Put *events* in place of all that is stored; see `retold.ports.Log.replace`."""
         subject = event_subject(key)
         async with self._trails.lock(key):
@@ -55,19 +55,19 @@ class Copier:
             # What cannot be read is purged too, though nobody can say at which positions it lies.
             await api.call(self._link, f"STREAM.PURGE.{EVENTS}", {"filter": subject, "seq": first})
 
-    async def salvage(self, key: SessionKey) -> AsyncGenerator[Recorded, None]:
+    async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield what can be read of the session; see `retold.ports.Log.salvage`."""
         position = 0
         while found := await pages.page_or_next(self._link, EVENTS, event_subject(key), start=position + 1):
             for stored in found:
                 position = stored.position
-                recorded = await self._recorded(stored, key)
-                if recorded is not None:
-                    yield recorded
+                one = await self._kept(stored, key)
+                if one is not None:
+                    yield one
 
-    async def _recorded(self, stored: Stored, key: SessionKey) -> Recorded | None:
+    async def _kept(self, stored: Stored, key: SessionKey) -> Kept | None:
         try:
-            return decode(await self._blobs.redeem(stored, session=key.session, seq=max(seq_of(stored), 0)))
+            return kept(await self._blobs.redeem(stored, session=key.session, seq=max(seq_of(stored), 0)))
         except CorruptLogError:
             return None
 
@@ -79,18 +79,16 @@ class Copier:
         stored = await api.get(self._link, EVENTS, {"last_by_subj": event_subject(key)})
         return 0 if stored is None else stored.position
 
-    async def _put(
-        self, key: SessionKey, events: AsyncIterable[Recorded], *, position: int, head: Head, until: int
-    ) -> int:
+    async def _put(self, key: SessionKey, events: AsyncIterable[Kept], *, position: int, head: Head, until: int) -> int:
         """Store *events* after *position* and *head*; return the position of the first."""
         first = 0
-        batch: list[Recorded] = []
+        batch: list[Kept] = []
         held = 0
-        async for recorded in events:
-            check_follows(recorded, head=head, key=key)
-            head = recorded.head
-            batch.append(recorded)
-            held += len(recorded.body)
+        async for one in events:
+            one.check_follows(head, key)
+            head = one.head
+            batch.append(one)
+            held += len(one.body)
             if len(batch) >= BATCH_EVENTS or held >= BATCH_BYTES:
                 position = await self._send(key, batch, position=position, until=until)
                 first = first or position - len(batch) + 1
@@ -105,13 +103,13 @@ class Copier:
         self._trails.of(key).moved(Mark(head=head, position=position))
         return first
 
-    async def _send(self, key: SessionKey, batch: Sequence[Recorded], *, position: int, until: int) -> int:
+    async def _send(self, key: SessionKey, batch: Sequence[Kept], *, position: int, until: int) -> int:
         """Store *batch* as one, after the message at *position*; return the position of its last.
 
         Raises:
             ConflictError: if somebody else wrote to the session.
         """
-        messages = [await self._message(recorded, until=until) for recorded in batch]
+        messages = [await self._message(one, until=until) for one in batch]
         messages[0][1][EXPECTED_SUBJECT_SEQ] = str(position)
         subject = event_subject(key)
         ack = await self._link.retry(lambda: send(self._link, subject, messages))
@@ -121,9 +119,9 @@ class Copier:
         stored = await api.get(self._link, EVENTS, {"last_by_subj": subject})
         if stored is None or stored.position <= position or stored.body != messages[-1][0]:
             actual = 0 if stored is None else max(seq_of(stored), 0)
-            raise ConflictError(session=key.session, expected=batch[0].event.seq - 1, actual=actual)
+            raise ConflictError(session=key.session, expected=batch[0].standing.seq - 1, actual=actual)
         return stored.position
 
-    async def _message(self, recorded: Recorded, *, until: int) -> Message:
-        headers = {SEQ: str(recorded.event.seq), UNTIL: str(until)}
-        return await self._blobs.claim(recorded.body, headers), headers
+    async def _message(self, one: Kept, *, until: int) -> Message:
+        headers = {SEQ: str(one.standing.seq), UNTIL: str(until)}
+        return await self._blobs.claim(one.body, headers), headers

@@ -9,7 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Self
 
 from retold.errors import CorruptLogError, InputError
-from retold.events import Draft, Head, Recorded, SessionKey
+from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.log import streams
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
@@ -108,22 +108,22 @@ class JetStreamLog:
             async for recorded in events:
                 yield recorded
 
-    async def salvage(self, key: SessionKey) -> AsyncGenerator[Recorded, None]:
+    async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield every event of the session that can still be read, by position; O(messages of the session)."""
         async with aclosing(self._copier.salvage(checked(key))) as events:
-            async for recorded in events:
-                yield recorded
+            async for one in events:
+                yield one
 
     async def stored_end(self, key: SessionKey) -> Head:
         """Return the head that the last message gives. One round trip."""
         return await self._copier.stored_end(checked(key))
 
-    async def copy(self, key: SessionKey, events: AsyncIterable[Recorded], *, until: int) -> None:
+    async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
         """Store *events* behind the session's last message, in batches that are stored whole or not at all."""
         await self._copier.copy(checked(key), events, until=until)
         self._heads.reached(key, until)
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Recorded], *, until: int) -> None:
+    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
         """Store *events* behind what is there, then purge that."""
         await self._copier.replace(checked(key), events, until=until)
         self._heads.reached(key, until)
@@ -207,11 +207,10 @@ class JetStreamLog:
             self._trails.of(key).saw(snapshot.seq)
         return snapshot
 
-    async def load_snapshots(self, key: SessionKey) -> list[Snapshot]:
-        """Return every kept snapshot that is whole."""
-        snapshots = await self._projections.load_snapshots(checked(key))
-        self._trails.of(key).saw(max((snapshot.seq for snapshot in snapshots), default=0))
-        return snapshots
+    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+        """Yield every whole snapshot in order."""
+        for snapshot in await self._projections.load_snapshots(checked(key)):
+            yield snapshot
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""

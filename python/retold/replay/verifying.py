@@ -1,29 +1,30 @@
 """Prove a session: gapless sequences, an unbroken chain, and every recorded hash derived again from the events.
 
 Rules:
-- Nothing that was derived is used to derive: every state comes from a fold of all events, from the first one on.
-- What is held is the state, not the events. A session with rewinds is read again, once its rewinds are known, and the
-  states that they return to are kept while passing.
+- Nothing that was derived is used to derive: every state comes from a fold of all events, from the first one on. A fork
+  is proven with what it inherits: its ancestors are folded from their first events up to where it parted from them.
+- What is held is the state. Only a session that returns to an earlier state is read again, and its events held.
+- Damage of the events is told before damage of what was made from them.
 """
 
-from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from typing import Protocol
 
 from msgspec import Struct
 
 from retold.errors import CorruptLogError
-from retold.events import HistoryReplaced, Recorded, SessionKey, SessionRewound
-from retold.fold import Builder, Context, encode_context, encode_history, is_of_this_schema, replacement_of
-from retold.ports import Log, Published, Snapshot
-
-
-class Source(Protocol):
-    """Give a session's events: a log, a backup, an export."""
-
-    def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Recorded, None]:
-        """Yield the events of ``after < seq <= until`` in order, checked against the chain; None is the end."""
-        ...
+from retold.events import HistoryReplaced, Recorded, SessionKey
+from retold.fold import (
+    Builder,
+    Context,
+    advance,
+    encode_context,
+    encode_history,
+    is_of_this_schema,
+    replacement_of,
+    returns_to,
+)
+from retold.log.tail import inheritance
+from retold.ports import Log, Published
 
 
 class Verdict(Struct, frozen=True):
@@ -36,7 +37,7 @@ class Verdict(Struct, frozen=True):
         published: whether the published history was what the events give; False if there is none.
         damaged_seq: the first damaged sequence, or None.
         reason: what is wrong there; empty if nothing is.
-        whole: whether the events are; False if the damage is theirs, not of what was made from them.
+        whole: whether the events are, and only something that was made from them is damaged.
     """
 
     key: SessionKey
@@ -54,40 +55,76 @@ class Verdict(Struct, frozen=True):
         return self.damaged_seq is None
 
 
-class _UnknownRewind(Exception):  # noqa: N818 - no error: the session is read again
-    """Say that a rewind returns to a state that was not kept."""
+class _Returned(Exception):  # noqa: N818 - no error: the session is read again
+    """Say that an event returns to an earlier state, and no events were held."""
 
 
 class _Proof:
     """Fold a session from its first event and compare with what was recorded on the way."""
 
-    def __init__(self, key: SessionKey, published: Published | None, snapshots: Iterable[Snapshot]) -> None:
+    def __init__(self, key: SessionKey, *, holds_events: bool) -> None:
         self.key = key
-        self.published = published
-        self.kept = {snapshot.seq: snapshot for snapshot in snapshots}
-        self.targets: set[int] = set()
-        self.damage: CorruptLogError | None = None
-        self.restart()
-
-    def restart(self) -> None:
-        self.past: dict[int, Context] = {}
+        self.holds_events = holds_events
+        self.published: Published | None = None
+        self.kept: dict[int, bytes] = {}
         self.builder = Builder()
+        self.start: Context | None = None
+        self.events: list[Recorded] = []
+        self.read = 0
         self.replacements = 0
         self.snapshots = 0
         self.published_ok = False
+        self.damage: CorruptLogError | None = None
 
-    def take(self, recorded: Recorded) -> None:
-        fact, seq = recorded.event.data, recorded.event.seq
-        if isinstance(fact, SessionRewound):
-            self._rewind(recorded, fact)
-        else:
-            self.builder.apply(recorded)
-        if seq in self.targets:
-            self.past[seq] = self.builder.freeze()
-        self.replacements += isinstance(fact, HistoryReplaced)
-        snapshot = self.kept.get(seq)
-        if snapshot is not None and is_of_this_schema(snapshot.body):
-            same = encode_context(self.builder.freeze()) == snapshot.body
+    async def look(self, log: Log) -> None:
+        """Look at what was made from the events."""
+        try:
+            self.published = await log.load_history(self.key)
+        except CorruptLogError as error:
+            self.damage = error
+        async with aclosing(log.snapshots(self.key)) as snapshots:
+            self.kept = {one.seq: one.body async for one in snapshots if is_of_this_schema(one.body)}
+
+    async def run(self, log: Log) -> None:
+        """Read and fold all events."""
+        async with aclosing(log.read(self.key)) as events:
+            async for recorded in events:
+                if self.read == 0:
+                    self._begin(await inheritance(log, recorded, with_snapshots=False))
+                self._take(recorded)
+        self._end()
+
+    def verdict(self, error: CorruptLogError | None) -> Verdict:
+        """Return the verdict; *error* is damage of the events."""
+        named = error or self.damage
+        return Verdict(
+            key=self.key,
+            events=self.read,
+            replacements=self.replacements,
+            snapshots=self.snapshots,
+            published=self.published_ok,
+            damaged_seq=None if named is None else self._place(named),
+            reason="" if named is None else self._told(named),
+            whole=error is None,
+        )
+
+    def _begin(self, start: Context | None) -> None:
+        """Begin with what a fork inherits, derived from its ancestors' events; None: with nothing."""
+        self.start = start
+        self.builder = Builder() if start is None else Builder.resume(start)
+
+    def _take(self, recorded: Recorded) -> None:
+        if self.holds_events:
+            self.events.append(recorded)
+        elif returns_to(recorded) is not None:
+            raise _Returned
+        advance(self.builder, recorded, earlier=self.events, base=self.start)
+        self.read += 1
+        seq = recorded.event.seq
+        self.replacements += isinstance(recorded.event.data, HistoryReplaced)
+        body = self.kept.pop(seq, None)
+        if body is not None:
+            same = encode_context(self.builder.freeze()) == body
             self.snapshots += self._holds(same, seq, "its snapshot differs")
         if self.published is not None and self.published.seq == seq:
             history = replacement_of(self.builder.freeze())
@@ -95,88 +132,38 @@ class _Proof:
             same = (history.hash, history.version, encode_history(history)) == given
             self.published_ok = self._holds(same, seq, "the published history is not what the events give")
 
-    def _rewind(self, recorded: Recorded, fact: SessionRewound) -> None:
-        seq = recorded.event.seq
-        if not 1 <= fact.to_seq < seq:
-            reason = f"expected a rewind to sequence 1 to {seq - 1}, got {fact.to_seq}"
-            raise CorruptLogError(reason, session=self.key.session, seq=seq)
-        if fact.to_seq not in self.past:
-            raise _UnknownRewind
-        self.builder.rewind(recorded, self.past[fact.to_seq])
-
-    def end(self) -> None:
+    def _end(self) -> None:
         seq = self.builder.seq
-        last = max([self.published.seq if self.published else 0, *self.kept])
+        last = max([0 if self.published is None else self.published.seq, *self.kept])
         if last > seq:
             reason = f"missing: the session reached {last} once, it ends at {seq}"
             raise CorruptLogError(reason, session=self.key.session, seq=seq + 1)
-
-    def verdict(self, error: CorruptLogError | None) -> Verdict:
-        """Return the verdict; *error* is damage of the events, which counts before that of what was made from them."""
-        named = error or self.damage
-        return Verdict(
-            key=self.key,
-            events=self.builder.seq,
-            replacements=self.replacements,
-            snapshots=self.snapshots,
-            published=self.published_ok,
-            damaged_seq=None if named is None else named.seq,
-            reason="" if named is None else named.reason,
-            whole=error is None,
-        )
 
     def _holds(self, holds: bool, seq: int, reason: str) -> bool:  # noqa: FBT001 - the check itself
         if not holds and self.damage is None:
             self.damage = CorruptLogError(reason, session=self.key.session, seq=seq)
         return holds
 
+    def _place(self, error: CorruptLogError) -> int:
+        return error.seq if error.session in ("", self.key.session) else 1
+
+    def _told(self, error: CorruptLogError) -> str:
+        if error.session in ("", self.key.session):
+            return error.reason
+        return f"it was forked from a session that is damaged: {error}"
+
 
 async def verify(log: Log, key: SessionKey) -> Verdict:
     """Read the whole session, derive every state again, and return what was found. Never raises for damage."""
-    damage: CorruptLogError | None = None
-    published = None
+    proof = _Proof(key, holds_events=False)
     try:
-        published = await log.load_history(key)
-    except CorruptLogError as error:
-        damage = error
-    return await _prove(_Proof(key, published, await log.load_snapshots(key)), log, damage)
-
-
-async def prove(source: Source, key: SessionKey) -> Verdict:
-    """Prove the events of *source* alone; see `verify`. Never raises for damage."""
-    return await _prove(_Proof(key, None, ()), source, None)
-
-
-async def _prove(proof: _Proof, source: Source, damage: CorruptLogError | None) -> Verdict:
-    proof.damage = damage
-    try:
+        await proof.look(log)
         try:
-            await _take_all(proof, source)
-        except _UnknownRewind:
-            proof.targets = await _rewound_to(source, proof.key)
-            proof.restart()
-            proof.damage = damage
-            await _take_all(proof, source)
+            await proof.run(log)
+        except _Returned:
+            proof = _Proof(key, holds_events=True)
+            await proof.look(log)
+            await proof.run(log)
     except CorruptLogError as error:
         return proof.verdict(error)
     return proof.verdict(None)
-
-
-async def _take_all(proof: _Proof, source: Source) -> None:
-    async with aclosing(source.read(proof.key)) as events:
-        async for recorded in events:
-            proof.take(recorded)
-    proof.end()
-
-
-async def _rewound_to(source: Source, key: SessionKey) -> set[int]:
-    """Return the sequences that rewinds before any damage return to."""
-    targets: set[int] = set()
-    try:
-        async with aclosing(source.read(key)) as events:
-            async for recorded in events:
-                if isinstance(recorded.event.data, SessionRewound):
-                    targets.add(recorded.event.data.to_seq)
-    except CorruptLogError:
-        return targets  # the next reading names it
-    return targets
