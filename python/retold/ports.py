@@ -3,13 +3,13 @@
 Each port has one contract suite in ``tests/``, which every implementation passes, the in-memory ones included.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 
-from retold.events import Draft, Head, Recorded, SessionKey, SummaryField
+from retold.events import Draft, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context
 from retold.policy import SummarizeSpan
 
@@ -91,6 +91,37 @@ class Log(Protocol):
         """
         ...
 
+    def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
+        """Yield every event of the session that can still be read, in the order they lie, unchecked: for a repair."""
+        ...
+
+    async def stored_end(self, key: SessionKey) -> Head:
+        """Return the head that the last event stored gives, even if the session is known to have gone further.
+
+        Raises:
+            CorruptLogError: if that event cannot be read.
+        """
+        ...
+
+    async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Store *events*, which follow `stored_end` and go on to sequence *until*, byte for byte as they are.
+
+        Until all are stored, nobody can append to the session and reading it ends in damage. Broken off, it is taken
+        up again from `stored_end`.
+
+        Raises:
+            ConflictError: if somebody else wrote to the session.
+            CorruptLogError: if an event does not follow the one before, or they end before *until*.
+        """
+        ...
+
+    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Store *events*, from sequence 1 to *until*, in place of all that is stored for the session.
+
+        What is there is removed only after all of them are stored. Broken off, it is done again. Raises as `copy`.
+        """
+        ...
+
     def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Yield the events after *after* and then each new one as it is appended, without a gap and without an end."""
         ...
@@ -112,6 +143,10 @@ class Log(Protocol):
 
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
         """Return the newest kept snapshot with ``seq <= until``, or None if there is none."""
+        ...
+
+    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+        """Yield every kept snapshot that is whole, in order."""
         ...
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:

@@ -54,6 +54,12 @@ class Trail:
             self.marks.popitem(last=False)
         self.saw(mark.head.seq)
 
+    def moved(self, mark: Mark) -> None:
+        """Forget every place but *mark*: the session's messages were written anew, elsewhere in the stream."""
+        self.end = None
+        self.marks.clear()
+        self.note(mark)
+
     def saw(self, seq: int) -> None:
         """Remember that sequence *seq* was stored."""
         self.seen = max(self.seen, seq)

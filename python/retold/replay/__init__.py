@@ -3,6 +3,7 @@
 from retold.replay.comparing import compare
 from retold.replay.diffing import Change, Compaction, Diff, Lost, diff, item_text
 from retold.replay.reading import TAG_CHARACTERS_MAX, At, at_time, history_at, load, seq_at, tagged_seq
+from retold.replay.several import in_order
 from retold.replay.verifying import Verdict, verify
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "diff",
     "history_at",
     "item_text",
+    "in_order",
     "load",
     "seq_at",
     "tagged_seq",
