@@ -27,11 +27,12 @@ from retold.log.names import (
     key_of,
 )
 from retold.log.projections import Projections
+from retold.log.rows import RowWriter
 from retold.log.reader import Reader, seq_of
 from retold.log.streams import ServerFacts
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Published, SessionEnd, Snapshot
+from retold.ports import Published, Row, RowEnd, SessionEnd, Snapshot
 
 
 class JetStreamLog:
@@ -46,6 +47,7 @@ class JetStreamLog:
         self._blobs = Blobs(link)
         self._reader = Reader(link, self._blobs, self._trails)
         self._writer = Writer(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
+        self._rows = RowWriter(link, writer=self._writer, trails=self._trails)
         self._projections = Projections(link, self._blobs)
 
     @classmethod
@@ -84,6 +86,10 @@ class JetStreamLog:
         At most `APPEND_EVENTS_MAX` drafts and `APPEND_BYTES_MAX` bytes. A repeated call is recognised as `writer` says.
         """
         return await self._writer.append(checked(key), drafts, expected=expected)
+
+    async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
+        """Append to many sessions at once; about 6 µs an event of 300 bytes where this process knows their ends."""
+        return await self._rows.append(rows)
 
     async def head(self, key: SessionKey) -> Head:
         """Return where the session ends, from the stream's leader. One round trip."""
