@@ -12,6 +12,7 @@ Rules:
 
 import asyncio
 from collections.abc import Sequence
+from itertools import accumulate, chain
 from uuid import uuid4
 
 from retold.errors import InputError, RetoldError
@@ -125,11 +126,10 @@ class RowWriter:
         """Remember what a round has stored of *part*."""
         row, trail = part.row, part.row.trail
         whole = appended == len(part.appends)
-        first = part.end.head.seq + 1
-        for drafts in part.appends[:appended]:
-            self._trails.wrote(row.key, draft=drafts[0].id, seq=first)
-            first += len(drafts)
         if appended:
+            done = part.appends[:appended]
+            firsts = accumulate(map(len, done[:-1]), initial=part.end.head.seq + 1)
+            self._trails.wrote_row(row.key, [drafts[0].id for drafts in done], firsts)
             head = Head(seq=seq, hash=digest)
             trail.note(Mark(head=head, position=position))
             row.stored(appended, head)
@@ -179,7 +179,7 @@ class _Part:
 
     @property
     def drafts(self) -> list[Draft]:
-        return [draft for drafts in self.appends for draft in drafts]
+        return list(chain.from_iterable(self.appends))
 
     @property
     def lane(self) -> tuple[str, str, str, int, str, int, list[int]]:
@@ -262,10 +262,10 @@ def _readable(parts: list[_Part]) -> tuple[list[_Part], bytes, bytes]:
     Those that hold what no reader would take are left out: the writer says in words what is wrong, and with which.
     """
     try:
-        return parts, *draft_lines([draft for part in parts for draft in part.drafts])
+        return parts, *draft_lines(list(chain.from_iterable(part.drafts for part in parts)))
     except InputError:
         good = [part for part in parts if _is_readable(part)]
-        return good, *draft_lines([draft for part in good for draft in part.drafts])
+        return good, *draft_lines(list(chain.from_iterable(part.drafts for part in good)))
 
 
 def _is_readable(part: _Part) -> bool:

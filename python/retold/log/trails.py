@@ -6,6 +6,7 @@ trip and never correctness.
 
 from asyncio import Lock
 from collections import OrderedDict
+from collections.abc import Iterable
 from weakref import WeakValueDictionary
 
 from msgspec import Struct
@@ -83,6 +84,12 @@ class Trails:
         """Remember that an append beginning with *draft* was stored at *seq*."""
         self._written[draft] = (key, seq)
         if len(self._written) > WRITTEN_MAX:
+            self._written.popitem(last=False)
+
+    def wrote_row(self, key: SessionKey, drafts: Iterable[str], seqs: Iterable[int]) -> None:
+        """Remember appends beginning with *drafts*, stored at *seqs*."""
+        self._written.update({draft: (key, seq) for draft, seq in zip(drafts, seqs, strict=True)})
+        while len(self._written) > WRITTEN_MAX:
             self._written.popitem(last=False)
 
     def written(self, key: SessionKey, draft: str) -> int | None:

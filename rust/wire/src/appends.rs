@@ -10,7 +10,7 @@ use crate::acks::stored_at;
 use crate::drafts::{Draft, lines};
 use crate::events::{Hash, Place, event, hash};
 use crate::frames::{Frame, first_frame, number};
-use crate::publish::{Batch, Headers, publish};
+use crate::publish::{Batch, Headers, publish, put_number};
 
 /// How much may be under way.
 #[derive(Clone, Copy, Debug)]
@@ -254,9 +254,18 @@ impl Appends {
     fn write(&mut self, place: usize, count: usize, out: &mut Vec<u8>) -> Option<(u64, Hash)> {
         let row = self.rows.get(place)?;
         let drafts = row.next_draft..row.next_draft.checked_add(count)?;
-        let reply = [&self.reply, format!("{place}-{}", row.done).as_bytes()].concat();
-        let batch = [&self.batch, format!("-{}", self.batches_made).as_bytes()].concat();
-        self.batches_made = self.batches_made.saturating_add(1);
+        let mut reply = Vec::with_capacity(64);
+        reply.extend_from_slice(&self.reply);
+        put_number(&mut reply, place as u64);
+        reply.push(b'-');
+        put_number(&mut reply, row.done as u64);
+        let mut batch = Vec::new();
+        if count > 1 {
+            batch.extend_from_slice(&self.batch);
+            batch.push(b'-');
+            put_number(&mut batch, self.batches_made);
+            self.batches_made = self.batches_made.saturating_add(1);
+        }
         let (mut seq, mut prev) = (row.lane.seq, row.lane.hash);
         let (mut body, mut total): (Vec<u8>, usize) = (Vec::with_capacity(1024), 0);
         for (number, draft) in (1..).zip(drafts) {

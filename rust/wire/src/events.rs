@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::drafts::Draft;
+use crate::publish::put_number;
 
 /// A SHA-256 as lower-case hex.
 pub type Hash = [u8; 64];
@@ -26,9 +27,9 @@ pub struct Place<'a> {
 
 /// Write the event that `draft` becomes at `place` behind what is in `body`. These are its bytes in the log.
 pub fn event(draft: &Draft<'_>, place: &Place<'_>, body: &mut Vec<u8>) {
+    body.extend_from_slice(b"{\"v\":");
+    put_number(body, place.version.into());
     let mut put = |part: &[u8]| body.extend_from_slice(part);
-    put(b"{\"v\":");
-    put(place.version.to_string().as_bytes());
     put(b",\"id\":");
     put(draft.id);
     put(b",\"tenant\":\"");
@@ -36,7 +37,8 @@ pub fn event(draft: &Draft<'_>, place: &Place<'_>, body: &mut Vec<u8>) {
     put(b"\",\"session\":\"");
     put(place.session.as_bytes());
     put(b"\",\"seq\":");
-    put(place.seq.to_string().as_bytes());
+    put_number(body, place.seq);
+    let mut put = |part: &[u8]| body.extend_from_slice(part);
     put(b",\"at\":");
     put(draft.at);
     put(b",\"type\":\"");
@@ -55,8 +57,8 @@ pub fn event(draft: &Draft<'_>, place: &Place<'_>, body: &mut Vec<u8>) {
 /// Return the SHA-256 of `body`.
 pub(crate) fn hash(body: &[u8]) -> Hash {
     let mut hex = [0_u8; 64];
-    for (pair, byte) in hex.chunks_exact_mut(2).zip(Sha256::digest(body)) {
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    for (pair, byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(Sha256::digest(body)) {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
     }
     hex
 }
