@@ -110,26 +110,17 @@ class RowWriter:
         end, lock = row.trail.end, self._trails.lock(row.key)
         if end is None or lock.locked() or row.expected not in (None, end.head.seq):
             return None
-        appends: list[Sequence[Draft]] = []
-        for drafts in row.row.appends[row.appended :]:
-            if len(drafts) > quota and appends:
-                break
-            if not _is_plain(drafts) or self._trails.written(row.key, drafts[0].id) is not None:
-                break
-            appends.append(drafts)
-            quota -= len(drafts)
-            if quota <= 0:
-                break
-        return _Part(row, end, lock, appends) if appends else None
+        part = _Part(row, end, lock, _within(row.row.appends[row.appended : row.appended + quota], quota))
+        part.cut(self._trails.first_written(row.key, part.ids))
+        return part if part.appends else None
 
     def _note(self, part: "_Part", appended: int, seq: int, digest: str, position: int) -> None:
         """Remember what a round has stored of *part*."""
         row, trail = part.row, part.row.trail
         whole = appended == len(part.appends)
         if appended:
-            done = part.appends[:appended]
-            firsts = accumulate(map(len, done[:-1]), initial=part.end.head.seq + 1)
-            self._trails.wrote_row(row.key, [drafts[0].id for drafts in done], firsts)
+            firsts = accumulate(part.counts, initial=part.end.head.seq + 1)
+            self._trails.wrote_row(row.key, zip(part.ids[:appended], firsts, strict=False))
             head = Head(seq=seq, hash=digest)
             trail.note(Mark(head=head, position=position))
             row.stored(appended, head)
@@ -176,6 +167,12 @@ class _Part:
         self.end = end
         self.lock = lock
         self.appends = appends
+        self.ids = [drafts[0].id for drafts in appends]
+        self.counts = list(map(len, appends))
+
+    def cut(self, appends: int) -> None:
+        """Leave only the first *appends*."""
+        del self.appends[appends:], self.ids[appends:], self.counts[appends:]
 
     @property
     def drafts(self) -> list[Draft]:
@@ -184,8 +181,7 @@ class _Part:
     @property
     def lane(self) -> tuple[str, str, str, int, str, int, list[int]]:
         key, head = self.row.key, self.end.head
-        counts = [len(drafts) for drafts in self.appends]
-        return event_subject(key), key.tenant, key.session, head.seq, head.hash, self.end.position, counts
+        return event_subject(key), key.tenant, key.session, head.seq, head.hash, self.end.position, self.counts
 
 
 class _Run:
@@ -249,11 +245,17 @@ def check_rows(rows: Sequence[Row]) -> None:
         seen.add(row.key)
 
 
-def _is_plain(drafts: Sequence[Draft]) -> bool:
-    """Return whether an append is within the limits; what is not, the writer refuses in words."""
-    if len(drafts) == 1:
-        return True
-    return 0 < len(drafts) <= APPEND_EVENTS_MAX and len({draft.id for draft in drafts}) == len(drafts)
+def _within(appends: Sequence[Sequence[Draft]], events: int) -> list[Sequence[Draft]]:
+    """Return the first of *appends* that hold about *events* drafts, up to one that the writer has to look at."""
+    if max(map(len, appends)) == min(map(len, appends)) == 1:
+        return list(appends)
+    within: list[Sequence[Draft]] = []
+    for drafts in appends:
+        if events <= 0 or not 0 < len(drafts) <= APPEND_EVENTS_MAX or len({one.id for one in drafts}) < len(drafts):
+            break
+        within.append(drafts)
+        events -= len(drafts)
+    return within
 
 
 def _readable(parts: list[_Part]) -> tuple[list[_Part], bytes, bytes]:
