@@ -3,6 +3,7 @@
 from retold.replay.comparing import compare
 from retold.replay.diffing import Change, Compaction, Diff, Lost, diff, item_text
 from retold.replay.reading import TAG_CHARACTERS_MAX, At, at_time, history_at, load, seq_at, tagged_seq
+from retold.replay.several import in_order
 from retold.replay.verifying import Verdict, verify
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "compare",
     "diff",
     "history_at",
+    "in_order",
     "item_text",
     "load",
     "seq_at",
