@@ -56,7 +56,13 @@ def test_bench_pipeline_shows_every_racer(retold: Retold) -> None:
     """I see Retold beside nats-py and a bare socket, with and without headers, and how fast a stream is folded."""
     done = retold("bench", "pipeline", *TINY_PIPELINE)
     assert done.returncode == 0, done.stderr
-    for words in ("publish_async, headers", "raw socket, headers", "one by one, p99", "fold of the whole stream, CPU"):
+    for words in (
+        "retold, sessions",
+        "publish_async, headers",
+        "raw socket, headers",
+        "one by one, p99",
+        "fold of the whole stream, CPU",
+    ):
         assert words in done.stdout
 
 
