@@ -82,12 +82,12 @@ async def read_histories(*, messages: int, profile: Profile, rounds: int, reads:
             alone = _places(chance, kept.events, rounds)
             async with connect(url) as client:
                 whole = await states(client, kept.key, [seq for seqs in (*warm, *cold, alone) for seq in seqs])
-            for state, reads in (
+            for state, shown in (
                 (WARM, await _warm(url, warm)),
                 (CLIENT, [[await first_read(url, seq) for seq in seqs] for seqs in cold]),
                 (PROCESS, [[await _alone(url, seq)] for seq in alone]),
             ):
-                _keep(found, state, reads, whole)
+                _keep(found, state, shown, whole)
     return found
 
 
