@@ -122,7 +122,9 @@ class Builder:
         else:
             self._change(event.data, event.seq)
         if event.seq > self.seq:
-            self._set(seq=event.seq, head=recorded.hash)
+            latest = self._now.latest
+            latest = event.at if latest is None else max(latest, event.at)
+            self._set(seq=event.seq, head=recorded.hash, latest=latest)
 
     def rewind(self, recorded: Recorded, past: Context) -> None:
         """Fold a `SessionRewound` in: take the history of *past*, keep this session's end and its numbering.
@@ -143,6 +145,7 @@ class Builder:
                 version_seq=recorded.event.seq,
                 base_seq=recorded.event.seq,
                 erased_seq=now.erased_seq,
+                latest=recorded.event.at if now.latest is None else max(now.latest, recorded.event.at),
                 requested=None,
                 calibration=after_barrier(now.calibration),
                 **NOTHING_PLANNED,

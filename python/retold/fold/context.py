@@ -1,6 +1,7 @@
 """What is so: the state of one session after some event, frozen. Everything that moves it lives in `builder`."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, Literal
 
@@ -72,6 +73,7 @@ class Context(Struct, frozen=True):
         calibration: what the provider's figures say about our counts; limits are read through it.
         closed: whether the session was closed and nothing appended since.
         erased_seq: the last event that erased the session's content; 0 if it never was.
+        latest: the latest time that an event up to here names; authors' clocks differ, so it need not be the last one's.
     """
 
     key: SessionKey
@@ -100,6 +102,7 @@ class Context(Struct, frozen=True):
     calibration: Calibration = UNTAUGHT
     closed: bool = False
     erased_seq: int = 0
+    latest: datetime | None = None
 
     @property
     def erased(self) -> bool:
@@ -128,14 +131,14 @@ NOTHING_SAID: Final[dict[str, Any]] = {
 }
 """What an erasure leaves of a state."""
 
-SNAPSHOT_SCHEMA: Final = 2
+SNAPSHOT_SCHEMA: Final = 3
 """Raised whenever a state of the release before would lack or mean something else: its snapshots are passed over."""
 
 _MARK: Final = f'{{"schema":{SNAPSHOT_SCHEMA},'.encode()
 
 
 class _Snapshot(Struct, frozen=True):
-    schema: Literal[2]
+    schema: Literal[3]
     context: Context
 
 

@@ -66,6 +66,17 @@ async def page(link: Link, stream: str, subject: str, *, start: int, events_max:
     return await link.retry(once)
 
 
+async def single(link: Link, stream: str, position: int) -> Stored | None:
+    """Return the message at *position* of the stream as some replica has it; None if it has none there.
+
+    Raises:
+        UnavailableError: if no answer came within the link's retries.
+    """
+    request = msgspec.json.encode({"seq": position})
+    message = await link.retry(lambda: link.ask(f"$JS.API.DIRECT.GET.{stream}", request))
+    return None if STATUS in (message.headers or {}) else api.direct(message)
+
+
 async def page_or_next(link: Link, stream: str, subject: str, *, start: int) -> list[Stored]:
     """Return the next messages like `page`; before it says that there are none, ask the leader for the next one.
 

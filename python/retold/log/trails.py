@@ -36,6 +36,7 @@ class Trail:
     Attributes:
         end: where it ended when last written or asked, or None if that must be asked again.
         marks: some places, by session sequence.
+        hinted: a place that a snapshot tells of. Positions may have changed since, so it is to be checked.
         seen: the largest sequence known to have been stored.
         witnessed: whether the published history and the snapshots were asked what they have seen.
     """
@@ -43,6 +44,7 @@ class Trail:
     def __init__(self) -> None:
         self.end: Mark | None = None
         self.marks: OrderedDict[int, Mark] = OrderedDict()
+        self.hinted: Mark | None = None
         self.seen = 0
         self.witnessed = False
 
@@ -53,6 +55,10 @@ class Trail:
         if len(self.marks) > MARKS_MAX:
             self.marks.popitem(last=False)
         self.saw(mark.head.seq)
+
+    def hint(self, mark: Mark) -> None:
+        """Remember where *mark* is said to be."""
+        self.hinted = mark
 
     def saw(self, seq: int) -> None:
         """Remember that sequence *seq* was stored."""
