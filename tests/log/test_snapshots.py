@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
-from tests.laws.stories import KEY, Move, Story, long_story
-from tests.log.conftest import OnJetStream, api, take
+from tests.laws.stories import Move, Story, long_story
+from tests.log.conftest import api, take
 
 from retold.events import Draft, Recorded, SessionKey
 from retold.fold import Context, decode_context, encode_context, encode_history, fold, replacement_of
@@ -294,5 +294,3 @@ def test_a_swap_puts_new_projections_in_place_and_the_next_snapshot_follows(nats
     asyncio.run(run())
 
 
-assert OnJetStream
-assert KEY

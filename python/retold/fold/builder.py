@@ -46,6 +46,7 @@ from retold.fold.context import (
     Entry,
     history_hash,
     item_hash,
+    later,
     ledger_of,
     request_size,
 )
@@ -121,10 +122,11 @@ class Builder:
             self._open(event.data, SessionKey(tenant=event.tenant, session=event.session))
         else:
             self._change(event.data, event.seq)
+        latest = later(self._now.latest, event.at)
         if event.seq > self.seq:
-            latest = self._now.latest
-            latest = event.at if latest is None else max(latest, event.at)
             self._set(seq=event.seq, head=recorded.hash, latest=latest)
+        elif latest is not self._now.latest:
+            self._set(latest=latest)
 
     def rewind(self, recorded: Recorded, past: Context) -> None:
         """Fold a `SessionRewound` in: take the history of *past*, keep this session's end and its numbering.
@@ -145,7 +147,7 @@ class Builder:
                 version_seq=recorded.event.seq,
                 base_seq=recorded.event.seq,
                 erased_seq=now.erased_seq,
-                latest=recorded.event.at if now.latest is None else max(now.latest, recorded.event.at),
+                latest=later(now.latest, recorded.event.at),
                 requested=None,
                 calibration=after_barrier(now.calibration),
                 **NOTHING_PLANNED,

@@ -202,3 +202,8 @@ def ledger_of(entries: Iterable[Entry]) -> Ledger:
 def request_size(ledger: Ledger) -> Tokens:
     """Return the size of a history as one request: the sum of its items, and what opens the reply. O(1)."""
     return ledger.total + Tokens(reconstructed=PRIMING)
+
+
+def later(latest: datetime | None, at: datetime) -> datetime:
+    """Return the later of two times; None is before any. Where they are equal, *latest* itself."""
+    return at if latest is None or at > latest else latest

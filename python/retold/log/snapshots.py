@@ -292,8 +292,7 @@ class Snapshots:
 
     async def _find(self, key: SessionKey, holds: Holds, broken: set[int]) -> _Found | None:
         """Return the newest message for which *holds*; positions that cannot be read are added to *broken*."""
-        stored = await api.get(self._link, SNAPSHOTS, {"last_by_subj": snapshot_subject(key)})
-        found = None if stored is None else await self._read(key, stored)
+        found = await self._newest(key)
         if found is None or (holds(found.step) and found.stored.position not in broken):
             return found
         for _ in range(READS_MAX):
@@ -312,6 +311,16 @@ class Snapshots:
             else:
                 found = read
         return None
+
+    async def _newest(self, key: SessionKey) -> _Found | None:
+        """Return the newest message that can be read; where that is not the last one, all are looked through."""
+        stored = await api.get(self._link, SNAPSHOTS, {"last_by_subj": snapshot_subject(key)})
+        found = None if stored is None else await self._read(key, stored)
+        if stored is None or found is not None:
+            return found
+        async for one in self._on(key, snapshot_subject(key)):
+            found = one
+        return found
 
     async def _at(self, key: SessionKey, step: Step) -> _Found | None:
         """Return the message that *step* names, or None if something else is there."""
