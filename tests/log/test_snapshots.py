@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec import structs
 from tests.laws.stories import Move, Story, long_story
@@ -17,7 +19,7 @@ from retold.log.embedded import EmbeddedServer
 from retold.log.jetstream import JetStreamLog, connect_log
 from retold.log.names import SNAPSHOTS, snapshot_subject
 from retold.log.packing import pack, unpack
-from retold.log.segments import NOTHING_STORED, Kept, Source, cut, joined, keep, layout_of, restore
+from retold.log.segments import NOTHING_STORED, Kept, Source, cut, joined, keep, layout_of, restore, runs_of
 from retold.log.steps import Step, extended, next_read
 from retold.ports import Before, Published, Snapshot, snapshot_of
 
@@ -48,10 +50,7 @@ def test_states_are_given_back_to_the_byte(seed: int) -> None:
     bodies = [encode_context(state) for state in _states(_told(seed), 3)]
     kept = _kept_all(bodies)
     for position, body in enumerate(bodies, start=1):
-        restored = restore(kept[position], kept)
-        assert restored is not None
-        assert restored[0] == body
-        assert restored[1] == cut(body).rows
+        assert restore(kept[position], kept) == body
 
 
 def test_what_states_share_is_stored_once() -> None:
@@ -80,10 +79,13 @@ def test_a_damaged_or_missing_part_gives_nothing(seed: int) -> None:
         segment[chance.randrange(len(segment))] ^= 1 << chance.randrange(8)
         damaged = structs.replace(source, segments=tuple(map(bytes, segments)))
         restored = restore(kept[last], {**kept, lost: damaged})
-        assert restored is None or restored[0] == bodies[last - 1]
-    for run in kept[last].runs:
-        wrong = tuple(structs.replace(one, first=one.first + 1) if one is run else one for one in kept[last].runs)
-        assert restore(structs.replace(kept[last], runs=wrong), kept) is None
+        assert restored is None or restored == bodies[last - 1]
+    runs = runs_of(kept[last])
+    for run in runs:
+        wrong = [structs.replace(one, first=one.first + 1) if one is run else one for one in runs]
+        packed = zlib.compress(msgspec.msgpack.encode(wrong))
+        assert restore(structs.replace(kept[last], runs=packed), kept) is None
+    assert restore(structs.replace(kept[last], runs=b"x"), kept) is None
 
 
 @pytest.mark.parametrize(
@@ -92,8 +94,7 @@ def test_a_damaged_or_missing_part_gives_nothing(seed: int) -> None:
 def test_any_body_is_given_back(body: bytes) -> None:
     """What is no state, or is written otherwise than we write, is kept whole."""
     assert joined(cut(body)) == body
-    kept, rows = keep(body, NOTHING_STORED)
-    assert restore(kept, {}) == (body, rows)
+    assert restore(keep(body, NOTHING_STORED)[0], {}) == body
 
 
 def test_any_snapshot_is_reached_in_a_few_reads() -> None:

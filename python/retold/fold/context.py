@@ -187,11 +187,7 @@ def history_hash(entries: Sequence[Entry]) -> str:
     It covers what the model is sent and the items' ids; it does not cover sequences, so two runs that interleaved
     differently have the same hash.
     """
-    digest = sha256()
-    for entry in entries:
-        digest.update(_encoder.encode(entry.item))
-        digest.update(b"\n")
-    return digest.hexdigest()
+    return sha256(_encoder.encode_lines([entry.item for entry in entries])).hexdigest()
 
 
 def ledger_of(entries: Iterable[Entry]) -> Ledger:

@@ -176,7 +176,7 @@ class JetStreamLog:
         placed = await self._snapshots.load(checked(key), before)
         if placed is None:
             return None
-        self._trails.of(key).saw(placed.snapshot.seq)
+        self._trails.of(key).saw(placed.newest_seq)
         if placed.mark is not None:
             self._trails.of(key).hint(placed.mark)
         return placed.snapshot

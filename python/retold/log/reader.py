@@ -97,7 +97,7 @@ class Reader:
         hinted = self._trails.of(key).hinted
         if hinted is None or hinted.head.seq != seq:
             return None
-        stored = await pages.single(self._link, EVENTS, hinted.position)
+        stored = await pages.single(self._link, EVENTS, {"seq": hinted.position})
         is_there = stored is not None and stored.subject == event_subject(key) and seq_of(stored) == seq
         return stored if is_there else None
 
@@ -123,6 +123,8 @@ class Reader:
         damage, after everything that comes before it.
         """
         trail = self._trails.of(key)
+        if until is not None and until <= trail.seen:
+            return until
         await self._ask_witnesses(key)
         if until is not None and until <= trail.seen:
             return until
@@ -174,7 +176,8 @@ class Reader:
 
     async def _following(self, key: SessionKey, mark: Mark, *, goal: int) -> list[Stored]:
         """Return a page that starts with the event after *mark*, or the leader's next message alone."""
-        page = await pages.page(self._link, EVENTS, event_subject(key), start=mark.position + 1)
+        near = min(pages.PAGE_EVENTS_MAX, goal - mark.head.seq)
+        page = await pages.page(self._link, EVENTS, event_subject(key), start=mark.position + 1, events_max=near)
         if page and seq_of(page[0]) == mark.head.seq + 1:
             return page
         missing = mark.head.seq + 1

@@ -27,11 +27,8 @@ SEGMENT_BYTES_MAX = 64 * 1024
 """How long a segment grows before it is deflated: a longer one saves 3%, and is read whole for one entry."""
 SEGMENT_LEVEL = 4
 """Of recorded sessions it leaves 0.30 of the bytes in 17 ns a byte; level 1 leaves 0.33 in 13, level 6 0.29 in 33."""
-USED_SHARE_MIN = 0.25
-"""Measured in `benches/README.md`: at a quarter what is stored again is a tenth, and what is read at most four times
-what is needed."""
-ROWS_MAX = 1_000_000
-"""No state has more entries than this; a run that says so is damaged."""
+USED_SHARE_MIN = 0.5
+"""What is read is at most twice what is needed."""
 
 
 class Body(Struct, frozen=True):
@@ -67,8 +64,9 @@ class Kept(Struct, frozen=True, array_like=True):
         before_bytes: the length of the first part.
         sha256: of the whole body.
         sources: the messages that runs name from 1 on; source 0 is this one.
-        runs: where the entries lie, in order.
+        runs: where the entries lie, in order: `Run`s, deflated; most who read a message read it for its segments.
         segments: the entries that are stored here, deflated.
+        rows: how many entries each of them holds.
         stored_bytes: their length before that.
     """
 
@@ -77,8 +75,9 @@ class Kept(Struct, frozen=True, array_like=True):
     before_bytes: int
     sha256: bytes
     sources: tuple[Source, ...]
-    runs: tuple[Run, ...]
+    runs: bytes
     segments: tuple[bytes, ...]
+    rows: tuple[int, ...]
     stored_bytes: int
 
 
@@ -107,6 +106,7 @@ class Layout(Struct, frozen=True):
 
 NOTHING_STORED = Layout()
 
+_runs = msgspec.msgpack.Decoder(tuple[Run, ...])
 _context = msgspec.json.Decoder(dict[str, Raw])
 _rows = msgspec.json.Decoder(list[Raw])
 
@@ -151,8 +151,9 @@ def keep(body: bytes, layout: Layout) -> tuple[Kept, tuple[bytes, ...]]:
         before_bytes=len(parts.before),
         sha256=sha256(body).digest(),
         sources=tuple(plan.sources),
-        runs=tuple(plan.runs),
+        runs=zlib.compress(msgspec.msgpack.encode(plan.runs), SEGMENT_LEVEL),
         segments=tuple(plan.segments),
+        rows=tuple(plan.rows),
         stored_bytes=plan.stored_bytes,
     )
     return kept, parts.rows
@@ -166,7 +167,7 @@ def layout_of(kept: Kept, rows: Sequence[bytes], *, at: Source, sources: Mapping
     holders = (at, *kept.sources)
     spots: dict[int, Spot] = {}
     left = iter(rows)
-    for run in kept.runs:
+    for run in runs_of(kept):
         position = holders[run.source].position
         for row, text in zip(range(run.first, run.first + run.count), left, strict=False):
             spots[hash(text)] = Spot(position=position, segment=run.segment, row=row, size=len(text))
@@ -177,38 +178,58 @@ def layout_of(kept: Kept, rows: Sequence[bytes], *, at: Source, sources: Mapping
     )
 
 
-def restore(kept: Kept, sources: Mapping[int, Kept]) -> tuple[bytes, tuple[bytes, ...]] | None:
-    """Return the body that *kept* stands for, and its rows; None if anything is damaged or missing.
+def restore(kept: Kept, sources: Mapping[int, Kept]) -> bytes | None:
+    """Return the body that *kept* stands for; None if anything is damaged or missing. O(bytes).
 
     *sources* holds the messages that it names, by position.
     """
     frame = inflate(kept.frame)
     if frame is None or kept.form != FORM:
         return None
-    rows: list[bytes] = []
-    opened: dict[tuple[int, int], list[bytes]] = {}
-    for run in kept.runs:
-        segment = opened.get((run.source, run.segment))
-        if segment is None:
-            segment = _segment(kept, sources, run)
-            opened[run.source, run.segment] = segment
-        rows += segment[run.first : run.first + run.count]
+    opened: dict[tuple[int, int], _Segment] = {}
+    pieces: list[bytes] = []
+    for run in runs_of(kept):
+        place = (run.source, run.segment)
+        if place not in opened:
+            opened[place] = _Segment(kept, sources, run)
+        pieces.append(opened[place].part(run))
     before, after = frame[: kept.before_bytes], frame[kept.before_bytes :]
-    parts = Body(before=before, rows=tuple(rows), after=after)
-    body = joined(parts)
-    return (body, parts.rows) if sha256(body).digest() == kept.sha256 else None
+    body = b"".join((before, b"[", b",".join(pieces), b"]", after)) if pieces else before + after
+    return body if sha256(body).digest() == kept.sha256 else None
 
 
-def _segment(kept: Kept, sources: Mapping[int, Kept], run: Run) -> list[bytes]:
-    """Return the rows of the segment that *run* names; none if it is not there: then the hash will not hold."""
-    if not 0 <= run.source <= len(kept.sources) or not 0 < run.count <= ROWS_MAX:
-        return []
-    holder = kept if run.source == 0 else sources.get(kept.sources[run.source - 1].position)
-    if holder is None or not 0 <= run.segment < len(holder.segments):
-        return []
-    text = inflate(holder.segments[run.segment])
-    if text is None:
-        return []
+def runs_of(kept: Kept) -> tuple[Run, ...]:
+    """Return where the entries of *kept* lie; nothing if that is damaged."""
+    text = inflate(kept.runs)
+    try:
+        return () if text is None else _runs.decode(text)
+    except msgspec.MsgspecError:
+        return ()
+
+
+class _Segment:
+    """Hold one segment while a state is put together. One that is damaged or not there is empty: no hash will hold."""
+
+    def __init__(self, kept: Kept, sources: Mapping[int, Kept], run: Run) -> None:
+        self._text = b""
+        self._count = -1
+        self._rows: list[bytes] | None = None
+        is_known = 0 <= run.source <= len(kept.sources)
+        holder = kept if run.source == 0 or not is_known else sources.get(kept.sources[run.source - 1].position)
+        if is_known and holder is not None and 0 <= run.segment < min(len(holder.segments), len(holder.rows)):
+            self._text = inflate(holder.segments[run.segment]) or b""
+            self._count = holder.rows[run.segment]
+
+    def part(self, run: Run) -> bytes:
+        """Return the rows of *run*, joined; a whole segment, which most are, is not looked into."""
+        if run.first == 0 and run.count == self._count:
+            return self._text
+        if self._rows is None:
+            self._rows = _cut_rows(self._text)
+        return b",".join(self._rows[run.first : run.first + run.count])
+
+
+def _cut_rows(text: bytes) -> list[bytes]:
     try:
         return [bytes(row) for row in _rows.decode(b"[" + text + b"]")]
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -233,6 +254,7 @@ class _Plan:
         self.sources: list[Source] = []
         self.runs: list[Run] = []
         self.segments: list[bytes] = []
+        self.rows: list[int] = []
         self.stored_bytes = 0
         self._open: list[bytes] = []
         self._open_bytes = 0
@@ -257,6 +279,7 @@ class _Plan:
         """Close the segment that is being filled."""
         if self._open:
             self.segments.append(zlib.compress(b",".join(self._open), SEGMENT_LEVEL))
+            self.rows.append(len(self._open))
             self.stored_bytes += self._open_bytes
             self._open, self._open_bytes = [], 0
 

@@ -25,7 +25,7 @@ from retold.log.api import Stored
 from retold.log.blobs import Blobs
 from retold.log.link import Link
 from retold.log.names import EXPECTED_SUBJECT_SEQ, HASH, SEQ, SNAPSHOTS, snapshot_subject, snapshot_subjects
-from retold.log.segments import NOTHING_STORED, Kept, Layout, Source, keep, layout_of, restore
+from retold.log.segments import NOTHING_STORED, Kept, Layout, Source, cut, keep, layout_of, restore
 from retold.log.steps import Holds, Step, extended, next_read
 from retold.log.trails import Mark
 from retold.ports import Before, Snapshot
@@ -49,10 +49,16 @@ _log = logging.getLogger(__name__)
 
 
 class Placed(Struct, frozen=True):
-    """Pair a snapshot with where the event that it ends with lies in the stream of events; None if that is not known."""
+    """Hold a snapshot.
+
+    Attributes:
+        mark: where the event that it ends with lies in the stream of events; None if that is not known.
+        newest_seq: the sequence of the newest one that is kept.
+    """
 
     snapshot: Snapshot
     mark: Mark | None
+    newest_seq: int = 0
 
 
 class _Message(Struct, frozen=True, array_like=True):
@@ -173,12 +179,13 @@ class Snapshots:
         """Return the newest snapshot that comes early enough and is whole, or None."""
         broken: set[int] = set()
         while len(broken) <= BROKEN_MAX:
-            found = await self._find(key, _holds(before), broken)
-            if found is None:
+            newest = await self._newest(key)
+            found = None if newest is None else await self._find(key, newest, _holds(before), broken)
+            if newest is None or found is None:
                 return None
             body = await self.expand(key, found.message.kept)
             if body is not None:
-                return _placed(found, body)
+                return msgspec.structs.replace(_placed(found, body), newest_seq=newest.step.seq)
             _log.warning("snapshot of session %s at sequence %d is damaged, passed over", key.session, found.step.seq)
             broken.add(found.stored.position)
         return None
@@ -198,9 +205,9 @@ class Snapshots:
             found = next((step for step in steps if step is not None), None)
         sources = {position: found.message.kept for position, found in index.items()}
         for one in reversed(chain):
-            restored = restore(one.message.kept, sources)
-            if restored is not None:
-                yield _placed(one, restored[0]).snapshot
+            body = restore(one.message.kept, sources)
+            if body is not None:
+                yield _placed(one, body).snapshot
 
     async def _on(self, key: SessionKey, subject: str) -> AsyncGenerator[_Found, None]:
         position = 0
@@ -217,8 +224,7 @@ class Snapshots:
 
     async def expand(self, key: SessionKey, kept: Kept) -> bytes | None:
         """Return the body that *kept* stands for; None if what it names is damaged or missing."""
-        restored = restore(kept, await self._sources(key, kept))
-        return None if restored is None else restored[0]
+        return restore(kept, await self._sources(key, kept))
 
     async def _chain(self, key: SessionKey) -> _Chain:
         """Return the newest snapshot as the next one needs it."""
@@ -278,22 +284,22 @@ class Snapshots:
             return _Chain(position=stored.position)
         kept = found.message.kept
         sources = await self._sources(key, kept)
-        restored = restore(kept, sources)
+        body = restore(kept, sources)
         layout = NOTHING_STORED
-        if restored is not None:
+        if body is not None:
             at = Source(position=stored.position, number=found.step.number)
             known = {position: source.stored_bytes for position, source in sources.items()}
-            layout = layout_of(kept, restored[1], at=at, sources=known)
+            layout = layout_of(kept, cut(body).rows, at=at, sources=known)
         return _Chain(
             position=stored.position, newest=found.step, sha256=kept.sha256, steps=found.message.steps, layout=layout
         )
 
     # ---- finding --------------------------------------------------------------------------------------------------
 
-    async def _find(self, key: SessionKey, holds: Holds, broken: set[int]) -> _Found | None:
-        """Return the newest message for which *holds*; positions that cannot be read are added to *broken*."""
-        found = await self._newest(key)
-        if found is None or (holds(found.step) and found.stored.position not in broken):
+    async def _find(self, key: SessionKey, newest: _Found, holds: Holds, broken: set[int]) -> _Found | None:
+        """Return the last message up to *newest* for which *holds*; positions that cannot be read go to *broken*."""
+        found = newest
+        if holds(found.step) and found.stored.position not in broken:
             return found
         for _ in range(READS_MAX):
             steps = [step for step in found.message.steps if step.position not in broken]
@@ -313,8 +319,11 @@ class Snapshots:
         return None
 
     async def _newest(self, key: SessionKey) -> _Found | None:
-        """Return the newest message that can be read; where that is not the last one, all are looked through."""
-        stored = await api.get(self._link, SNAPSHOTS, {"last_by_subj": snapshot_subject(key)})
+        """Return the newest message that can be read; where that is not the last one, all are looked through.
+
+        A replica that lags has an earlier one, from which more events are folded.
+        """
+        stored = await pages.single(self._link, SNAPSHOTS, {"last_by_subj": snapshot_subject(key)})
         found = None if stored is None else await self._read(key, stored)
         if stored is None or found is not None:
             return found
@@ -330,7 +339,7 @@ class Snapshots:
 
     async def _get(self, key: SessionKey, position: int) -> Stored | None:
         """Return the session's message at *position*: a replica's, or the leader's where that has none."""
-        stored = await pages.single(self._link, SNAPSHOTS, position)
+        stored = await pages.single(self._link, SNAPSHOTS, {"seq": position})
         if stored is None:
             stored = await api.get(self._link, SNAPSHOTS, {"seq": position})
         return stored if stored is not None and stored.subject in snapshot_subjects(key) else None

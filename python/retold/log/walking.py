@@ -11,8 +11,8 @@ from retold.events import Recorded, SessionKey
 from retold.fold import Builder, Context, advance, reaches_before
 from retold.ports import Log, Snapshot, snapshot_of
 
-SNAPSHOT_EVENTS = 128
-"""How many events lie between two snapshots at most: reading and folding as many takes 3 ms."""
+SNAPSHOT_EVENTS = 64
+"""How many events lie between two snapshots at most: reading and folding as many takes 2 ms."""
 SNAPSHOT_BYTES = 256 * 1024
 """How many bytes of events lie between two snapshots, give or take one event."""
 STEP_EVENTS = 64
