@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
-from retold.events import Draft, Fact, Head, Recorded, SessionKey, SummaryField
+from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, decode_history, history_of
 from retold.policy import SummarizeSpan
-from retold.ports import Before, Log, Published, SessionEnd, Snapshot
+from retold.ports import Before, Log, Published, Row, RowEnd, SessionEnd, Snapshot
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
@@ -49,6 +49,10 @@ class LogProxy:
         """Pass on."""
         return await self.inner.append(key, drafts, expected=expected)
 
+    async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
+        """Pass on."""
+        return await self.inner.append_rows(rows)
+
     async def head(self, key: SessionKey) -> Head:
         """Pass on."""
         return await self.inner.head(key)
@@ -56,6 +60,22 @@ class LogProxy:
     def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Recorded, None]:
         """Pass on."""
         return self.inner.read(key, after=after, until=until)
+
+    def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
+        """Pass on."""
+        return self.inner.salvage(key)
+
+    async def stored_end(self, key: SessionKey) -> Head:
+        """Pass on."""
+        return await self.inner.stored_end(key)
+
+    async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Pass on."""
+        await self.inner.copy(key, events, until=until)
+
+    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Pass on."""
+        await self.inner.replace(key, events, until=until)
 
     def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Pass on."""

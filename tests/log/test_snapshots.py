@@ -19,7 +19,7 @@ from retold.log.embedded import EmbeddedServer
 from retold.log.jetstream import JetStreamLog, connect_log
 from retold.log.names import SNAPSHOTS, snapshot_subject
 from retold.log.packing import pack, unpack
-from retold.log.segments import NOTHING_STORED, Kept, Source, cut, joined, keep, layout_of, restore, runs_of
+from retold.log.segments import NOTHING_STORED, Segmented, Source, cut, joined, keep, layout_of, restore, runs_of
 from retold.log.steps import Step, extended, next_read
 from retold.ports import Before, Published, Snapshot, snapshot_of
 
@@ -34,9 +34,9 @@ def _states(events: list[Recorded], every: int) -> list[Context]:
     return [fold(events[:at]) for at in range(every, len(events) + 1, every)]
 
 
-def _kept_all(bodies: list[bytes]) -> dict[int, Kept]:
+def _kept_all(bodies: list[bytes]) -> dict[int, Segmented]:
     """Keep *bodies* one after the other at positions 1, 2, 3 …."""
-    layout, kept = NOTHING_STORED, dict[int, Kept]()
+    layout, kept = NOTHING_STORED, dict[int, Segmented]()
     for position, body in enumerate(bodies, start=1):
         kept[position], rows = keep(body, layout)
         at = Source(position=position, number=position)

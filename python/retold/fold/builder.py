@@ -13,12 +13,13 @@ from typing import Any, assert_never
 
 from msgspec import structs
 
-from retold.errors import CorruptLogError, InputError
+from retold.errors import CorruptLogError
 from retold.events import (
     CompactionAbandoned,
     CompactionFailed,
     CompactionPlanned,
     CompactionRequested,
+    CompactionUndone,
     Derived,
     Fact,
     HistoryEdited,
@@ -35,6 +36,8 @@ from retold.events import (
     SessionKey,
     SessionOpened,
     SessionRewound,
+    SessionTagged,
+    SessionUntagged,
     SummaryWritten,
     UsageReported,
 )
@@ -49,14 +52,16 @@ from retold.fold.context import (
     later,
     ledger_of,
     request_size,
+    vocabulary_of,
 )
 from retold.fold.counting import PRIMING, count_item, text_tokens
 from retold.fold.extending import open_text, with_open_text
-from retold.fold.judging import after_try
+from retold.fold.judging import after_try, settled_by_hand
+from retold.fold.returning import opened
 from retold.fold.spans import placeholder_entry, spread, summary_entry
 from retold.ledger import Ledger
 from retold.sizes import Tokens
-from retold.tokens import Counter, Encoding, encoding
+from retold.tokens import Counter, Encoding
 
 
 class Builder:
@@ -114,12 +119,14 @@ class Builder:
         """Fold one event in. Its chain is taken as checked.
 
         Raises:
-            CorruptLogError: if the event does not fit the state. A `SessionRewound` does not either: give it to
-                `rewind`, with the state that it returns to.
+            CorruptLogError: if the event does not fit the state. One that returns to an earlier state does not either
+                (`retold.fold.folding`), nor does the opening of a fork, unless what it inherits is the state.
         """
         event = recorded.event
         if self._context is None:
             self._open(event.data, SessionKey(tenant=event.tenant, session=event.session))
+        elif self._context.seq == 0:
+            self._open_fork(event.data)
         else:
             self._change(event.data, event.seq)
         latest = later(self._now.latest, event.at)
@@ -128,31 +135,9 @@ class Builder:
         elif latest is not self._now.latest:
             self._set(latest=latest)
 
-    def rewind(self, recorded: Recorded, past: Context) -> None:
-        """Fold a `SessionRewound` in: take the history of *past*, keep this session's end and its numbering.
-
-        What was erased between *past* and now stays erased. Usage and whether it was closed are those of *past*; what
-        reports have taught about the provider still holds.
-        """
-        now = self._now
-        if now.erased_seq > past.seq:
-            past = structs.replace(past, **NOTHING_SAID)
-        self._restart(
-            structs.replace(
-                past,
-                seq=recorded.event.seq,
-                head=recorded.hash,
-                next_item=now.next_item,
-                version=now.version + 1,
-                version_seq=recorded.event.seq,
-                base_seq=recorded.event.seq,
-                erased_seq=now.erased_seq,
-                latest=later(now.latest, recorded.event.at),
-                requested=None,
-                calibration=after_barrier(now.calibration),
-                **NOTHING_PLANNED,
-            )
-        )
+    def turn_to(self, context: Context) -> None:
+        """Go on from *context*, which a rewind or an undo has made the state."""
+        self._restart(context)
 
     @property
     def _now(self) -> Context:
@@ -171,7 +156,7 @@ class Builder:
         self._entries = list(context.entries)
         self._ledger = ledger_of(context.entries)
         self._reply_tokens = context.calibration.reply_tokens
-        self._encoding = _vocabulary(context)
+        self._encoding = vocabulary_of(context)
         self._open_text = None
 
     def _refuse(self, reason: str, seq: int) -> CorruptLogError:
@@ -182,6 +167,8 @@ class Builder:
             raise CorruptLogError(
                 f"expected SessionOpened first, got {type(fact).__name__}", session=key.session, seq=1
             )
+        if fact.parent is not None and fact.parent.head is not None:
+            raise CorruptLogError("expected what it inherits to be read before it", session=key.session, seq=1)
         self._restart(
             Context(
                 key=key,
@@ -195,6 +182,11 @@ class Builder:
                 parent=fact.parent,
             )
         )
+
+    def _open_fork(self, fact: Fact) -> None:
+        if not isinstance(fact, SessionOpened):
+            raise self._refuse(f"expected SessionOpened first, got {type(fact).__name__}", 1)
+        self._restart(opened(self._now, fact))
 
     def _change(self, fact: Fact, seq: int) -> None:  # noqa: C901 - one case a fact, each a single call
         match fact:
@@ -214,7 +206,11 @@ class Builder:
                 self._set(closed=True)
             case SessionErased():
                 self._erase(seq)
-            case SessionOpened() | SessionRewound():
+            case SessionTagged():
+                self._tag(fact, seq)
+            case SessionUntagged():
+                self._set(tags={name: place for name, place in self._now.tags.items() if name != fact.name})
+            case SessionOpened() | SessionRewound() | CompactionUndone():
                 raise self._refuse(f"expected a fact about an open session, got {type(fact).__name__}", seq)
             case _:
                 self._derive(fact, seq)
@@ -266,10 +262,9 @@ class Builder:
             self._set(closed=False)
 
     def _report(self, fact: UsageReported) -> None:
-        now, usage = self._now.calibration, self._now.usage
+        now = self._now.calibration
         reference = self._ledger.total.total + PRIMING + now.freed_tokens - self._reply_tokens
-        same = usage is not None and usage.model == fact.model
-        after = learn(now, fact, reference_tokens=reference, window=self._now.window, same_model=same)
+        after = learn(now, fact, reference_tokens=reference, window=self._now.window)
         self._set(usage=fact, calibration=after)
 
     def _extend(self, text: str, seq: int) -> None:
@@ -301,7 +296,7 @@ class Builder:
         self._put_all(first, last + 1, edited)
         if not any(entry.form == "summary" and entry.seq == newest for entry in self._entries):
             self._set(summary=())  # or what was edited away would come back in the next summary, which builds on it
-        self._set(settled_tokens=0, ineffective=0)
+        self._set(settled_tokens=0, ineffective=0, compacted_seq=0)
         self._bar()
         self._replaced(seq, base_seq=seq)
 
@@ -309,6 +304,11 @@ class Builder:
         self._position(item_id, seq)
         if item_id not in self._now.pinned:
             self._set(pinned=(*self._now.pinned, item_id))
+
+    def _tag(self, fact: SessionTagged, seq: int) -> None:
+        if not 1 <= fact.seq < seq:
+            raise self._refuse(f"expected a tag of a sequence 1 to {seq - 1}, got {fact.seq}", seq)
+        self._set(tags={**self._now.tags, fact.name: fact.seq})
 
     def _erase(self, seq: int) -> None:
         self._put_all(0, len(self._entries), ())
@@ -354,6 +354,7 @@ class Builder:
         freed = self._now.calibration.freed_tokens + before.total - after.total
         self._set(
             summary=self._now.staged_summary or self._now.summary,
+            compacted_seq=seq,
             calibration=structs.replace(self._now.calibration, freed_tokens=freed),
             **after_try(self._now, fact, before=before.upper + PRIMING, after=after.upper + PRIMING),
             **NOTHING_PLANNED,
@@ -379,6 +380,7 @@ class Builder:
             raise self._refuse(f"expected the original of offloaded item {item.id!r}", seq)
         self._put(position, Entry(item=item, tokens=self._count(item), seq=entry.seq))
         self._bar()
+        self._set(settled_tokens=settled_by_hand(self.upper_tokens, self._now.window, self._now.calibration))
         self._replaced(seq, base_seq=seq)
 
     def _give_up(self, fact: CompactionFailed | CompactionAbandoned) -> None:
@@ -399,10 +401,3 @@ class Builder:
 
 def _extra(item: Item) -> str:
     return getattr(item, "extra", None) or ""
-
-
-def _vocabulary(context: Context) -> Encoding:
-    try:
-        return encoding(context.encoding)
-    except InputError as error:
-        raise CorruptLogError(str(error), session=context.key.session, seq=context.seq or 1) from None

@@ -6,11 +6,12 @@ It passes the contract suite of the real log, its limits included, and finds the
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
-from retold.errors import ConflictError, CorruptLogError, InputError
-from retold.events import Draft, Head, Recorded, SessionKey, check_follows, record
+from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError
+from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, kept, record
 from retold.log.names import checked
+from retold.log.rows import check_rows
 from retold.log.writer import check_drafts, check_sizes
-from retold.ports import Before, Published, SessionEnd, Snapshot
+from retold.ports import Before, Published, Row, RowEnd, SessionEnd, Snapshot
 
 
 class MemoryLog:
@@ -45,6 +46,21 @@ class MemoryLog:
         self._wake()
         return events
 
+    async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
+        """Append row by row."""
+        check_rows(rows)
+        return [await self._append_row(row) for row in rows]
+
+    async def _append_row(self, row: Row) -> RowEnd:
+        head: Head | None = None
+        for appended, drafts in enumerate(row.appends):
+            try:
+                recorded = await self.append(row.key, drafts, expected=None if appended else row.expected)
+            except RetoldError as error:
+                return RowEnd(appended=appended, head=head, error=error)
+            head = recorded[-1].head
+        return RowEnd(appended=len(row.appends), head=head)
+
     async def head(self, key: SessionKey) -> Head:
         """Return where the session ends; `Head()` if there is none."""
         return self._heads.get(checked(key), Head())
@@ -63,6 +79,38 @@ class MemoryLog:
             check_follows(recorded, head=head, key=key)
             head = recorded.head
             yield recorded
+
+    async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
+        """Yield every event that is there."""
+        for recorded in list(self._events.get(checked(key), [])):
+            yield kept(recorded.body)
+
+    async def stored_end(self, key: SessionKey) -> Head:
+        """Return the head of the last event that is there."""
+        events = self._events.get(checked(key), [])
+        return events[-1].head if events else Head()
+
+    async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Store *events* behind what is there, all at once."""
+        await self._put(key, events, before=self._events.get(checked(key), []), until=until)
+
+    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Store *events* in place of what is there, all at once."""
+        await self._put(checked(key), events, before=[], until=until)
+
+    async def _put(self, key: SessionKey, events: AsyncIterable[Kept], *, before: list[Recorded], until: int) -> None:
+        stored = list(before)
+        async for one in events:
+            one.check_follows(stored[-1].head if stored else Head(), key)
+            stored.append(decode(one.body))
+        if len(stored) != until:
+            raise CorruptLogError(
+                f"the copy was to go on to {until}, its source ends before", session=key.session, seq=len(stored) + 1
+            )
+        self._events[key] = stored
+        self._ids.update({(key, recorded.event.id): recorded.event.seq for recorded in stored})
+        self._heads[key] = stored[-1].head
+        self._wake()
 
     async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Yield the events after *after* and then each new one, without an end."""

@@ -12,6 +12,7 @@ from retold.events import SessionKey, session_key
 
 EVENTS = "RETOLD_EVENTS"
 SNAPSHOTS = "RETOLD_SNAPSHOTS"
+HEADS = "RETOLD_HEADS"
 DEAD = "RETOLD_DEAD"
 HISTORIES_BUCKET = "RETOLD_HISTORIES"
 HISTORIES = f"KV_{HISTORIES_BUCKET}"
@@ -21,11 +22,14 @@ BLOBS = f"OBJ_{BLOBS_BUCKET}"
 EVENTS_ALL = "retold.ev.>"
 SNAPSHOTS_ALL = "retold.snap.*.*"
 """The newest snapshots; those that were rebuilt lie one token deeper."""
+HEADS_ALL = "retold.head.>"
 HISTORIES_ALL = f"$KV.{HISTORIES_BUCKET}.*.*"
 PARTITIONS = 64
 
 SEQ = "Retold-Seq"
 """Header: the session's own sequence, so that wakes and searches need no body."""
+UNTIL = "Retold-Until"
+"""Header: the sequence that a copy goes on to; where it is above the last message's own, the copy was broken off."""
 CLAIM = "Retold-Claim"
 """Header: the SHA-256 of a body that is in the object store; the message's own body is a claim for it."""
 PACKED = "Retold-Packed"
@@ -81,6 +85,11 @@ def snapshot_subject(key: SessionKey) -> str:
 def snapshot_subjects(key: SessionKey) -> tuple[str, str]:
     """Return every subject that holds snapshots of the session: its own, and where rebuilt ones are written aside."""
     return snapshot_subject(key), f"retold.snap.rebuilt.{key.tenant}.{key.session}"
+
+
+def head_subject(key: SessionKey) -> str:
+    """Return the subject of the session's head."""
+    return f"retold.head.{key.tenant}.{key.session}"
 
 
 def history_subject(key: SessionKey) -> str:

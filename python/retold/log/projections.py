@@ -29,7 +29,7 @@ from retold.log.names import (
     VERSION,
     history_subject,
 )
-from retold.log.segments import Kept, keep
+from retold.log.segments import Segmented, keep
 from retold.log.snapshots import TRIES_MAX, Placed, Snapshots
 from retold.ports import Published
 
@@ -37,7 +37,7 @@ SEGMENTS = "segments"
 WHOLE_BYTES_MAX = 4096
 """A history up to this length is published as it is: any NATS client can read it from the bucket."""
 
-_kept = msgspec.msgpack.Decoder(Kept)
+_kept = msgspec.msgpack.Decoder(Segmented)
 
 
 class Projections:

@@ -55,7 +55,7 @@ class Source(Struct, frozen=True, array_like=True):
     number: int
 
 
-class Kept(Struct, frozen=True, array_like=True):
+class Segmented(Struct, frozen=True, array_like=True):
     """Hold one state as it is stored.
 
     Attributes:
@@ -133,7 +133,7 @@ def joined(body: Body) -> bytes:
     return b"".join((body.before, b"[", b",".join(body.rows), b"]", body.after))
 
 
-def keep(body: bytes, layout: Layout) -> tuple[Kept, tuple[bytes, ...]]:
+def keep(body: bytes, layout: Layout) -> tuple[Segmented, tuple[bytes, ...]]:
     """Return *body* as it is to be stored where *layout* says what is stored already; and its rows. O(bytes)."""
     parts = cut(body)
     spots = [layout.spots.get(hash(row)) for row in parts.rows]
@@ -145,7 +145,7 @@ def keep(body: bytes, layout: Layout) -> tuple[Kept, tuple[bytes, ...]]:
         else:
             plan.store(row)
     plan.end_segment()
-    kept = Kept(
+    kept = Segmented(
         form=FORM,
         frame=zlib.compress(parts.before + parts.after, SEGMENT_LEVEL),
         before_bytes=len(parts.before),
@@ -159,7 +159,7 @@ def keep(body: bytes, layout: Layout) -> tuple[Kept, tuple[bytes, ...]]:
     return kept, parts.rows
 
 
-def layout_of(kept: Kept, rows: Sequence[bytes], *, at: Source, sources: Mapping[int, int]) -> Layout:
+def layout_of(kept: Segmented, rows: Sequence[bytes], *, at: Source, sources: Mapping[int, int]) -> Layout:
     """Return where the *rows* of *kept*, stored at *at*, are. O(entries).
 
     *sources* tells how many bytes of entries each message that it names holds, by position.
@@ -178,7 +178,7 @@ def layout_of(kept: Kept, rows: Sequence[bytes], *, at: Source, sources: Mapping
     )
 
 
-def restore(kept: Kept, sources: Mapping[int, Kept]) -> bytes | None:
+def restore(kept: Segmented, sources: Mapping[int, Segmented]) -> bytes | None:
     """Return the body that *kept* stands for; None if anything is damaged or missing. O(bytes).
 
     *sources* holds the messages that it names, by position.
@@ -198,7 +198,7 @@ def restore(kept: Kept, sources: Mapping[int, Kept]) -> bytes | None:
     return body if sha256(body).digest() == kept.sha256 else None
 
 
-def runs_of(kept: Kept) -> tuple[Run, ...]:
+def runs_of(kept: Segmented) -> tuple[Run, ...]:
     """Return where the entries of *kept* lie; nothing if that is damaged."""
     text = inflate(kept.runs)
     try:
@@ -210,7 +210,7 @@ def runs_of(kept: Kept) -> tuple[Run, ...]:
 class _Segment:
     """Hold one segment while a state is put together. One that is damaged or not there is empty: no hash will hold."""
 
-    def __init__(self, kept: Kept, sources: Mapping[int, Kept], run: Run) -> None:
+    def __init__(self, kept: Segmented, sources: Mapping[int, Segmented], run: Run) -> None:
         self._text = b""
         self._count = -1
         self._rows: list[bytes] | None = None

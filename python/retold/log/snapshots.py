@@ -25,7 +25,7 @@ from retold.log.api import Stored
 from retold.log.blobs import Blobs
 from retold.log.link import Link
 from retold.log.names import EXPECTED_SUBJECT_SEQ, HASH, SEQ, SNAPSHOTS, snapshot_subject, snapshot_subjects
-from retold.log.segments import NOTHING_STORED, Kept, Layout, Source, cut, keep, layout_of, restore
+from retold.log.segments import NOTHING_STORED, Segmented, Layout, Source, cut, keep, layout_of, restore
 from retold.log.steps import Holds, Step, extended, next_read
 from retold.log.trails import Mark
 from retold.ports import Before, Snapshot
@@ -69,7 +69,7 @@ class _Message(Struct, frozen=True, array_like=True):
         event_position: where its last event lies in the stream of events; 0 if that was not known.
     """
 
-    kept: Kept
+    kept: Segmented
     step: Step
     head: str
     event_position: int
@@ -222,7 +222,7 @@ class Snapshots:
         """Return where the entries of the newest snapshot are stored; nothing if there is none."""
         return (await self._chain(key)).layout
 
-    async def expand(self, key: SessionKey, kept: Kept) -> bytes | None:
+    async def expand(self, key: SessionKey, kept: Segmented) -> bytes | None:
         """Return the body that *kept* stands for; None if what it names is damaged or missing."""
         return restore(kept, await self._sources(key, kept))
 
@@ -354,12 +354,12 @@ class Snapshots:
         except (CorruptLogError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
 
-    async def _sources(self, key: SessionKey, kept: Kept) -> dict[int, Kept]:
+    async def _sources(self, key: SessionKey, kept: Segmented) -> dict[int, Segmented]:
         """Return what *kept* names, by position, as far as it can be read."""
         groups = await asyncio.gather(*(self._group(key, group) for group in _groups(kept.sources)))
         return {position: source for group in groups for position, source in group.items()}
 
-    async def _group(self, key: SessionKey, group: list[Source]) -> dict[int, Kept]:
+    async def _group(self, key: SessionKey, group: list[Source]) -> dict[int, Segmented]:
         wanted = {source.position for source in group}
         stored: dict[int, Stored] = {}
         if len(group) >= PAGE_SOURCES_MIN:

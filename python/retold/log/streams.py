@@ -14,7 +14,18 @@ from retold.errors import InputError, UnavailableError
 from retold.log import api
 from retold.log.api import Refused
 from retold.log.link import Link
-from retold.log.names import BLOBS, BLOBS_BUCKET, DEAD, EVENTS, EVENTS_ALL, HISTORIES, HISTORIES_BUCKET, SNAPSHOTS
+from retold.log.names import (
+    BLOBS,
+    BLOBS_BUCKET,
+    DEAD,
+    EVENTS,
+    EVENTS_ALL,
+    HEADS,
+    HEADS_ALL,
+    HISTORIES,
+    HISTORIES_BUCKET,
+    SNAPSHOTS,
+)
 
 FORMAT = 1
 """The version of subjects, headers and claims that this release writes."""
@@ -44,6 +55,13 @@ STREAMS: dict[str, dict[str, Any]] = {
         "subjects": ["retold.snap.>"],
         "discard": "old",
         "description": "Retold: folded states along each session",
+    },
+    HEADS: _LOG
+    | {
+        "subjects": [HEADS_ALL],
+        "discard": "old",
+        "max_msgs_per_subject": 1,
+        "description": "Retold: how far each session got, as a witness beside the events",
     },
     DEAD: _LOG | {"subjects": ["retold.dead.>"], "description": "Retold: what a worker gave up on"},
     # The last two are a standard key-value bucket and a standard object store, so that every NATS client reads them.

@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 from retold.events import Recorded, SessionKey
 from retold.fold import Builder, Context, advance, reaches_before
+from retold.log.tail import inheritance
 from retold.ports import Log, Snapshot, snapshot_of
 
 SNAPSHOT_EVENTS = 64
@@ -52,6 +53,8 @@ class Walk:
         Raises:
             CorruptLogError: if it does not fit, or an event that a rewind needs is missing or damaged.
         """
+        if self.base is None and not self.since:
+            self._begin(await inheritance(self._log, recorded))
         if len(self.since) >= STEP_EVENTS:
             self.keep()
         if reaches_before([recorded], _seq(self.base)):
@@ -59,6 +62,12 @@ class Walk:
         else:
             advance(self.builder, recorded, earlier=self.since, base=self.base)
         self.since.append(recorded)
+
+    def _begin(self, start: Context | None) -> None:
+        """Begin with what a fork inherits; None: with nothing."""
+        if start is not None:
+            self._kept = [start]
+            self.builder = Builder.resume(start)
 
     def keep(self) -> Context:
         """Keep the present state, and return it. O(entries)."""
@@ -69,15 +78,21 @@ class Walk:
 
     async def _return(self, recorded: Recorded) -> None:
         """Fold in an event that returns to before the newest state that was kept: from an earlier one, or from none."""
-        for base in reversed([None, *self._kept[:-1]]):
-            if reaches_before([recorded], _seq(base)):
+        until = recorded.event.seq - 1
+        for base in reversed(self._kept[:-1]):
+            if base is None or reaches_before([recorded], base.seq):
                 continue
-            until = recorded.event.seq - 1
-            earlier = [one async for one in self._log.read(self._key, after=_seq(base), until=until)]
-            if not reaches_before(earlier, _seq(base)):
+            earlier = await self._read(after=base.seq, until=until)
+            if not reaches_before(earlier, base.seq):
                 advance(self.builder, recorded, earlier=earlier, base=base)
                 return
-        raise AssertionError("nothing returns to before the first event")
+        earlier = await self._read(after=0, until=until)
+        start = await inheritance(self._log, earlier[0])
+        advance(self.builder, recorded, earlier=earlier, base=start)
+
+    async def _read(self, *, after: int, until: int) -> list[Recorded]:
+        async with aclosing(self._log.read(self._key, after=after, until=until)) as read:
+            return [recorded async for recorded in read]
 
 
 async def snapshots_along(

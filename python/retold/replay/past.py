@@ -20,8 +20,10 @@ from msgspec import Struct, structs
 from retold.errors import CorruptLogError, InputError
 from retold.events import SEQ_MAX, Recorded, SessionErased, SessionKey
 from retold.fold import Context, History, decode_context, fold, history_of, reaches_before
+from retold.log.tail import read_tail
 from retold.log.walking import STEP_EVENTS, Walk
 from retold.ports import Before, Log
+from retold.replay.places import ITEM_ID, At, check_seq, tagged_seq
 
 WARM_BYTES_MAX = 256 * 1024 * 1024
 """What is kept at most, as estimated: 200,000 events of a few hundred bytes, whatever sessions they are of."""
@@ -114,7 +116,7 @@ class Past:
         self._ends: dict[SessionKey, int] = {}
         self.kept_bytes = 0
 
-    async def history(self, key: SessionKey, at: int | datetime | str) -> History:
+    async def history(self, key: SessionKey, at: At) -> History:
         """Return the history as the model would have been sent it after event *at*, at that time, or with that item.
 
         Raises:
@@ -123,13 +125,12 @@ class Past:
         """
         return history_of(await self.state(key, at))
 
-    async def state(self, key: SessionKey, at: int | datetime | str) -> Context:
+    async def state(self, key: SessionKey, at: At) -> Context:
         """Return the state after event *at*, after the last event until that time, or after the event of that item.
 
         A time without a zone is taken as UTC; see `seq_at`. Raises as `history`.
         """
-        seq = at if isinstance(at, int) else await self.seq_at(key, at)
-        check_seq(seq)
+        seq = await self.seq_at(key, at)
         await self._look(key)
         stretch = self._covering(key, seq) or await self._read(key, seq)
         if stretch is None:
@@ -140,22 +141,26 @@ class Past:
             )
         return stretch.state(seq)
 
-    async def seq_at(self, key: SessionKey, at: datetime | str) -> int:
-        """Return the sequence of the last event before the first one that is later than a time; or that of an item.
+    async def seq_at(self, key: SessionKey, at: At) -> int:
+        """Return the sequence of the last event before the first one that is later than a time; of an item; or of a tag.
 
         An item is named by its id: ``i12`` is had by the event that appended it, or put it in by an edit; the summary
         ``s3`` by the event that put it into the history. Order is the sequence's: a clock that ran ahead does not hide
         what followed.
 
         Raises:
-            InputError: if the session has no event that early, or never had such an item.
+            InputError: if the session has no event that early, or never had such an item or tag.
         """
         if isinstance(at, datetime):
             return await self._seq_at_time(key, at if at.tzinfo else at.replace(tzinfo=UTC))
-        if isinstance(at, str) and at[:1] in {"i", "s"} and at[1:].isascii() and at[1:].isdigit() and len(at) < 17:
+        if not isinstance(at, str):
+            return check_seq(at)
+        if ITEM_ID.match(at):
             return await self._seq_of_item(key, at)
-        came = repr(at) if isinstance(at, str) else type(at).__name__
-        raise InputError(f"expected a sequence, a time, or the id of an item such as i12 or s3, got {came}")
+        tail = await read_tail(self._log, key)
+        if tail.base is None and not tail.events:
+            raise InputError(f"expected an existing session, there is none named {key.session!r}")
+        return tagged_seq(fold(tail.events, base=tail.base), at)
 
     async def warm(self, key: SessionKey) -> int:
         """Read the whole session, and keep as much of it as fits; return the sequence that it ends at."""
@@ -283,6 +288,8 @@ class Past:
                     start, events, text_bytes = walk.keep(), [], 0
                 returns = start is not None and reaches_before([recorded], start.seq)
                 await walk.take(recorded)
+                if start is None:
+                    start = walk.base  # what a fork inherits
                 if returns:
                     yield Stretch(start=start, events=tuple(events), text_bytes=text_bytes)
                     start, events, text_bytes = walk.keep(), [], 0
@@ -310,14 +317,3 @@ class Past:
 
 class _Unlinked(Exception):  # noqa: N818 - no error: the events are read from the first
     """Say that the log does not follow a state."""
-
-
-def check_seq(seq: object) -> None:
-    """Check that *seq* is a sequence.
-
-    Raises:
-        InputError: if it is not a whole number of 1 or more.
-    """
-    if type(seq) is not int or not 1 <= seq <= SEQ_MAX:
-        came = seq if type(seq) is int else type(seq).__name__
-        raise InputError(f"expected a sequence of 1 or more, or a time, got {came}")

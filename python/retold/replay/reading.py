@@ -7,8 +7,8 @@ from retold.events import SessionKey
 from retold.fold import Context, History, fold, history_of
 from retold.log.tail import read_tail
 from retold.ports import Log
-from retold.replay.past import Past, check_seq
-
+from retold.replay.past import Past
+from retold.replay.places import At, check_seq
 
 async def load(log: Log, key: SessionKey, *, at: int | None = None, base: Context | None = None) -> Context:
     """Return the state after event *at*; None is the newest.
@@ -31,18 +31,27 @@ async def load(log: Log, key: SessionKey, *, at: int | None = None, base: Contex
     return context
 
 
-async def history_at(log: Log, key: SessionKey, at: int | datetime | str | None = None) -> History:
-    """Return the history as the model would have been sent it after event *at*, at that time or with that item.
-
-    None is now. See `Past.seq_at` for times and items.
+async def history_at(log: Log, key: SessionKey, at: At | None = None) -> History:
+    """Return the history as the model would have been sent it after event *at*, at that time, item or tag; None is now.
 
     Raises:
-        InputError: if there is no such session, it had not begun or does not reach *at*, or *at* is none of these.
+        InputError: if there is no such session, it had not begun or does not reach *at*, or *at* is neither a sequence
+            nor a time nor an item nor a tag of it.
         CorruptLogError: if an event on the way is missing or damaged.
     """
     if at is None:
         return history_of(await load(log, key))
     return await Past(log, bytes_max=0).history(key, at)
+
+
+async def seq_at(log: Log, key: SessionKey, at: At) -> int:
+    """Return the sequence that *at* names: itself, that of the last event at a time, that of an item or of a tag.
+
+    Raises:
+        InputError: if there is no such session, it had not begun at that time, or it has no such item or tag.
+        CorruptLogError: if an event on the way is missing or damaged.
+    """
+    return await Past(log, bytes_max=0).seq_at(key, at)
 
 
 async def at_time(log: Log, key: SessionKey, moment: datetime) -> int:
