@@ -115,11 +115,18 @@ class Log(Protocol):
         """
         ...
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+    async def replace(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
+    ) -> None:
         """Store *events*, from sequence 1 to *until*, in place of all that is stored for the session.
 
-        What is there is removed only after all of them are stored. Broken off, it is done again. Raises as `copy`.
+        What is there is removed only after all of them are stored, and only if it still ended at *instead_of* when that
+        began; None: at an event that cannot be read. Broken off, it is done again. Raises as `copy`.
         """
+        ...
+
+    async def reached(self, key: SessionKey) -> int:
+        """Return the largest sequence that anything beside the events proves the session to have had."""
         ...
 
     def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:

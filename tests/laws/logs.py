@@ -69,9 +69,15 @@ class LogProxy:
         """Pass on."""
         await self.inner.copy(key, events, until=until)
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+    async def replace(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
+    ) -> None:
         """Pass on."""
-        await self.inner.replace(key, events, until=until)
+        await self.inner.replace(key, events, until=until, instead_of=instead_of)
+
+    async def reached(self, key: SessionKey) -> int:
+        """Pass on."""
+        return await self.inner.reached(key)
 
     def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Pass on."""

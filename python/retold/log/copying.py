@@ -8,6 +8,7 @@ Rules:
 - A copied message carries no message id: the server knows the original's for two minutes and would pass it over.
 """
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 from retold.errors import ConflictError, CorruptLogError
@@ -25,6 +26,11 @@ BATCH_EVENTS = 200
 """Events in one atomic batch: 2 to 4 ms each, whatever they hold."""
 BATCH_BYTES = 4 * 1024 * 1024
 """A batch is sent when it holds this much: the server stages it whole."""
+
+NEVER = 2**63
+"""A position that no message has."""
+_LAST = re.compile(r"wrong last sequence: (\d+)")
+"""What the server says of a publish that expected another end, the unreadable ones included."""
 
 
 class Copier:
@@ -46,14 +52,21 @@ class Copier:
             base = await self._end(key)
             await self._put(key, events, position=base.position, head=base.head, until=until)
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+    async def replace(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
+    ) -> None:
         """Put *events* in place of all that is stored; see `retold.ports.Log.replace`."""
-        subject = event_subject(key)
         async with self._trails.lock(key):
-            last = await self._last_readable(key)
-            first = await self._put(key, events, position=last, head=Head(), until=until)
-            # What cannot be read is purged too, though nobody can say at which positions it lies.
-            await api.call(self._link, f"STREAM.PURGE.{EVENTS}", {"filter": subject, "seq": first})
+            if instead_of is None:
+                position = await self._unreadable_end(key)
+            else:
+                base = await self._end(key)
+                if base.head != instead_of:
+                    raise ConflictError(session=key.session, expected=instead_of.seq, actual=base.head.seq)
+                position = base.position
+            first = await self._put(key, events, position=position, head=Head(), until=until)
+            request = {"filter": event_subject(key), "seq": first}
+            await api.call(self._link, f"STREAM.PURGE.{EVENTS}", request)
 
     async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield what can be read of the session; see `retold.ports.Log.salvage`."""
@@ -74,10 +87,17 @@ class Copier:
     async def _end(self, key: SessionKey) -> Mark:
         return await self._reader.stored_end(key)
 
-    async def _last_readable(self, key: SessionKey) -> int:
-        """Return the position of the session's last message as the server compares it, 0 if there is none."""
-        stored = await api.get(self._link, EVENTS, {"last_by_subj": event_subject(key)})
-        return 0 if stored is None else stored.position
+    async def _unreadable_end(self, key: SessionKey) -> int:
+        """Return the position of the session's last message, which cannot be read: asked by a publish that must fail.
+
+        It would store an event that is no event, if it did not; so nobody would take the session for whole.
+        """
+        headers = {EXPECTED_SUBJECT_SEQ: str(NEVER)}
+        ack = await self._link.retry(lambda: api.publish(self._link, event_subject(key), b"", headers))
+        found = None if ack.error is None else _LAST.search(ack.error.description)
+        if found is None:
+            raise CorruptLogError("the server does not say where it ends", session=key.session, seq=1)
+        return int(found[1])
 
     async def _put(self, key: SessionKey, events: AsyncIterable[Kept], *, position: int, head: Head, until: int) -> int:
         """Store *events* after *position* and *head*; return the position of the first."""

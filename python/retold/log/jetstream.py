@@ -123,9 +123,15 @@ class JetStreamLog:
         await self._copier.copy(checked(key), events, until=until)
         self._heads.reached(key, until)
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+    async def reached(self, key: SessionKey) -> int:
+        """Return the largest sequence that a head, a snapshot, a published history or this process has seen."""
+        return await self._reader.reached(checked(key))
+
+    async def replace(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
+    ) -> None:
         """Store *events* behind what is there, then purge that."""
-        await self._copier.replace(checked(key), events, until=until)
+        await self._copier.replace(checked(key), events, until=until, instead_of=instead_of)
         self._heads.reached(key, until)
 
     async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:

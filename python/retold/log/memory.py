@@ -80,8 +80,17 @@ class MemoryLog:
         """Store *events* behind what is there, all at once."""
         await self._put(key, events, before=self._events.get(checked(key), []), until=until)
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+    async def reached(self, key: SessionKey) -> int:
+        """Return the largest sequence that anything here proves."""
+        return self._seen(checked(key))
+
+    async def replace(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
+    ) -> None:
         """Store *events* in place of what is there, all at once."""
+        end = await self.stored_end(key)
+        if instead_of is not None and end != instead_of:
+            raise ConflictError(session=key.session, expected=instead_of.seq, actual=end.seq)
         await self._put(checked(key), events, before=[], until=until)
 
     async def _put(self, key: SessionKey, events: AsyncIterable[Kept], *, before: list[Recorded], until: int) -> None:

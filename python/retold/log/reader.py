@@ -68,6 +68,11 @@ class Reader:
         trail.note(mark)
         return mark
 
+    async def reached(self, key: SessionKey) -> int:
+        """Return the largest sequence that is known to have been stored, by any witness."""
+        await self._ask_witnesses(key)
+        return self._trails.of(key).seen
+
     async def stored_end(self, key: SessionKey) -> Mark:
         """Return what the session's last message says, whatever else is known of the session; `START` if there is none.
 
