@@ -8,7 +8,7 @@ from msgspec import Struct
 from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, decode_history, history_of
 from retold.policy import SummarizeSpan
-from retold.ports import Log, Published, SessionEnd, Snapshot
+from retold.ports import Aside, Log, Published, SessionEnd, Snapshot
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
@@ -90,6 +90,18 @@ class LogProxy:
     async def sessions(self) -> list[SessionEnd]:
         """Pass on."""
         return await self.inner.sessions()
+
+    async def set_aside(self, key: SessionKey, aside: Aside) -> None:
+        """Pass on."""
+        await self.inner.set_aside(key, aside)
+
+    async def release(self, key: SessionKey) -> None:
+        """Pass on."""
+        await self.inner.release(key)
+
+    async def aside(self) -> dict[SessionKey, Aside]:
+        """Pass on."""
+        return await self.inner.aside()
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Pass on."""

@@ -5,7 +5,7 @@ Rules:
   next event names the copy's by its hash.
 - What the log has beyond the copy is kept, if it follows without a gap. If anything that is known to have been there
   would be missing in the end, nothing is done.
-- The session is written anew behind what is there, and only then is that removed (`retold.log.copying`).
+- The session is written anew behind what is there, which stays (`retold.log.copying`).
 """
 
 from collections.abc import AsyncGenerator

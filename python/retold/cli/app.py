@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from retold.cli import backup, bench, counting, doctor, importing, reading, serving
+from retold.cli import backup, bench, counting, doctor, importing, reading, repairing, serving
 from retold.cli.options import Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, UnavailableError
 from retold.events import session_key
@@ -96,6 +96,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "show": reading.show,
     "history": reading.history,
     "verify": reading.verify,
+    "repair": repairing.repair,
     "export": backup.export,
     "count": counting.count,
     "doctor": doctor.doctor,

@@ -3,12 +3,13 @@
 Rules:
 - Every copied message names the sequence that its copy goes on to. A session whose last message names a later one than
   its own is not whole: nobody can append to it, reading it ends in damage, and the copy may simply be made again.
-- A replacement is written behind what is there, and only then is that purged. So at no moment is anything lost: killed
-  in between, the session is as damaged as it was, and what was read from it is still there.
+- A replacement is written behind what is there, and only then is it said that the session begins there. So at no moment
+  is anything lost: killed in between, the session is as damaged as it was, and what was read from it is still there.
+- What was there before stays. nats-server loses other sessions' messages when anything is removed from a block that
+  holds a message which it cannot read: purged or deleted one by one, it counts them twice.
 - A copied message carries no message id: the server knows the original's for two minutes and would pass it over.
 """
 
-import re
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 from retold.errors import ConflictError, CorruptLogError
@@ -17,7 +18,7 @@ from retold.log import api, pages
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
 from retold.log.link import Link
-from retold.log.names import EVENTS, EXPECTED_SUBJECT_SEQ, SEQ, UNTIL, event_subject
+from retold.log.names import AFTER, EVENTS, EXPECTED_SUBJECT_SEQ, SEQ, UNTIL, beginning_subject, event_subject
 from retold.log.reader import Reader, seq_of
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Message, send
@@ -26,11 +27,6 @@ BATCH_EVENTS = 200
 """Events in one atomic batch: 2 to 4 ms each, whatever they hold."""
 BATCH_BYTES = 4 * 1024 * 1024
 """A batch is sent when it holds this much: the server stages it whole."""
-
-NEVER = 2**63
-"""A position that no message has."""
-_LAST = re.compile(r"wrong last sequence: (\d+)")
-"""What the server says of a publish that expected another end, the unreadable ones included."""
 
 
 class Copier:
@@ -57,16 +53,19 @@ class Copier:
     ) -> None:
         """Put *events* in place of all that is stored; see `retold.ports.Log.replace`."""
         async with self._trails.lock(key):
+            position = begin = 0
             if instead_of is None:
-                position = await self._unreadable_end(key)
+                # The server takes the subject of a message that it cannot read for empty.
+                begin = (await api.call(self._link, f"STREAM.INFO.{EVENTS}"))["state"]["last_seq"]
             else:
                 base = await self._end(key)
                 if base.head != instead_of:
                     raise ConflictError(session=key.session, expected=instead_of.seq, actual=base.head.seq)
-                position = base.position
-            first = await self._put(key, events, position=position, head=Head(), until=until)
-            request = {"filter": event_subject(key), "seq": first}
-            await api.call(self._link, f"STREAM.PURGE.{EVENTS}", request)
+                position = begin = base.position
+            await self._put(key, events, position=position, head=Head(), until=until)
+            headers = {AFTER: str(begin)}
+            await self._link.retry(lambda: api.publish(self._link, beginning_subject(key), b"", headers))
+            self._trails.of(key).begin = begin
 
     async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield what can be read of the session; see `retold.ports.Log.salvage`."""
@@ -87,21 +86,10 @@ class Copier:
     async def _end(self, key: SessionKey) -> Mark:
         return await self._reader.stored_end(key)
 
-    async def _unreadable_end(self, key: SessionKey) -> int:
-        """Return the position of the session's last message, which cannot be read: asked by a publish that must fail.
-
-        It would store an event that is no event, if it did not; so nobody would take the session for whole.
-        """
-        headers = {EXPECTED_SUBJECT_SEQ: str(NEVER)}
-        ack = await self._link.retry(lambda: api.publish(self._link, event_subject(key), b"", headers))
-        found = None if ack.error is None else _LAST.search(ack.error.description)
-        if found is None:
-            raise CorruptLogError("the server does not say where it ends", session=key.session, seq=1)
-        return int(found[1])
-
-    async def _put(self, key: SessionKey, events: AsyncIterable[Kept], *, position: int, head: Head, until: int) -> int:
-        """Store *events* after *position* and *head*; return the position of the first."""
-        first = 0
+    async def _put(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, position: int, head: Head, until: int
+    ) -> None:
+        """Store *events* after *position* and *head*."""
         batch: list[Kept] = []
         held = 0
         async for one in events:
@@ -111,17 +99,14 @@ class Copier:
             held += len(one.body)
             if len(batch) >= BATCH_EVENTS or held >= BATCH_BYTES:
                 position = await self._send(key, batch, position=position, until=until)
-                first = first or position - len(batch) + 1
                 batch, held = [], 0
         if batch:
             position = await self._send(key, batch, position=position, until=until)
-            first = first or position - len(batch) + 1
         if head.seq != until:
             raise CorruptLogError(
                 f"the copy was to go on to {until}, its source ends before", session=key.session, seq=head.seq + 1
             )
         self._trails.of(key).moved(Mark(head=head, position=position))
-        return first
 
     async def _send(self, key: SessionKey, batch: Sequence[Kept], *, position: int, until: int) -> int:
         """Store *batch* as one, after the message at *position*; return the position of its last.

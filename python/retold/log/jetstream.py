@@ -12,6 +12,7 @@ from retold.errors import CorruptLogError, InputError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.log import streams
 from retold.log.api import Stored
+from retold.log.asides import Asides, noted
 from retold.log.blobs import Blobs
 from retold.log.copying import Copier
 from retold.log.feed import Feed
@@ -36,7 +37,7 @@ from retold.log.reader import Reader, reaches, seq_of
 from retold.log.streams import ServerFacts
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Published, SessionEnd, Snapshot
+from retold.ports import Aside, Published, SessionEnd, Snapshot
 
 
 class JetStreamLog:
@@ -54,6 +55,7 @@ class JetStreamLog:
         self._projections = Projections(link, self._blobs)
         self._copier = Copier(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
         self._heads = Heads(link)
+        self._asides = Asides(link)
 
     @classmethod
     async def open(cls, url: str, *, name: str = "retold", replicas: int = 1) -> "JetStreamLog":
@@ -130,7 +132,7 @@ class JetStreamLog:
     async def replace(
         self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
     ) -> None:
-        """Store *events* behind what is there, then purge that."""
+        """Store *events* behind what is there, then say that the session begins with them."""
         await self._copier.replace(checked(key), events, until=until, instead_of=instead_of)
         self._heads.reached(key, until)
 
@@ -200,6 +202,18 @@ class JetStreamLog:
         return {
             key_of(stored.subject): seq_of(stored) for stored in await Feed(self._link, stream, subjects).lasts_now()
         }
+
+    async def set_aside(self, key: SessionKey, aside: Aside) -> None:
+        """Note it in the stream of what a worker gave up on."""
+        await self._asides.put(checked(key), aside)
+
+    async def release(self, key: SessionKey) -> None:
+        """Remove the note."""
+        await self._asides.remove(checked(key))
+
+    async def aside(self) -> dict[SessionKey, Aside]:
+        """Return what is noted."""
+        return await self._asides.all()
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Keep *snapshot*, unless a newer one is kept already."""
@@ -277,6 +291,19 @@ async def connect_log(url: str, *, name: str = "retold", replicas: int = 1) -> A
         yield log
     finally:
         await log.close()
+
+
+async def inspect_aside(url: str, *, name: str = "retold doctor") -> dict[SessionKey, Aside]:
+    """Return the sessions that are set aside at *url*, which has the log's streams.
+
+    Raises:
+        UnavailableError: if there is no server, or it has not.
+    """
+    link = await Link.open(url, name=name)
+    try:
+        return await noted(link)
+    finally:
+        await link.close()
 
 
 async def inspect_server(url: str, *, name: str = "retold doctor") -> ServerFacts:

@@ -10,7 +10,7 @@ from retold.errors import ConflictError, CorruptLogError, InputError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, kept, record
 from retold.log.names import checked
 from retold.log.writer import check_drafts, check_sizes
-from retold.ports import Published, SessionEnd, Snapshot
+from retold.ports import Aside, Published, SessionEnd, Snapshot
 
 SNAPSHOTS_KEPT = 2
 
@@ -24,6 +24,7 @@ class MemoryLog:
         self._heads: dict[SessionKey, Head] = {}
         self._snapshots: dict[SessionKey, list[Snapshot]] = {}
         self._histories: dict[SessionKey, Published] = {}
+        self._asides: dict[SessionKey, Aside] = {}
         self._waiting: list[asyncio.Future[None]] = []
 
     async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
@@ -130,6 +131,18 @@ class MemoryLog:
     async def sessions(self) -> list[SessionEnd]:
         """Return every session and where it ends, ordered by tenant and name."""
         return [SessionEnd(key=key, seq=self._heads[key].seq) for key in sorted(self._heads)]
+
+    async def set_aside(self, key: SessionKey, aside: Aside) -> None:
+        """Note it."""
+        self._asides[checked(key)] = aside
+
+    async def release(self, key: SessionKey) -> None:
+        """Remove the note."""
+        self._asides.pop(checked(key), None)
+
+    async def aside(self) -> dict[SessionKey, Aside]:
+        """Return what is noted."""
+        return dict(self._asides)
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Keep *snapshot*, unless the newest kept is of a later sequence or the very same."""

@@ -22,6 +22,8 @@ BLOBS = f"OBJ_{BLOBS_BUCKET}"
 EVENTS_ALL = "retold.ev.>"
 SNAPSHOTS_ALL = "retold.snap.>"
 HEADS_ALL = "retold.head.>"
+BEGINNINGS_ALL = "retold.begin.>"
+DEAD_ALL = "retold.dead.>"
 HISTORIES_ALL = f"$KV.{HISTORIES_BUCKET}.*.*"
 PARTITIONS = 64
 
@@ -29,6 +31,8 @@ SEQ = "Retold-Seq"
 """Header: the session's own sequence, so that wakes and searches need no body."""
 UNTIL = "Retold-Until"
 """Header: the sequence that a copy goes on to; where it is above the last message's own, the copy was broken off."""
+AFTER = "Retold-After"
+"""Header: the stream position that a session which was written anew begins after."""
 CLAIM = "Retold-Claim"
 """Header: the SHA-256 of a body that is in the object store; the message's own body is a claim for it."""
 HASH = "Retold-Hash"
@@ -80,6 +84,16 @@ def snapshot_subject(key: SessionKey) -> str:
 def head_subject(key: SessionKey) -> str:
     """Return the subject of the session's head."""
     return f"retold.head.{key.tenant}.{key.session}"
+
+
+def beginning_subject(key: SessionKey) -> str:
+    """Return the subject that says where in the stream the session begins, if it was written anew."""
+    return f"retold.begin.{key.tenant}.{key.session}"
+
+
+def dead_subject(key: SessionKey) -> str:
+    """Return the subject of the note that the session was set aside."""
+    return f"retold.dead.{key.tenant}.{key.session}"
 
 
 def history_subject(key: SessionKey) -> str:

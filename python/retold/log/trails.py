@@ -36,6 +36,7 @@ class Trail:
     Attributes:
         end: where it ended when last written or asked, or None if that must be asked again.
         marks: some places, by session sequence.
+        begin: the stream position that the session begins after: 0 unless it was written anew.
         seen: the largest sequence known to have been stored.
         witnessed: whether the published history and the snapshots were asked what they have seen.
     """
@@ -44,6 +45,7 @@ class Trail:
         self.end: Mark | None = None
         self.marks: OrderedDict[int, Mark] = OrderedDict()
         self.seen = 0
+        self.begin = 0
         self.witnessed = False
 
     def note(self, mark: Mark) -> None:
