@@ -9,6 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from retold.errors import RetoldError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context
 from retold.policy import SummarizeSpan
@@ -59,6 +60,34 @@ class Aside(Struct, frozen=True):
     reason: str
 
 
+class Row(Struct, frozen=True):
+    """Ask for appends to one session, in order; each is all or none.
+
+    Attributes:
+        key: the session.
+        appends: the drafts of each append.
+        expected: the sequence that the session must end at before the first (0: it must not exist yet); None is any.
+    """
+
+    key: SessionKey
+    appends: Sequence[Sequence[Draft]]
+    expected: int | None = None
+
+
+class RowEnd(Struct, frozen=True):
+    """Say how far a row got.
+
+    Attributes:
+        appended: how many of its appends are stored: all of them, unless there is an error.
+        head: where the last one that is stored ends; None if none is.
+        error: why the next one is not stored, as `Log.append` would have raised it; none behind it was tried.
+    """
+
+    appended: int
+    head: Head | None
+    error: RetoldError | None = None
+
+
 class Log(Protocol):
     """Remember events, in one total order per session, and the projections made from them.
 
@@ -79,6 +108,18 @@ class Log(Protocol):
             InputError: if there are no drafts, they are more or larger than the log takes (`retold.log.names`), or
                 *expected* is no sequence.
             CorruptLogError: if the session's end is damaged.
+        """
+        ...
+
+    async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
+        """Append to many sessions at once, and return how far each got, in the order of *rows*.
+
+        Strictly in order within a session; sessions do not wait for each other. What `append` promises holds for each
+        append of a row, so the call may be repeated with the same drafts. A row's error is returned, not raised; a
+        cancelled call leaves each append wholly stored or not at all.
+
+        Raises:
+            InputError: if two rows name the same session, or a key is out of range; nothing was appended.
         """
         ...
 

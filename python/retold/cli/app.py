@@ -107,6 +107,8 @@ for _name, _command in _COMMANDS.items():
 _bench = typer.Typer(no_args_is_help=True, help="Measure this machine, beside the peers that are installed.")
 _bench.command("tokens")(_ended(bench.count))
 _bench.command("append")(_ended(bench.append))
+_bench.command("replay")(_ended(bench.replay))
+_bench.command("pipeline")(_ended(bench.pipeline))
 app.add_typer(_bench, name="bench")
 
 _backup = typer.Typer(no_args_is_help=True, help="Copy sessions into files, prove the files, put sessions back.")

@@ -34,10 +34,11 @@ from retold.log.names import (
 )
 from retold.log.projections import Projections
 from retold.log.reader import Reader, reaches, seq_of
+from retold.log.rows import RowWriter
 from retold.log.streams import ServerFacts
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Aside, Published, SessionEnd, Snapshot
+from retold.ports import Aside, Published, Row, RowEnd, SessionEnd, Snapshot
 
 
 class JetStreamLog:
@@ -52,6 +53,7 @@ class JetStreamLog:
         self._blobs = Blobs(link)
         self._reader = Reader(link, self._blobs, self._trails)
         self._writer = Writer(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
+        self._rows = RowWriter(link, writer=self._writer, trails=self._trails)
         self._projections = Projections(link, self._blobs)
         self._copier = Copier(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
         self._heads = Heads(link)
@@ -96,6 +98,14 @@ class JetStreamLog:
         recorded = await self._writer.append(checked(key), drafts, expected=expected)
         self._heads.reached(key, recorded[-1].event.seq)
         return recorded
+
+    async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
+        """Append to many sessions at once; about 6 µs an event of 300 bytes where this process knows their ends."""
+        ends = await self._rows.append(rows)
+        for row, end in zip(rows, ends, strict=True):
+            if end.head is not None:
+                self._heads.reached(row.key, end.head.seq)
+        return ends
 
     async def head(self, key: SessionKey) -> Head:
         """Return where the session ends, from the stream's leader. One round trip."""

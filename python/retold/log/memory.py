@@ -6,11 +6,12 @@ It passes the contract suite of the real log, its limits included, and finds the
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
-from retold.errors import ConflictError, CorruptLogError, InputError
+from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, kept, record
 from retold.log.names import checked
+from retold.log.rows import check_rows
 from retold.log.writer import check_drafts, check_sizes
-from retold.ports import Aside, Published, SessionEnd, Snapshot
+from retold.ports import Aside, Published, Row, RowEnd, SessionEnd, Snapshot
 
 SNAPSHOTS_KEPT = 2
 
@@ -47,6 +48,21 @@ class MemoryLog:
         self._heads[key] = events[-1].head
         self._wake()
         return events
+
+    async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
+        """Append row by row."""
+        check_rows(rows)
+        return [await self._append_row(row) for row in rows]
+
+    async def _append_row(self, row: Row) -> RowEnd:
+        head: Head | None = None
+        for appended, drafts in enumerate(row.appends):
+            try:
+                recorded = await self.append(row.key, drafts, expected=None if appended else row.expected)
+            except RetoldError as error:
+                return RowEnd(appended=appended, head=head, error=error)
+            head = recorded[-1].head
+        return RowEnd(appended=len(row.appends), head=head)
 
     async def head(self, key: SessionKey) -> Head:
         """Return where the session ends; `Head()` if there is none."""
