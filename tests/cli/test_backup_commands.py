@@ -45,7 +45,7 @@ def test_a_damaged_session_shows_and_is_repaired(retold: Retold, tmp_path: Path,
 def test_an_export_is_restored_elsewhere(retold: Retold, tmp_path: Path, transcript: Path) -> None:
     """A session that I export is the same session in another store; restoring it twice changes nothing."""
     assert retold("import", transcript, "--session", "s").returncode == 0
-    exported = retold("export", "s")
+    exported = retold("export", "s", "--format", "events")
     path = tmp_path / "s.jsonl"
     path.write_bytes(exported.stdout.encode())
     new = ("--data-dir", tmp_path / "new")
@@ -53,6 +53,6 @@ def test_an_export_is_restored_elsewhere(retold: Retold, tmp_path: Path, transcr
         restored = retold(*new, "backup", "restore", path, "--json")
         assert restored.returncode == 0
         assert [row["added"] for row in json.loads(restored.stdout)] == [added]
-    assert retold(*new, "export", "s").stdout == exported.stdout
+    assert retold(*new, "export", "s", "--format", "events").stdout == exported.stdout
     for wrong in (["export", "t"], ["repair", "t", "--from", path], ["backup", "restore", path, "t"]):
         assert retold(*wrong).returncode == 2

@@ -103,7 +103,7 @@ def _history_hash(upcasters: dict[int, Upcaster]) -> str:
 
 
 def test_an_old_history_through_two_upcasters_is_the_same_history() -> None:
-    """A session of version 1, read by a release of version 3, has the same chain and comes to the same hash; a wrong step shows."""
+    """A session of version 1, read by a release of version 3, comes to the same hash; a wrong step shows."""
     past = json.loads((HISTORIES / "v1.json").read_text(encoding="utf-8"))["history_before_erasure"]
     assert _history_hash({1: _to_2, 2: _to_3}) == past["hash"]
     with pytest.raises(CorruptLogError, match="does not match what the events give"):

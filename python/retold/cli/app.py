@@ -15,7 +15,19 @@ from typing import Annotated, Any
 
 import typer
 
-from retold.cli import backup, bench, counting, doctor, importing, reading, repairing, serving
+from retold.cli import (
+    backup,
+    bench,
+    branching,
+    counting,
+    differing,
+    doctor,
+    exporting,
+    importing,
+    reading,
+    repairing,
+    serving,
+)
 from retold.cli.options import Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, UnavailableError
 from retold.events import session_key
@@ -95,9 +107,16 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "sessions": reading.sessions,
     "show": reading.show,
     "history": reading.history,
+    "append": branching.append,
+    "diff": differing.diff,
+    "fork": branching.fork,
+    "rewind": branching.rewind,
+    "undo": branching.undo,
+    "restore": branching.restore,
+    "tag": branching.tag,
+    "export": exporting.export,
     "verify": reading.verify,
     "repair": repairing.repair,
-    "export": backup.export,
     "count": counting.count,
     "doctor": doctor.doctor,
 }

@@ -2,7 +2,6 @@
 
 import sys
 from contextlib import aclosing
-from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from retold.cli.options import Json, Options, console, print_json, print_table, run
+from retold.cli.options import Json, Options, console, place_of, print_json, print_table, run
 from retold.errors import InputError
 from retold.events import (
     CompactionAbandoned,
@@ -22,9 +21,9 @@ from retold.events import (
     SessionKey,
     session_key,
 )
-from retold.fold import Context, Entry, History, fold
+from retold.fold import Context, Entry, History
 from retold.ports import Aside, Log, SessionEnd
-from retold.replay import Verdict, history_at, in_order, item_text
+from retold.replay import At, Verdict, history_at, in_order, item_text, load
 from retold.replay import verify as prove
 
 Format = Literal["items", "chat", "responses", "anthropic"]
@@ -69,13 +68,13 @@ def show(context: typer.Context, session: str, as_json: Json = False) -> None:
 def history(
     context: typer.Context,
     session: str,
-    at: Annotated[str | None, typer.Option(help="A sequence, or a time such as 2026-01-31T12:00 (UTC).")] = None,
+    at: Annotated[str | None, typer.Option(help="A sequence, a time such as 2026-01-31T12:00 (UTC), or a tag.")] = None,
     form: Annotated[Format, typer.Option("--format", help="Print messages of a provider's form.")] = "items",
     as_json: Json = False,
 ) -> None:
     """Print the history that the model is sent: now, or as it was."""
     key = session_key(session, tenant=context.obj.tenant)
-    found = run(_history(context.obj, key, _moment(at)))
+    found = run(_history(context.obj, key, place_of(at)))
     if form != "items":
         print_json(found.as_form(form))
     elif as_json:
@@ -110,13 +109,11 @@ async def _sessions(options: Options) -> tuple[list[SessionEnd], dict[SessionKey
 
 async def _show(options: Options, key: SessionKey) -> tuple[Context, list[Recorded]]:
     async with options.client() as client:
-        events = [recorded async for recorded in client.log.read(key)]
-    if not events:
-        raise InputError(f"expected an existing session, there is none named {key.session!r}")
-    return fold(events), events
+        state = await load(client.log, key)
+        return state, [recorded async for recorded in client.log.read(key, until=state.seq)]
 
 
-async def _history(options: Options, key: SessionKey, at: int | datetime | None) -> History:
+async def _history(options: Options, key: SessionKey, at: At | None) -> History:
     async with options.client() as client:
         return await history_at(client.log, key, at)
 
@@ -150,17 +147,6 @@ async def _proven(log: Log, key: SessionKey) -> Verdict:
     elif key in await log.aside():
         await log.release(key)
     return verdict
-
-
-def _moment(text: str | None) -> int | datetime | None:
-    if text is None:
-        return None
-    if text.isascii() and text.isdigit():
-        return int(text)
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise InputError(f"expected --at to be a sequence or an ISO time, got {text!r}") from None
 
 
 # ---- rows for JSON --------------------------------------------------------------------------------------------------
@@ -220,6 +206,8 @@ def _shown(state: Context, events: list[Recorded]) -> dict[str, Any]:
         "tokens": _tokens_row(state),
         "charged_tokens": state.calibration.charged(state.tokens.upper),
         "closed": state.closed,
+        "parent": state.parent,
+        "tags": state.tags,
         "compactions": [_compaction(recorded) for recorded in events if _is_compaction(recorded)],
     }
 
@@ -263,6 +251,10 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
     out.print(
         f"window    {window.hard_limit:,} tokens, pre-rot {window.pre_rot_tokens:,}, reserve {window.reserve_tokens:,}"
     )
+    if state.parent is not None:
+        out.print(f"parent    {state.parent.session} at {state.parent.seq}")
+    for name, seq in sorted(state.tags.items(), key=lambda tag: tag[1]):
+        out.print(f"tag       {name} at {seq}")
     size = state.tokens
     out.print(
         f"history   {len(state.entries)} entries, {size.upper:,} tokens "

@@ -23,7 +23,7 @@ from retold.events import (
     SessionOpened,
 )
 from retold.fold.calibration import after_barrier, within
-from retold.fold.context import NOTHING_PLANNED, NOTHING_SAID, Context, Entry, ledger_of, request_size
+from retold.fold.context import NOTHING_PLANNED, NOTHING_SAID, Context, Entry, later, ledger_of, request_size
 from retold.fold.judging import settled_by_hand
 
 
@@ -92,6 +92,7 @@ def inherited(past: Context, key: SessionKey) -> Context:
         compacted_seq=0,
         closed=False,
         erased_seq=0,
+        latest=None,
         tags={},
         **NOTHING_PLANNED,
     )
@@ -134,6 +135,7 @@ def _anew(now: Context, recorded: Recorded) -> dict[str, Any]:
         "version": now.version + 1,
         "version_seq": seq,
         "base_seq": seq,
+        "latest": later(now.latest, recorded.event.at),
         "requested": None,
         "calibration": after_barrier(now.calibration),
         **NOTHING_PLANNED,

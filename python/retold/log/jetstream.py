@@ -35,10 +35,11 @@ from retold.log.names import (
 from retold.log.projections import Projections
 from retold.log.reader import Reader, reaches, seq_of
 from retold.log.rows import RowWriter
+from retold.log.snapshots import Placed, Snapshots
 from retold.log.streams import ServerFacts
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Aside, Published, Row, RowEnd, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Published, Row, RowEnd, SessionEnd, Snapshot
 
 
 class JetStreamLog:
@@ -54,7 +55,8 @@ class JetStreamLog:
         self._reader = Reader(link, self._blobs, self._trails)
         self._writer = Writer(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
         self._rows = RowWriter(link, writer=self._writer, trails=self._trails)
-        self._projections = Projections(link, self._blobs)
+        self._snapshots = Snapshots(link, self._blobs)
+        self._projections = Projections(link, self._blobs, self._snapshots)
         self._copier = Copier(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
         self._heads = Heads(link)
         self._asides = Asides(link)
@@ -226,31 +228,52 @@ class JetStreamLog:
         return await self._asides.all()
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
-        """Keep *snapshot*, unless a newer one is kept already."""
-        await self._projections.save_snapshot(checked(key), snapshot)
+        """Keep *snapshot*, unless a newer one is kept already. It tells where its event lies, if this process knows."""
+        await self._snapshots.save(checked(key), self._placed(key, snapshot))
         self._trails.of(key).saw(snapshot.seq)
 
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
         """Return the newest whole snapshot with ``seq <= until``, or None."""
-        snapshot = await self._projections.load_snapshot(checked(key), until=until)
-        if snapshot is not None:
-            self._trails.of(key).saw(snapshot.seq)
-        return snapshot
+        return await self.find_snapshot(key, Before(seq=until))
+
+    async def find_snapshot(self, key: SessionKey, before: Before) -> Snapshot | None:
+        """Return the newest whole snapshot that is early enough, or None; and remember where its event lies."""
+        placed = await self._snapshots.load(checked(key), before)
+        if placed is None:
+            return None
+        self._trails.of(key).saw(placed.newest_seq)
+        if placed.mark is not None:
+            self._trails.of(key).hint(placed.mark)
+        return placed.snapshot
 
     async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
         """Yield every whole snapshot in order."""
-        for snapshot in await self._projections.load_snapshots(checked(key)):
-            yield snapshot
+        async with aclosing(self._snapshots.all(checked(key))) as snapshots:
+            async for snapshot in snapshots:
+                yield snapshot
+
+    async def swap_projections(self, key: SessionKey, made: AsyncIterable[Snapshot | Published]) -> None:
+        """Put what *made* yields in place of the session's snapshots and of its published history."""
+
+        async def placed() -> AsyncIterator[Placed | Published]:
+            async for one in made:
+                yield one if isinstance(one, Published) else self._placed(key, one)
+
+        await self._projections.swap(checked(key), placed())
+
+    def _placed(self, key: SessionKey, snapshot: Snapshot) -> Placed:
+        mark = self._trails.of(key).marks.get(snapshot.seq)
+        return Placed(snapshot=snapshot, mark=mark if mark is not None and mark.head.hash == snapshot.head else None)
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""
-        written = await self._projections.publish_history(checked(key), published)
+        written = await self._projections.publish(checked(key), published)
         self._trails.of(key).saw(published.seq)
         return written
 
     async def load_history(self, key: SessionKey) -> Published | None:
         """Return the published history, or None."""
-        published = await self._projections.load_history(checked(key))
+        published = await self._projections.load(checked(key))
         if published is not None:
             self._trails.of(key).saw(published.seq)
         return published

@@ -20,7 +20,8 @@ BLOBS_BUCKET = "RETOLD_BLOBS"
 BLOBS = f"OBJ_{BLOBS_BUCKET}"
 
 EVENTS_ALL = "retold.ev.>"
-SNAPSHOTS_ALL = "retold.snap.>"
+SNAPSHOTS_ALL = "retold.snap.*.*"
+"""The newest snapshots; those that were rebuilt lie one token deeper."""
 HEADS_ALL = "retold.head.>"
 BEGINNINGS_ALL = "retold.begin.>"
 DEAD_ALL = "retold.dead.>"
@@ -35,10 +36,14 @@ AFTER = "Retold-After"
 """Header: the stream position that a session which was written anew begins after."""
 CLAIM = "Retold-Claim"
 """Header: the SHA-256 of a body that is in the object store; the message's own body is a claim for it."""
+PACKED = "Retold-Packed"
+"""Header: how the body was packed (`retold.log.packing`)."""
 HASH = "Retold-Hash"
 """Header: the SHA-256 of a projection's body."""
 VERSION = "Retold-Version"
 BASE_SEQ = "Retold-Base-Seq"
+FORM = "Retold-Form"
+"""Header: that a published history is kept in segments (`retold.log.segments`)."""
 CONTENT_HASH = "Retold-Content-Hash"
 
 MSG_ID = "Nats-Msg-Id"
@@ -79,6 +84,11 @@ def event_subject(key: SessionKey) -> str:
 def snapshot_subject(key: SessionKey) -> str:
     """Return the subject of the session's snapshots."""
     return f"retold.snap.{key.tenant}.{key.session}"
+
+
+def snapshot_subjects(key: SessionKey) -> tuple[str, str]:
+    """Return every subject that holds snapshots of the session: its own, and where rebuilt ones are written aside."""
+    return snapshot_subject(key), f"retold.snap.rebuilt.{key.tenant}.{key.session}"
 
 
 def head_subject(key: SessionKey) -> str:
