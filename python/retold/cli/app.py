@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from retold.cli import backup, bench, counting, doctor, importing, reading, serving
+from retold.cli import backup, bench, counting, doctor, importing, reading, replaying, serving
 from retold.cli.options import Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, UnavailableError
 from retold.events import session_key
@@ -95,6 +95,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "sessions": reading.sessions,
     "show": reading.show,
     "history": reading.history,
+    "replay": replaying.replay,
+    "rebuild": replaying.rebuild,
     "verify": reading.verify,
     "export": backup.export,
     "count": counting.count,

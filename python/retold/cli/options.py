@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -89,6 +90,16 @@ def window_of(*, hard_limit: int, pre_rot: int) -> Window:
     if pre_rot < 0:
         raise InputError(f"expected --pre-rot to be 0 (chosen) or more tokens, got {pre_rot}")
     return Window(hard_limit=hard_limit, pre_rot=pre_rot)
+
+
+def place(text: str | None) -> int | datetime | str | None:
+    """Return the place of a session that *text* names: a sequence, a time, or the item or tag of that name."""
+    if text is None or (text.isascii() and text.isdigit()):
+        return None if text is None else int(text)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return text
 
 
 def run(work: Coroutine[Any, Any, _Result]) -> _Result:

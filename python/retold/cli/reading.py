@@ -1,7 +1,6 @@
 """``retold sessions``, ``show``, ``history``, ``verify``: reading what is so, and proving it."""
 
 import sys
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import typer
@@ -9,7 +8,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from retold.cli.options import Json, Options, console, print_json, print_table, run
+from retold.cli.options import Json, Options, console, place, print_json, print_table, run
 from retold.errors import InputError
 from retold.events import (
     CompactionAbandoned,
@@ -22,7 +21,7 @@ from retold.events import (
 )
 from retold.fold import Context, Entry, History, fold
 from retold.ports import SessionEnd
-from retold.replay import Verdict, history_at, item_text
+from retold.replay import At, Verdict, history_at, item_text
 from retold.replay import verify as prove
 
 Format = Literal["items", "chat", "responses", "anthropic"]
@@ -62,13 +61,16 @@ def show(context: typer.Context, session: str, as_json: Json = False) -> None:
 def history(
     context: typer.Context,
     session: str,
-    at: Annotated[str | None, typer.Option(help="A sequence, or a time such as 2026-01-31T12:00 (UTC).")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="A sequence, a time such as 2026-01-31T12:00 (UTC), an item such as i12, or a tag."),
+    ] = None,
     form: Annotated[Format, typer.Option("--format", help="Print messages of a provider's form.")] = "items",
     as_json: Json = False,
 ) -> None:
     """Print the history that the model is sent: now, or as it was."""
     key = session_key(session, tenant=context.obj.tenant)
-    found = run(_history(context.obj, key, _moment(at)))
+    found = run(_history(context.obj, key, place(at)))
     if form != "items":
         print_json(found.as_form(form))
     elif as_json:
@@ -109,7 +111,7 @@ async def _show(options: Options, key: SessionKey) -> tuple[Context, list[Record
     return fold(events), events
 
 
-async def _history(options: Options, key: SessionKey, at: int | datetime | None) -> History:
+async def _history(options: Options, key: SessionKey, at: At | None) -> History:
     async with options.client() as client:
         return await history_at(client.log, key, at)
 
@@ -128,17 +130,6 @@ async def _verify(options: Options, session: str | None) -> list[Verdict]:
             keys, description="verifying", transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True)
         )
         return [await prove(client.log, key) for key in shown]
-
-
-def _moment(text: str | None) -> int | datetime | None:
-    if text is None:
-        return None
-    if text.isascii() and text.isdigit():
-        return int(text)
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise InputError(f"expected --at to be a sequence or an ISO time, got {text!r}") from None
 
 
 # ---- rows for JSON --------------------------------------------------------------------------------------------------
