@@ -155,8 +155,7 @@ def test_an_id_that_a_header_cannot_carry_is_stored_too(logs: Logs, tenant: str,
             await log.append(key, take(drafts, 1))
             (one,) = take(drafts, 1)
             strange = [
-                Draft(id=f"{tenant}{id_}", at=one.at, actor="a\n", data=one.data, cause=id_)
-                for id_ in ['"', "ü", "a,b"]
+                Draft(id=f"{tenant}{id_}", at=one.at, actor="a\n", data=one.data, cause=id_) for id_ in ['"', "ü", "a,b"]
             ]
             row = Row(key=key, appends=[[draft] for draft in strange])
             (end,) = await log.append_rows([row])

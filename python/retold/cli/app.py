@@ -15,7 +15,19 @@ from typing import Annotated, Any
 
 import typer
 
-from retold.cli import backup, bench, counting, doctor, importing, reading, replaying, serving
+from retold.cli import (
+    backup,
+    bench,
+    branching,
+    counting,
+    differing,
+    doctor,
+    exporting,
+    importing,
+    reading,
+    replaying,
+    serving,
+)
 from retold.cli.options import Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, UnavailableError
 from retold.events import session_key
@@ -97,8 +109,15 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "history": reading.history,
     "replay": replaying.replay,
     "rebuild": replaying.rebuild,
+    "append": branching.append,
+    "diff": differing.diff,
+    "fork": branching.fork,
+    "rewind": branching.rewind,
+    "undo": branching.undo,
+    "restore": branching.restore,
+    "tag": branching.tag,
+    "export": exporting.export,
     "verify": reading.verify,
-    "export": backup.export,
     "count": counting.count,
     "doctor": doctor.doctor,
 }

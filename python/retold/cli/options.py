@@ -79,6 +79,18 @@ def _settings() -> "Settings":
     return read_settings()
 
 
+def place_of(text: str | None) -> int | datetime | str | None:
+    """Return the place that *text* names: a sequence, an ISO time, or else a tag; None is now."""
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return text
+
+
 def window_of(*, hard_limit: int, pre_rot: int) -> Window:
     """Return the window that the options name.
 
@@ -90,16 +102,6 @@ def window_of(*, hard_limit: int, pre_rot: int) -> Window:
     if pre_rot < 0:
         raise InputError(f"expected --pre-rot to be 0 (chosen) or more tokens, got {pre_rot}")
     return Window(hard_limit=hard_limit, pre_rot=pre_rot)
-
-
-def place(text: str | None) -> int | datetime | str | None:
-    """Return the place of a session that *text* names: a sequence, a time, or the item or tag of that name."""
-    if text is None or (text.isascii() and text.isdigit()):
-        return None if text is None else int(text)
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return text
 
 
 def run(work: Coroutine[Any, Any, _Result]) -> _Result:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from retold.cli.options import Json, Options, console, place, print_json, print_table, run
+from retold.cli.options import Json, Options, console, place_of, print_json, print_table, run
 from retold.errors import InputError
 from retold.events import (
     CompactionAbandoned,
@@ -19,9 +19,9 @@ from retold.events import (
     SessionKey,
     session_key,
 )
-from retold.fold import Context, Entry, History, fold
+from retold.fold import Context, Entry, History
 from retold.ports import SessionEnd
-from retold.replay import At, Verdict, history_at, item_text
+from retold.replay import At, Verdict, history_at, item_text, load
 from retold.replay import verify as prove
 
 Format = Literal["items", "chat", "responses", "anthropic"]
@@ -70,7 +70,7 @@ def history(
 ) -> None:
     """Print the history that the model is sent: now, or as it was."""
     key = session_key(session, tenant=context.obj.tenant)
-    found = run(_history(context.obj, key, place(at)))
+    found = run(_history(context.obj, key, place_of(at)))
     if form != "items":
         print_json(found.as_form(form))
     elif as_json:
@@ -105,10 +105,8 @@ async def _sessions(options: Options) -> list[SessionEnd]:
 
 async def _show(options: Options, key: SessionKey) -> tuple[Context, list[Recorded]]:
     async with options.client() as client:
-        events = [recorded async for recorded in client.log.read(key)]
-    if not events:
-        raise InputError(f"expected an existing session, there is none named {key.session!r}")
-    return fold(events), events
+        state = await load(client.log, key)
+        return state, [recorded async for recorded in client.log.read(key, until=state.seq)]
 
 
 async def _history(options: Options, key: SessionKey, at: At | None) -> History:
@@ -182,6 +180,8 @@ def _shown(state: Context, events: list[Recorded]) -> dict[str, Any]:
         "tokens": _tokens_row(state),
         "charged_tokens": state.calibration.charged(state.tokens.upper),
         "closed": state.closed,
+        "parent": state.parent,
+        "tags": state.tags,
         "compactions": [_compaction(recorded) for recorded in events if _is_compaction(recorded)],
     }
 
@@ -225,6 +225,10 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
     out.print(
         f"window    {window.hard_limit:,} tokens, pre-rot {window.pre_rot_tokens:,}, reserve {window.reserve_tokens:,}"
     )
+    if state.parent is not None:
+        out.print(f"parent    {state.parent.session} at {state.parent.seq}")
+    for name, seq in sorted(state.tags.items(), key=lambda tag: tag[1]):
+        out.print(f"tag       {name} at {seq}")
     size = state.tokens
     out.print(
         f"history   {len(state.entries)} entries, {size.upper:,} tokens "

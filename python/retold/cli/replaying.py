@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from retold.cli.options import Json, Options, console, place, print_json, run
+from retold.cli.options import Json, Options, console, place_of, print_json, run
 from retold.errors import InputError
 from retold.events import SessionKey, session_key
 from retold.replay import Frame, Part, Rebuilt, in_order, play
@@ -32,7 +32,7 @@ def replay(  # noqa: PLR0913, PLR0917 - one argument for each option
 ) -> None:
     """Play a session again: what happened, and how full the window was."""
     key = session_key(session, tenant=context.obj.tenant)
-    part = Part(start=place(start), to=place(to), until_compaction=until_compaction, follow=follow)
+    part = Part(start=place_of(start), to=place_of(to), until_compaction=until_compaction, follow=follow)
     pace = _speed(speed)
 
     async def played() -> None:
