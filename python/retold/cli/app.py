@@ -26,6 +26,7 @@ from retold.cli import (
     importing,
     reading,
     repairing,
+    replaying,
     serving,
 )
 from retold.cli.options import Options
@@ -107,6 +108,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "sessions": reading.sessions,
     "show": reading.show,
     "history": reading.history,
+    "replay": replaying.replay,
+    "rebuild": replaying.rebuild,
     "append": branching.append,
     "diff": differing.diff,
     "fork": branching.fork,

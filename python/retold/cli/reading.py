@@ -68,7 +68,10 @@ def show(context: typer.Context, session: str, as_json: Json = False) -> None:
 def history(
     context: typer.Context,
     session: str,
-    at: Annotated[str | None, typer.Option(help="A sequence, a time such as 2026-01-31T12:00 (UTC), or a tag.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="A sequence, a time such as 2026-01-31T12:00 (UTC), an item such as i12, or a tag."),
+    ] = None,
     form: Annotated[Format, typer.Option("--format", help="Print messages of a provider's form.")] = "items",
     as_json: Json = False,
 ) -> None:

@@ -20,7 +20,7 @@ DEFLATE = "zlib"
 
 
 def pack(body: bytes, headers: dict[str, str]) -> bytes:
-    """Return what is stored for *body*: itself, or fewer bytes, which *headers* then name. O(bytes), 10 to 20 ns each."""
+    """Return what is stored for *body*: itself, or fewer bytes, which *headers* then name. 10 to 20 ns a byte."""
     if len(body) < PACK_BYTES:
         return body
     packed = zlib.compress(body, PACK_LEVEL)
