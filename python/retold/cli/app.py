@@ -25,6 +25,7 @@ from retold.cli import (
     exporting,
     importing,
     reading,
+    repairing,
     replaying,
     serving,
 )
@@ -118,6 +119,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "tag": branching.tag,
     "export": exporting.export,
     "verify": reading.verify,
+    "repair": repairing.repair,
     "count": counting.count,
     "doctor": doctor.doctor,
 }
