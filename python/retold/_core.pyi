@@ -1,5 +1,5 @@
 # ruff: noqa: PYI021 - the compiled module has no docstrings of its own; this is where its text lives
-"""The core, in Rust. The doors to it are `retold.tokens` and, for `Appends` and `Splitter`, `retold.wire`.
+"""The core, in Rust. The doors to it are `retold.tokens` and, for `Appends`, `Scan` and `Splitter`, `retold.wire`.
 
 A text is a `str`, or `bytes` of UTF-8; it is borrowed, never copied. A lone surrogate or invalid UTF-8 raises
 InputError with its position (in characters of the `str`, in bytes of the `bytes`), never with the text. Calls on long
@@ -16,6 +16,7 @@ __all__ = [
     "Counter",
     "Encoding",
     "Ledger",
+    "Scan",
     "Splitter",
     "Vocabulary",
     "check_vocabularies",
@@ -326,6 +327,27 @@ class Appends:
 
     def ends(self) -> list[tuple[int, int, str, int]]:
         """Return how many appends of each lane are stored, and its last sequence, hash and position."""
+
+@final
+class Scan:
+    """Read a stream from its start, in its order: events of many sessions, each checked to follow. No I/O."""
+
+    def __new__(cls, version: int, kinds: list[str], /) -> Self:
+        """Expect events of schema *version*; *kinds* are the names of the facts' types."""
+
+    def receive(self, frames: bytes, /) -> None:
+        """Take answers to a batched direct get, which are whole frames."""
+
+    @property
+    def status(self) -> int | None:
+        """The status that ended the page that is being read, or None if it is not over."""
+
+    def give(self) -> tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]], int]:
+        """Return what has come since the last call.
+
+        That is: the kind of each event, its bytes and its hash; the events of each kind, one a line; sessions that the
+        scan leaves out from here on, by subject, with the last sequence that it gave; the last position in the stream.
+        """
 
 @final
 class Splitter:

@@ -66,7 +66,8 @@ class Builder:
 
     def __init__(self) -> None:
         """Start before the first event."""
-        self._context: Context | None = None
+        self._context: Context | None = None  # what each event moves is ahead of it, in the next line
+        self._seq, self._head, self._next_item = 0, "", 1
         self._entries: list[Entry] = []
         self._ledger = Ledger()
         self._reply_tokens = 0
@@ -83,7 +84,7 @@ class Builder:
     @property
     def seq(self) -> int:
         """Return the last sequence folded in; 0 before the first."""
-        return 0 if self._context is None else self._context.seq
+        return self._seq
 
     @property
     def upper_tokens(self) -> int:
@@ -121,8 +122,8 @@ class Builder:
             self._open(event.data, SessionKey(tenant=event.tenant, session=event.session))
         else:
             self._change(event.data, event.seq)
-        if event.seq > self.seq:
-            self._set(seq=event.seq, head=recorded.hash)
+        if event.seq > self._seq:
+            self._seq, self._head = event.seq, recorded.hash
 
     def rewind(self, recorded: Recorded, past: Context) -> None:
         """Fold a `SessionRewound` in: take the history of *past*, keep this session's end and its numbering.
@@ -152,10 +153,13 @@ class Builder:
     @property
     def _now(self) -> Context:
         assert self._context is not None
+        if (self._context.seq, self._context.next_item) != (self._seq, self._next_item):
+            self._set(seq=self._seq, head=self._head, next_item=self._next_item)
         return self._context
 
     def _set(self, **changes: Any) -> None:
-        self._context = structs.replace(self._now, **changes)
+        assert self._context is not None
+        self._context = structs.replace(self._context, **changes)
 
     def _with(self, entries: tuple[Entry, ...]) -> Context:
         calibration = structs.replace(self._now.calibration, reply_tokens=self._reply_tokens)
@@ -163,6 +167,7 @@ class Builder:
 
     def _restart(self, context: Context) -> None:
         self._context = context
+        self._seq, self._head, self._next_item = context.seq, context.head, context.next_item
         self._entries = list(context.entries)
         self._ledger = ledger_of(context.entries)
         self._reply_tokens = context.calibration.reply_tokens
@@ -238,9 +243,8 @@ class Builder:
         return count_item(item, self._encoding)
 
     def _numbered(self, item: Item) -> Item:
-        number = self._now.next_item
-        self._set(next_item=number + 1)
-        return structs.replace(item, id=f"i{number}")
+        self._next_item += 1
+        return structs.replace(item, id=f"i{self._next_item - 1}")
 
     def _put(self, at: int, entry: Entry) -> None:
         self._entries[at] = entry
@@ -257,7 +261,7 @@ class Builder:
         self._ledger.append(entry.tokens)
         self._reply_tokens = self._reply_tokens + entry.tokens.total if is_reply(item) else 0
         self._open_text = None
-        if self._now.closed:
+        if self._context is not None and self._context.closed:
             self._set(closed=False)
 
     def _report(self, fact: UsageReported) -> None:

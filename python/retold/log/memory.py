@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, Sequence
 
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError
 from retold.events import Draft, Head, Recorded, SessionKey, check_follows, record
-from retold.log.names import checked
+from retold.log.names import checked, partition
 from retold.log.rows import check_rows
+from retold.log.scanning import check_partitions
 from retold.log.writer import check_drafts, check_sizes
-from retold.ports import Published, Row, RowEnd, SessionEnd, Snapshot
+from retold.ports import Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
 
 SNAPSHOTS_KEPT = 2
 
@@ -81,6 +82,19 @@ class MemoryLog:
             check_follows(recorded, head=head, key=key)
             head = recorded.head
             yield recorded
+
+    async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+        """Yield session by session."""
+        check_partitions(partitions)
+        for key in [key for key in self._events if not partitions or partition(key) in partitions]:
+            events: list[Recorded] = []
+            damage: tuple[CorruptLogError, ...] = ()
+            try:
+                async for recorded in self.read(key):
+                    events.append(recorded)  # noqa: PERF401 -- what came before the damage is kept
+            except CorruptLogError as error:
+                damage = (error,)
+            yield Scanned(events=events, damage=damage)
 
     async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Yield the events after *after* and then each new one, without an end."""

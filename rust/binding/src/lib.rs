@@ -14,6 +14,7 @@ mod encoding;
 mod errors;
 mod ledger;
 mod numbers;
+mod scan;
 mod splitter;
 mod text;
 mod vocabularies;
@@ -33,6 +34,8 @@ mod _core {
     use super::encoding::Encoding;
     #[pymodule_export]
     use super::ledger::Ledger;
+    #[pymodule_export]
+    use super::scan::Scan;
     #[pymodule_export]
     use super::splitter::Splitter;
     #[pymodule_export]

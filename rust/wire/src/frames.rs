@@ -35,6 +35,12 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// Return the number of the status that it is; 0 if it is none.
+    #[must_use]
+    pub fn status(&self) -> u64 {
+        lines(self.headers).next().and_then(|first| number(first.get(9..12)?)).unwrap_or(0)
+    }
+
     /// Return whether it is a status of the server, with no message in it.
     #[must_use]
     pub fn is_status(&self) -> bool {
@@ -107,6 +113,7 @@ mod tests {
         let bytes = b"HMSG a.b 7 reply 22 24\r\nNATS/1.0 404\r\nA: b\r\n\r\nhi\r\n";
         let Some((Frame::Message(message), length)) = first_frame(bytes) else { panic!("expected a message") };
         assert_eq!((message.payload, length, message.is_status()), (b"hi".as_slice(), bytes.len(), true));
+        assert_eq!(message.status(), 404);
         assert_eq!((message.header(b"A"), message.header(b"B")), (Some(b"b".as_slice()), None));
     }
 
