@@ -336,11 +336,26 @@ class Scan:
         """Expect events of schema *version*; *kinds* are the names of the facts' types."""
 
     def receive(self, frames: bytes, /) -> None:
-        """Take answers to a batched direct get, which are whole frames."""
+        """Take what a consumer delivers, which are whole frames."""
+
+    def restart(self) -> None:
+        """Start anew with a consumer that delivers from the position behind the last one on."""
 
     @property
     def status(self) -> int | None:
-        """The status that ended the page that is being read, or None if it is not over."""
+        """The status that ended a pull before it was full, or None."""
+
+    @property
+    def delivered(self) -> int:
+        """How many messages the consumer has delivered."""
+
+    @property
+    def pending(self) -> int | None:
+        """How many messages there were behind the last one when it was delivered; None if none was."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a delivery was lost on the way: the consumer is of no use any more."""
 
     def give(self) -> tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]], int]:
         """Return what has come since the last call.
@@ -358,6 +373,9 @@ class Splitter:
 
     def take(self, chunk: bytes, /) -> tuple[list[tuple[int, bytes]], bytes]:
         """Return our messages in *chunk* as whole frames, by run, and the rest; what is not whole is held."""
+
+    def watch(self, sid: int, run: int | None, /) -> None:
+        """Take the messages of subscription *sid* for those of *run*; None: leave them to others again."""
 
     def reset(self) -> None:
         """Forget a frame that has begun: the connection is a new one."""

@@ -1,15 +1,18 @@
-"""Scanning: the whole stream in its own order, by batched direct gets, read and checked in the core.
+"""Scanning: the whole stream in its own order, by a pull consumer whose deliveries the core reads and checks.
 
 Rules:
 - The core gives what is plainly the next event of its session. A session with anything else (a claim, an older schema,
   damage) is left out from there on, and read by the reader, who knows what that is.
 - The next page is asked for before the last one is worked on, so that the server reads while we fold.
-- A replica that lags may end a page early. So the end is believed only when the leader has nothing more either.
+- A consumer in any doubt is made anew behind the last position. The end is where a new one has nothing to deliver.
+- Measured: a consumer without a filter is read three times as fast as batched direct gets of the same stream.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from typing import Any
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
@@ -19,7 +22,7 @@ from retold.events import VERSION, Event, Recorded, SessionKey, decode
 from retold.events.lines import KINDS, events_of
 from retold.log import api
 from retold.log.link import Link, Lost
-from retold.log.names import EVENTS, EVENTS_ALL, PARTITIONS, key_of
+from retold.log.names import EVENTS, PARTITIONS, key_of
 from retold.log.reader import Reader
 from retold.ports import Scanned
 from retold.wire import Scan
@@ -28,9 +31,34 @@ PAGE_EVENTS = 4096
 """Events of one page: some 20 ms of folding."""
 PAGE_BYTES = 8 * 1024 * 1024
 """A page ends at either limit; two of them are held at once."""
-LAGS_MAX = 100
-"""How often a replica may say that there is nothing more where the leader has more."""
-NO_RESPONDERS = 503
+EXPIRES_S = 30
+HEARTBEAT_S = 2
+SILENCE_S = 2.5 * HEARTBEAT_S
+"""After two missing heartbeats the consumer counts as gone."""
+INACTIVE_S = 60
+"""When the server drops a consumer that nobody pulls from, should we not get to delete it."""
+SILENT_MAX = 10
+"""How many consumers may bring nothing although there is something."""
+SIZE_REACHED = 409
+"""A pull ended because the next message would be too many bytes; the consumer being deleted is 409, too: then the next
+pull is met with silence or an error, and a new consumer is made."""
+
+_NS = 1_000_000_000
+_CONSUMER: dict[str, Any] = {
+    "deliver_policy": "by_start_sequence",
+    "ack_policy": "none",
+    "mem_storage": True,
+    "num_replicas": 1,
+    "inactive_threshold": INACTIVE_S * _NS,
+}
+_PULL = msgspec.json.encode(
+    {
+        "batch": PAGE_EVENTS,
+        "max_bytes": PAGE_BYTES,
+        "expires": EXPIRES_S * _NS,
+        "idle_heartbeat": HEARTBEAT_S * _NS,
+    }
+)
 
 Given = tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]], int]
 """What `Scan.give` returns."""
@@ -55,45 +83,77 @@ class Scanner:
     async def scan(self, partitions: Sequence[int]) -> AsyncGenerator[Scanned, None]:
         """Yield the events of *partitions*; see `retold.ports.Log.scan`."""
         check_partitions(partitions)
-        for subject in [f"retold.ev.{number}.>" for number in dict.fromkeys(partitions)] or [EVENTS_ALL]:
-            async with aclosing(self._scan(subject)) as parts:
-                async for part in parts:
-                    yield part
+        scan = Scan(VERSION, KINDS)
+        position, left_out, silent = 0, set[SessionKey](), 0
+        while True:
+            before = position
+            async with aclosing(self._consumed(scan, position, partitions)) as pages:
+                async for given in pages:
+                    position = given[-1]
+                    async for part in self._parts(given, left_out):
+                        yield part
+            if position == before:
+                if await self._pending(position, partitions) == 0:
+                    return
+                silent += 1
+            if silent > SILENT_MAX:
+                raise UnavailableError(f"{EVENTS} has messages behind position {position} and does not deliver them")
 
-    async def _scan(self, subject: str) -> AsyncGenerator[Scanned, None]:
-        pages = _Pages(self._link, subject)
-        left_out: set[SessionKey] = set()
-        page = asyncio.ensure_future(self._next(pages))
+    async def _consumed(
+        self, scan: Scan, position: int, partitions: Sequence[int]
+    ) -> AsyncGenerator[Given, None]:
+        """Yield what one consumer delivers behind *position*, until it has nothing more or is in doubt."""
+        pull = _Pull(scan)
+        name = f"retold-{uuid4().hex}"
+        with suppress(Lost):
+            async with self._link.tapped(pull) as reply:
+                if await self._create(name, position, partitions) == 0:
+                    return
+                scan.restart()
+                page: asyncio.Task[bool] = asyncio.create_task(self._pull(pull, name, reply))
+                try:
+                    while await page:
+                        given = scan.give()
+                        page = asyncio.create_task(self._pull(pull, name, reply))
+                        yield given
+                    yield scan.give()
+                finally:
+                    page.cancel()
+                    await asyncio.wait([page])
+                    await self._link.forget(f"$JS.API.CONSUMER.DELETE.{EVENTS}.{name}")
+
+    async def _pull(self, pull: "_Pull", name: str, reply: str) -> bool:
+        """Read one page; return whether the consumer has more, without a doubt."""
+        if pull.scan.pending == 0 or pull.scan.is_broken:
+            return False
+        pull.start()
+        await self._link.send(f"$JS.API.CONSUMER.MSG.NEXT.{EVENTS}.{name}", _PULL, reply=reply)
+        return await pull.over() and not pull.scan.is_broken
+
+    async def _create(self, name: str, position: int, partitions: Sequence[int]) -> int:
+        """Make a consumer and return how many messages it has to deliver."""
+        config = _CONSUMER | {"name": name, "opt_start_seq": position + 1}
+        if partitions:
+            config["filter_subjects"] = [f"retold.ev.{number}.>" for number in sorted(set(partitions))]
+        info = await api.call(self._link, f"CONSUMER.CREATE.{EVENTS}.{name}", {"stream_name": EVENTS, "config": config})
+        return int(info.get("num_pending", 0))
+
+    async def _pending(self, position: int, partitions: Sequence[int]) -> int:
+        name = f"retold-{uuid4().hex}"
         try:
-            while (given := await page) is not None:
-                page = asyncio.ensure_future(self._next(pages))
-                kinds, bodies, hashes, lines, odd, _ = given
-                events, unread = _recorded(kinds, bodies, hashes, lines, left_out)
-                yield Scanned(events=events)
-                for key, seq in [*((key_of(name), seq) for name, seq in odd), *unread]:
-                    if key not in left_out:
-                        left_out.add(key)
-                        yield await self._closer(key, after=seq)
+            return await self._create(name, position, partitions)
         finally:
-            page.cancel()
-            await asyncio.wait([page])
-            pages.close()
+            await self._link.forget(f"$JS.API.CONSUMER.DELETE.{EVENTS}.{name}")
 
-    async def _next(self, pages: "_Pages") -> Given | None:
-        """Return the next page, or None if the stream has no more.
-
-        Raises:
-            UnavailableError: if no answer came within the link's retries, or only from a replica that lags.
-        """
-        for _ in range(LAGS_MAX):
-            before = pages.position
-            await self._link.retry(pages.read)
-            given = pages.give()
-            if pages.position > before:
-                return given
-            if await api.get(self._link, EVENTS, {"seq": before + 1, "next_by_subj": pages.subject}) is None:
-                return None
-        raise UnavailableError(f"a replica of {EVENTS} lags: it has nothing after position {before}, the leader has")
+    async def _parts(self, given: Given, left_out: set[SessionKey]) -> AsyncGenerator[Scanned, None]:
+        kinds, bodies, hashes, lines, odd, _ = given
+        events, unread = _recorded(kinds, bodies, hashes, lines, left_out)
+        if events:
+            yield Scanned(events=events)
+        for key, seq in [*((key_of(name), seq) for name, seq in odd), *unread]:
+            if key not in left_out:
+                left_out.add(key)
+                yield await self._closer(key, after=seq)
 
     async def _closer(self, key: SessionKey, *, after: int) -> Scanned:
         """Return the rest of a session that needs a closer look."""
@@ -106,56 +166,41 @@ class Scanner:
         return Scanned(events=events)
 
 
-class _Pages:
-    """Ask for pages, one after the other, and let the core read them."""
+class _Pull:
+    """Take the deliveries of one consumer, and wake the one who waits when a pull is over."""
 
-    def __init__(self, link: Link, subject: str) -> None:
-        self.subject = subject
-        self.position = 0
-        self._link = link
-        self._run = link.tap.new_run()
-        self._scan = Scan(VERSION, KINDS)
-        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        link.tap.open(self._run, self)
+    def __init__(self, scan: Scan) -> None:
+        self.scan = scan
+        self._until = 0
+        self._is_lost = False
+        self._arrived = asyncio.Event()
 
-    def close(self) -> None:
-        """Ask for no more."""
-        self._link.tap.close(self._run)
+    def start(self) -> None:
+        """Expect another page."""
+        self._until = self.scan.delivered + PAGE_EVENTS
 
-    def give(self) -> Given:
-        """Return what the last page brought."""
-        given = self._scan.give()
-        self.position = given[-1]
-        return given
-
-    async def read(self) -> None:
-        """Read one page. What an earlier try has brought of it is not taken twice.
-
-        Raises:
-            Lost: if the connection was lost, or no answer came in time.
-        """
-        self._ended = asyncio.get_running_loop().create_future()
-        request = {
-            "seq": self.position + 1,
-            "next_by_subj": self.subject,
-            "batch": PAGE_EVENTS,
-            "max_bytes": min(PAGE_BYTES, PAGE_EVENTS * self._link.max_payload_bytes),
-        }
-        reply = f"{self._link.tap.subject(self._run)}0"
-        await self._link.send(f"$JS.API.DIRECT.GET.{EVENTS}", msgspec.json.encode(request), reply=reply)
-        await self._link.wait(self._ended)
+    async def over(self) -> bool:
+        """Wait until the pull is over; return whether another may follow."""
+        while True:
+            scan = self.scan
+            if scan.delivered >= self._until or scan.pending == 0:
+                return True
+            if self._is_lost or scan.is_broken or scan.status is not None:
+                return scan.status == SIZE_REACHED and not self._is_lost
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(SILENCE_S):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return False
 
     def take(self, frames: bytes) -> None:
-        self._scan.receive(frames)
-        status = self._scan.status
-        if status == NO_RESPONDERS and not self._ended.done():
-            self._ended.set_exception(Lost("no responders: the stream has no leader now"))
-        elif status is not None and not self._ended.done():
-            self._ended.set_result(None)
+        self.scan.receive(frames)
+        self._arrived.set()
 
     def lose(self) -> None:
-        if not self._ended.done():
-            self._ended.set_exception(Lost("the connection was lost"))
+        self._is_lost = True
+        self._arrived.set()
 
 
 def check_partitions(partitions: Sequence[int]) -> None:

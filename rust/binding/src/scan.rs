@@ -43,6 +43,25 @@ impl Scan {
         self.lock().status()
     }
 
+    #[getter]
+    fn delivered(&self) -> u64 {
+        self.lock().delivered()
+    }
+
+    #[getter]
+    fn pending(&self) -> Option<u64> {
+        self.lock().pending()
+    }
+
+    #[getter]
+    fn is_broken(&self) -> bool {
+        self.lock().is_broken()
+    }
+
+    fn restart(&self) {
+        self.lock().restart();
+    }
+
     fn give<'py>(&self, py: Python<'py>) -> PyResult<Given<'py>> {
         let events = self.lock().give();
         let bodies = events.bodies().map(|body| PyBytes::new(py, body)).collect();

@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     fn answer(payload: &[u8]) -> Option<u64> {
-        stored_at(&Message { subject: b"s", headers: b"", payload })
+        stored_at(&Message { subject: b"s", sid: 1, reply: b"", headers: b"", payload })
     }
 
     #[test]
@@ -38,6 +38,6 @@ mod tests {
         assert_eq!(answer(br#"{"stream":"S"}"#), None);
         assert_eq!(answer(b""), None);
         let headers = b"NATS/1.0 503\r\n\r\n".as_slice();
-        assert_eq!(stored_at(&Message { subject: b"s", headers, payload: br#"{"seq":1}"# }), None);
+        assert_eq!(stored_at(&Message { subject: b"s", sid: 1, reply: b"", headers, payload: br#"{"seq":1}"# }), None);
     }
 }

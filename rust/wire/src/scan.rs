@@ -12,6 +12,7 @@ use crate::events::{Hash, hash};
 use crate::frames::{Frame, Message, first_frame, number};
 
 const GENESIS: Hash = [b'0'; 64];
+const HEARTBEAT: u64 = 100;
 
 /// Some events, in the stream's order.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -67,7 +68,10 @@ pub struct Scan {
     kinds: Vec<Vec<u8>>,
     heads: HashMap<Vec<u8>, Head>,
     events: Events,
+    delivered: u64,
+    pending: Option<u64>,
     status: Option<u64>,
+    is_broken: bool,
 }
 
 impl Scan {
@@ -79,31 +83,60 @@ impl Scan {
             kinds: kinds.iter().map(|kind| kind.as_bytes().to_vec()).collect(),
             heads: HashMap::new(),
             events: Events::default(),
+            delivered: 0,
+            pending: None,
             status: None,
+            is_broken: false,
         }
     }
 
-    /// Take answers to a batched direct get, which are whole frames.
+    /// Start anew with a consumer that delivers from the position behind the last one on.
+    pub fn restart(&mut self) {
+        self.delivered = 0;
+        self.pending = None;
+        self.status = None;
+        self.is_broken = false;
+    }
+
+    /// Take what the consumer delivers, which are whole frames.
     pub fn receive(&mut self, mut frames: &[u8]) {
         while let Some((frame, length)) = first_frame(frames).filter(|_| !frames.is_empty()) {
             if let Frame::Message(message) = frame {
-                if message.is_status() {
-                    self.status = Some(message.status());
-                } else {
-                    self.take(&message);
+                match message.status() {
+                    0 => self.take(&message),
+                    HEARTBEAT => self.beat(&message),
+                    status => self.status = Some(status),
                 }
             }
             frames = frames.get(length..).unwrap_or_default();
         }
     }
 
-    /// Return the status that ended the page that is being read, or None if it is not over.
+    /// Return the status that ended a pull before it was full, or None.
     #[must_use]
     pub fn status(&self) -> Option<u64> {
         self.status
     }
 
-    /// Return what has come since the last call, and be ready for the next page.
+    /// Return how many messages the consumer has delivered.
+    #[must_use]
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Return how many messages there were behind the last one when it was delivered; None if none was.
+    #[must_use]
+    pub fn pending(&self) -> Option<u64> {
+        self.pending
+    }
+
+    /// Return whether a delivery was lost on the way: the consumer is of no use any more.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    /// Return what has come since the last call, and be ready for the next pull.
     pub fn give(&mut self) -> Events {
         self.status = None;
         let position = self.events.position;
@@ -112,16 +145,21 @@ impl Scan {
         given
     }
 
+    fn beat(&mut self, message: &Message<'_>) {
+        let last = message.header(b"Nats-Last-Consumer").and_then(number);
+        self.is_broken |= last.is_some_and(|last| last != self.delivered);
+    }
+
     fn take(&mut self, message: &Message<'_>) {
-        let (Some(subject), Some(position)) =
-            (message.header(b"Nats-Subject"), message.header(b"Nats-Sequence").and_then(number))
-        else {
+        let Some(delivery) = delivery(message.reply).filter(|_| !self.is_broken) else { return };
+        if Some(delivery.number) != self.delivered.checked_add(1) || delivery.position <= self.events.position {
+            self.is_broken = true;
             return;
-        };
-        if position <= self.events.position {
-            return; // it came twice: a page was asked for again
         }
-        self.events.position = position;
+        self.delivered = delivery.number;
+        self.pending = Some(delivery.pending);
+        self.events.position = delivery.position;
+        let subject = message.subject;
         if !self.heads.contains_key(subject) {
             self.heads.insert(subject.to_vec(), Head { seq: 0, hash: GENESIS, is_odd: false });
         }
@@ -140,6 +178,21 @@ impl Scan {
         self.events.kinds.push(kind);
         self.events.hashes.push(head.hash);
     }
+}
+
+struct Delivery {
+    position: u64,
+    number: u64,
+    pending: u64,
+}
+
+/// Read `$JS.ACK.stream.consumer.tries.position.number.time.pending`, or the same with domain and account before the
+/// stream and a token at the end.
+fn delivery(reply: &[u8]) -> Option<Delivery> {
+    let tokens: Vec<&[u8]> = reply.split(|byte| *byte == b'.').collect();
+    let shift = if tokens.len() == 9 { 0 } else { 2 };
+    let token = |at: usize| tokens.get(at.saturating_add(shift)).copied().and_then(number);
+    Some(Delivery { position: token(5)?, number: token(6)?, pending: token(8)? })
 }
 
 /// Return the kind of the event in `message` if it is the next of its session; None if it is odd.
@@ -163,10 +216,10 @@ mod tests {
     use super::*;
     use crate::{Draft, Place, event};
 
-    fn message(subject: &str, position: u64, seq: u64, body: &[u8]) -> Vec<u8> {
-        let block =
-            format!("NATS/1.0\r\nRetold-Seq: {seq}\r\nNats-Subject: {subject}\r\nNats-Sequence: {position}\r\n\r\n");
-        let sizes = format!("HMSG r 1 {} {}\r\n", block.len(), block.len() + body.len());
+    fn message(subject: &str, number: u64, seq: u64, body: &[u8]) -> Vec<u8> {
+        let block = format!("NATS/1.0\r\nRetold-Seq: {seq}\r\n\r\n");
+        let reply = format!("$JS.ACK.S.C.1.{}.{number}.0.{}", number * 10, 9 - number);
+        let sizes = format!("HMSG {subject} 1 {reply} {} {}\r\n", block.len(), block.len() + body.len());
         [sizes.as_bytes(), block.as_bytes(), body, b"\r\n"].concat()
     }
 
@@ -185,8 +238,8 @@ mod tests {
     fn scanned(messages: &[Vec<u8>]) -> Events {
         let mut scan = Scan::new(1, &["J".into(), "K".into()]);
         scan.receive(&messages.concat());
-        scan.receive(b"HMSG r 1 16 16\r\nNATS/1.0 204\r\n\r\n\r\n");
-        assert_eq!(scan.status(), Some(204));
+        assert_eq!((scan.delivered(), scan.is_broken()), (messages.len() as u64, false));
+        assert_eq!(scan.pending(), Some(9 - messages.len() as u64));
         scan.give()
     }
 
@@ -194,12 +247,12 @@ mod tests {
     fn sessions_are_given_in_the_streams_order() {
         let (a, b) = (bodies("a", 2), bodies("b", 1));
         let events = scanned(&[
-            message("e.1.t.a", 3, 1, &a[0]),
-            message("e.2.t.b", 4, 1, &b[0]),
-            message("e.1.t.a", 9, 2, &a[1]),
+            message("e.1.t.a", 1, 1, &a[0]),
+            message("e.2.t.b", 2, 1, &b[0]),
+            message("e.1.t.a", 3, 2, &a[1]),
         ]);
         assert_eq!(events.text, [a[0].as_slice(), &b[0], &a[1], b""].join(&b'\n'));
-        assert_eq!((events.kinds, events.position, events.odd), (vec![1, 1, 1], 9, vec![]));
+        assert_eq!((events.kinds, events.position, events.odd), (vec![1, 1, 1], 30, vec![]));
         assert_eq!(events.hashes[2], hash(&a[1]));
     }
 
@@ -216,7 +269,7 @@ mod tests {
                 message("e.1.t.a", 3, 2, &a[1]),
                 message("e.2.t.b", 4, 1, &b[0]),
             ]);
-            assert_eq!((events.hashes.len(), events.odd, events.position), (2, vec![("e.1.t.a".into(), 1)], 4));
+            assert_eq!((events.hashes.len(), events.odd, events.position), (2, vec![("e.1.t.a".into(), 1)], 40));
         }
         let events = scanned(&[
             message("e.1.t.a", 1, 1, &a[0]),
@@ -227,10 +280,27 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_twice_is_taken_once() {
-        let a = bodies("a", 2);
+    fn a_lost_delivery_is_noticed() {
+        let a = bodies("a", 3);
+        let beat = |last: u64| {
+            let block = format!("NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: {last}\r\n\r\n");
+            format!("HMSG d 1 {} {}\r\n{block}\r\n", block.len(), block.len()).into_bytes()
+        };
         let first = message("e.1.t.a", 1, 1, &a[0]);
-        let events = scanned(&[first.clone(), first, message("e.1.t.a", 2, 2, &a[1])]);
-        assert_eq!((events.hashes.len(), events.odd.len()), (2, 0));
+        for (next, is_broken) in
+            [(beat(1), false), (beat(2), true), (message("e.1.t.a", 3, 3, &a[2]), true), (first.clone(), true)]
+        {
+            let mut scan = Scan::new(1, &["K".into()]);
+            scan.receive(&[first.clone(), next].concat());
+            assert_eq!((scan.is_broken(), scan.give().hashes.len()), (is_broken, 1));
+        }
+    }
+
+    #[test]
+    fn a_pull_that_ends_early_says_so() {
+        let mut scan = Scan::new(1, &[]);
+        let block = "NATS/1.0 408 Request Timeout\r\n\r\n";
+        scan.receive(format!("HMSG d 1 {} {}\r\n{block}\r\n", block.len(), block.len()).as_bytes());
+        assert_eq!((scan.status(), scan.delivered()), (Some(408), 0));
     }
 }
