@@ -149,7 +149,8 @@ class Log(Protocol):
 
         Mostly in the order in which they were appended, some thousands at a time. *partitions* (0 to 63, by
         `retold.log.names.partition`) limits it to the sessions of these, so that several processes can share the work.
-        A damaged session does not end it. That a session lost its newest events shows in `read` and `sessions`, not here.
+        A damaged session does not end it. That a session lost its newest events shows in `read` and `sessions`, not
+        here.
 
         Raises:
             InputError: if a partition is out of range.

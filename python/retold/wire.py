@@ -1,6 +1,4 @@
-"""The door to the core's wire: frames that append to many sessions, frames read from a whole stream, and their parting
-from everything else that a server sends.
-"""
+"""The door to the core's wire: frames that append to many sessions, frames of a whole stream, and their parting."""
 
 from retold._core import Appends, Scan, Splitter
 

@@ -1,7 +1,7 @@
 """Drafts as lines of JSON, from which the core makes events, and events as lines, as the core reads them: many a call.
 
-An event's bytes are the draft's own, put around with its place (`rust/wire`), so both ways of writing an event, this one
-and `codec.encode`, give the same bytes; a law holds them together.
+An event's bytes are the draft's own, with its place put around them (`rust/wire`), so both ways of writing an event,
+this one and `codec.encode`, give the same bytes; a law holds them together.
 """
 
 from collections.abc import Sequence
@@ -35,11 +35,11 @@ class _Line(Struct, Generic[F], gc=False):
 
 _encoder = msgspec.json.Encoder()
 _decoders: list[msgspec.json.Decoder[Any]] = [
-    msgspec.json.Decoder(_Line[fact])  # type: ignore[valid-type] -- made for each fact
+    msgspec.json.Decoder(_Line[fact])  # type: ignore[valid-type] # made for each fact
     for fact in FACTS.values()
 ]
 _event_decoders: list[msgspec.json.Decoder[Any]] = [
-    msgspec.json.Decoder(Event[fact])  # type: ignore[valid-type] -- made for each fact
+    msgspec.json.Decoder(Event[fact])  # type: ignore[valid-type] # made for each fact
     for fact in FACTS.values()
 ]
 _ANY = SessionKey(tenant="any", session="any")
@@ -86,9 +86,7 @@ def _reads_back(drafts: Sequence[Draft], text: bytes, kinds: bytes) -> bool:
 
 def _settled_lines(drafts: Sequence[Draft]) -> tuple[bytes, bytes]:
     """Return the lines of *drafts* as they will be read: a list that was given for a tuple is a tuple then."""
-    settled = [
-        structs.replace(draft, data=record([draft], key=_ANY, head=Head())[0].event.data) for draft in drafts
-    ]
+    settled = [structs.replace(draft, data=record([draft], key=_ANY, head=Head())[0].event.data) for draft in drafts]
     text, kinds = _encoder.encode_lines(settled), bytes([_KIND_OF[type(draft.data)] for draft in settled])
     if not _reads_back(settled, text, kinds):
         raise InputError("expected facts that are read as they were written, got another")

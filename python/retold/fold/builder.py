@@ -2,8 +2,7 @@
 
 Rules:
 - The builder is private to whoever folds; `freeze` gives the state away. (Copying the state per event is quadratic.)
-- A derived fact changes the history as it stood at its `base_seq`; entries that came later follow unchanged. So folding
-  ``base, later, replaced`` gives the same history as ``base, replaced, later``.
+- A derived fact changes the history as it stood at its `base_seq`; entries that came later follow unchanged.
 - The ledger is the only account of sizes: entries and ledger change together, in `_append`, `_put`, `_put_all`.
 - What does not fit the state is refused with the sequence named, never repaired in silence.
 """
@@ -114,8 +113,7 @@ class Builder:
         """Fold one event in. Its chain is taken as checked.
 
         Raises:
-            CorruptLogError: if the event does not fit the state. A `SessionRewound` does not either: give it to
-                `rewind`, with the state that it returns to.
+            CorruptLogError: if the event does not fit the state. A `SessionRewound` does not: give it to `rewind`.
         """
         event = recorded.event
         if self._context is None:
@@ -128,8 +126,7 @@ class Builder:
     def rewind(self, recorded: Recorded, past: Context) -> None:
         """Fold a `SessionRewound` in: take the history of *past*, keep this session's end and its numbering.
 
-        What was erased between *past* and now stays erased. Usage and whether it was closed are those of *past*; what
-        reports have taught about the provider still holds.
+        What was erased since *past* stays erased. Usage and whether it was closed are those of *past*.
         """
         now = self._now
         if now.erased_seq > past.seq:
@@ -369,8 +366,7 @@ class Builder:
         return tuple(body)
 
     def _restore(self, item: Item, seq: int) -> None:
-        position = self._position(item.id, seq)
-        entry = self._entries[position]
+        entry = self._entries[position := self._position(item.id, seq)]
         if entry.form != "placeholder" or entry.original != item_hash(item):
             raise self._refuse(f"expected the original of offloaded item {item.id!r}", seq)
         self._put(position, Entry(item=item, tokens=self._count(item), seq=entry.seq))

@@ -99,9 +99,7 @@ class Scanner:
             if silent > SILENT_MAX:
                 raise UnavailableError(f"{EVENTS} has messages behind position {position} and does not deliver them")
 
-    async def _consumed(
-        self, scan: Scan, position: int, partitions: Sequence[int]
-    ) -> AsyncGenerator[Given, None]:
+    async def _consumed(self, scan: Scan, position: int, partitions: Sequence[int]) -> AsyncGenerator[Given, None]:
         """Yield what one consumer delivers behind *position*, until it has nothing more or is in doubt."""
         pull = _Pull(scan)
         name = f"retold-{uuid4().hex}"

@@ -212,6 +212,8 @@ fn kind_of_next(message: &Message<'_>, subject: &[u8], head: &Head, version: u64
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
+#[allow(clippy::arithmetic_side_effects, reason = "small numbers")]
 mod tests {
     use super::*;
     use crate::{Draft, Place, event};
