@@ -5,6 +5,7 @@
     │   └── FloorError       the budget is below what must be kept: raise it or unpin
     ├── ConflictError        somebody else wrote first: read again, decide again
     ├── UnavailableError     the outside world's: retry later, nothing was lost
+    ├── SealError            a key is missing: give it, no retry helps
     └── CorruptLogError      the log is not what was written: stop, show a human
         └── SchemaError      an event of a version this release cannot read: upgrade Retold
 
@@ -57,6 +58,19 @@ class ConflictError(RetoldError):
 
 class UnavailableError(RetoldError):
     """Say that the server, a stream or a file could not be reached; nothing was lost, retry later."""
+
+
+class SealError(RetoldError):
+    """Say that a session is sealed and its key is not here: give the key that the message names.
+
+    Attributes:
+        key: the id of the key that is missing: of the master key where that is known, else of the data key.
+    """
+
+    def __init__(self, reason: str, *, key: str) -> None:
+        """Say what is sealed, and name the key."""
+        self.key = key
+        super().__init__(reason)
 
 
 class CorruptLogError(RetoldError):

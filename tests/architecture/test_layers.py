@@ -76,7 +76,7 @@ def test_the_core_is_pure() -> None:
         "import logging",
     )
     package = _ROOT / "python" / "retold"
-    rooms = [package / room for room in ("events", "formats", "fold", "policy")]
+    rooms = [package / room for room in ("events", "formats", "security", "fold", "policy")]
     files = [
         package / "errors.py",
         package / "sizes.py",

@@ -1,14 +1,14 @@
 """Logs, clocks and summarizers for the laws of the worker: they fail exactly where a test says."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
-from retold.events import Draft, Fact, Head, Recorded, SessionKey, SummaryField
+from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, decode_history, history_of
 from retold.policy import SummarizeSpan
-from retold.ports import Log, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.ports import Before, Log, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
@@ -65,6 +65,22 @@ class LogProxy:
         """Pass on."""
         return self.inner.scan(partitions=partitions)
 
+    def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
+        """Pass on."""
+        return self.inner.salvage(key)
+
+    async def stored_end(self, key: SessionKey) -> Head:
+        """Pass on."""
+        return await self.inner.stored_end(key)
+
+    async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Pass on."""
+        await self.inner.copy(key, events, until=until)
+
+    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Pass on."""
+        await self.inner.replace(key, events, until=until)
+
     def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Pass on."""
         return self.inner.follow(key, after=after)
@@ -84,6 +100,18 @@ class LogProxy:
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
         """Pass on."""
         return await self.inner.load_snapshot(key, until=until)
+
+    async def find_snapshot(self, key: SessionKey, before: Before) -> Snapshot | None:
+        """Pass on."""
+        return await self.inner.find_snapshot(key, before)
+
+    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+        """Pass on."""
+        return self.inner.snapshots(key)
+
+    async def swap_projections(self, key: SessionKey, made: AsyncIterable[Snapshot | Published]) -> None:
+        """Pass on."""
+        await self.inner.swap_projections(key, made)
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Pass on."""

@@ -15,7 +15,18 @@ from typing import Annotated, Any
 
 import typer
 
-from retold.cli import bench, counting, doctor, importing, reading, serving
+from retold.cli import (
+    backup,
+    bench,
+    branching,
+    counting,
+    differing,
+    doctor,
+    exporting,
+    importing,
+    reading,
+    serving,
+)
 from retold.cli.options import Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, UnavailableError
 from retold.events import session_key
@@ -95,6 +106,14 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "sessions": reading.sessions,
     "show": reading.show,
     "history": reading.history,
+    "append": branching.append,
+    "diff": differing.diff,
+    "fork": branching.fork,
+    "rewind": branching.rewind,
+    "undo": branching.undo,
+    "restore": branching.restore,
+    "tag": branching.tag,
+    "export": exporting.export,
     "verify": reading.verify,
     "count": counting.count,
     "doctor": doctor.doctor,
@@ -105,7 +124,15 @@ for _name, _command in _COMMANDS.items():
 _bench = typer.Typer(no_args_is_help=True, help="Measure this machine, beside the peers that are installed.")
 _bench.command("tokens")(_ended(bench.count))
 _bench.command("append")(_ended(bench.append))
+_bench.command("replay")(_ended(bench.replay))
+_bench.command("pipeline")(_ended(bench.pipeline))
 app.add_typer(_bench, name="bench")
+
+_backup = typer.Typer(no_args_is_help=True, help="Copy sessions into files, prove the files, put sessions back.")
+_backup.command("write")(_ended(backup.write))
+_backup.command("verify")(_ended(backup.verify))
+_backup.command("restore")(_ended(backup.restore))
+app.add_typer(_backup, name="backup")
 
 
 def main() -> None:

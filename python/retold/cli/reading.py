@@ -1,7 +1,6 @@
 """``retold sessions``, ``show``, ``history``, ``verify``: reading what is so, and proving it."""
 
 import sys
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import typer
@@ -9,25 +8,20 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from retold.cli.options import Json, Options, console, print_json, print_table, run
+from retold.cli.options import Json, Options, console, place_of, print_json, print_table, run
 from retold.errors import InputError
 from retold.events import (
     CompactionAbandoned,
     CompactionFailed,
     HistoryReplaced,
     Message,
-    Opaque,
-    Reasoning,
     Recorded,
     SessionKey,
-    ToolCall,
-    ToolResult,
-    plain_text,
     session_key,
 )
-from retold.fold import Context, Entry, History, fold
+from retold.fold import Context, Entry, History
 from retold.ports import SessionEnd
-from retold.replay import Verdict, history_at
+from retold.replay import At, Verdict, history_at, item_text, load
 from retold.replay import verify as prove
 
 Format = Literal["items", "chat", "responses", "anthropic"]
@@ -67,13 +61,13 @@ def show(context: typer.Context, session: str, as_json: Json = False) -> None:
 def history(
     context: typer.Context,
     session: str,
-    at: Annotated[str | None, typer.Option(help="A sequence, or a time such as 2026-01-31T12:00 (UTC).")] = None,
+    at: Annotated[str | None, typer.Option(help="A sequence, a time such as 2026-01-31T12:00 (UTC), or a tag.")] = None,
     form: Annotated[Format, typer.Option("--format", help="Print messages of a provider's form.")] = "items",
     as_json: Json = False,
 ) -> None:
     """Print the history that the model is sent: now, or as it was."""
     key = session_key(session, tenant=context.obj.tenant)
-    found = run(_history(context.obj, key, _moment(at)))
+    found = run(_history(context.obj, key, place_of(at)))
     if form != "items":
         print_json(found.as_form(form))
     elif as_json:
@@ -108,13 +102,11 @@ async def _sessions(options: Options) -> list[SessionEnd]:
 
 async def _show(options: Options, key: SessionKey) -> tuple[Context, list[Recorded]]:
     async with options.client() as client:
-        events = [recorded async for recorded in client.log.read(key)]
-    if not events:
-        raise InputError(f"expected an existing session, there is none named {key.session!r}")
-    return fold(events), events
+        state = await load(client.log, key)
+        return state, [recorded async for recorded in client.log.read(key, until=state.seq)]
 
 
-async def _history(options: Options, key: SessionKey, at: int | datetime | None) -> History:
+async def _history(options: Options, key: SessionKey, at: At | None) -> History:
     async with options.client() as client:
         return await history_at(client.log, key, at)
 
@@ -133,17 +125,6 @@ async def _verify(options: Options, session: str | None) -> list[Verdict]:
             keys, description="verifying", transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True)
         )
         return [await prove(client.log, key) for key in shown]
-
-
-def _moment(text: str | None) -> int | datetime | None:
-    if text is None:
-        return None
-    if text.isascii() and text.isdigit():
-        return int(text)
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise InputError(f"expected --at to be a sequence or an ISO time, got {text!r}") from None
 
 
 # ---- rows for JSON --------------------------------------------------------------------------------------------------
@@ -196,6 +177,8 @@ def _shown(state: Context, events: list[Recorded]) -> dict[str, Any]:
         "tokens": _tokens_row(state),
         "charged_tokens": state.calibration.charged(state.tokens.upper),
         "closed": state.closed,
+        "parent": state.parent,
+        "tags": state.tags,
         "compactions": [_compaction(recorded) for recorded in events if _is_compaction(recorded)],
     }
 
@@ -239,6 +222,10 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
     out.print(
         f"window    {window.hard_limit:,} tokens, pre-rot {window.pre_rot_tokens:,}, reserve {window.reserve_tokens:,}"
     )
+    if state.parent is not None:
+        out.print(f"parent    {state.parent.session} at {state.parent.seq}")
+    for name, seq in sorted(state.tags.items(), key=lambda tag: tag[1]):
+        out.print(f"tag       {name} at {seq}")
     size = state.tokens
     out.print(
         f"history   {len(state.entries)} entries, {size.upper:,} tokens "
@@ -267,7 +254,7 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
 def _print_history(found: History) -> None:
     out = console()
     for entry in found.entries:
-        text = " ".join(_first_text(entry).split())
+        text = " ".join(item_text(entry.item).split())
         shown = text if len(text) <= FIRST_CHARACTERS else text[: FIRST_CHARACTERS - 1] + "…"
         out.print(f"{entry.item.id:>6} {_kind(entry):<12} {entry.tokens.upper:>7,} {entry.form:<11} {shown}")
     out.print(f"{len(found.entries)} entries, {found.tokens:,} tokens, version {found.version}, seq {found.seq}")
@@ -277,18 +264,6 @@ def _print_history(found: History) -> None:
 def _kind(entry: Entry) -> str:
     item = entry.item
     return item.role if isinstance(item, Message) else type(item).__name__
-
-
-def _first_text(entry: Entry) -> str:
-    match entry.item:
-        case Message() | ToolResult():
-            return plain_text(entry.item.content)
-        case ToolCall():
-            return f"{entry.item.name} {entry.item.arguments}"
-        case Reasoning():
-            return entry.item.text
-        case Opaque():
-            return f"[{entry.item.kind}]"
 
 
 def _print_verdict(verdict: Verdict) -> None:

@@ -1,6 +1,19 @@
 """What happened: items, facts, the envelope and chain around them, and their bytes."""
 
-from retold.events.codec import FACTS, UPCASTERS, VERSION, check_follows, decode, encode, record
+from retold.events.codec import (
+    FACTS,
+    READABLE,
+    UPCASTERS,
+    VERSION,
+    Kept,
+    Standing,
+    check_follows,
+    decode,
+    encode,
+    kept,
+    record,
+    standing,
+)
 from retold.events.envelope import (
     GENESIS,
     SEQ_MAX,
@@ -18,6 +31,7 @@ from retold.events.facts import (
     CompactionFailed,
     CompactionPlanned,
     CompactionRequested,
+    CompactionUndone,
     Derived,
     Fact,
     ForkPoint,
@@ -39,6 +53,8 @@ from retold.events.facts import (
     SessionErased,
     SessionOpened,
     SessionRewound,
+    SessionTagged,
+    SessionUntagged,
     Span,
     SummaryField,
     SummaryWritten,
@@ -60,10 +76,12 @@ from retold.events.items import (
     ToolResult,
     plain_text,
 )
+from retold.events.seals import Seal, Sealed, is_sealed_document, read_sealed, sealed_document
 
 __all__ = [
     "FACTS",
     "GENESIS",
+    "READABLE",
     "SEQ_MAX",
     "UPCASTERS",
     "VERSION",
@@ -73,6 +91,7 @@ __all__ = [
     "CompactionFailed",
     "CompactionPlanned",
     "CompactionRequested",
+    "CompactionUndone",
     "Derived",
     "Draft",
     "Event",
@@ -89,6 +108,7 @@ __all__ = [
     "ItemRestored",
     "ItemsOffloaded",
     "Keep",
+    "Kept",
     "Message",
     "Offload",
     "Opaque",
@@ -101,12 +121,17 @@ __all__ = [
     "Receipt",
     "Recorded",
     "Role",
+    "Seal",
+    "Sealed",
     "SessionClosed",
     "SessionErased",
     "SessionKey",
     "SessionOpened",
     "SessionRewound",
+    "SessionTagged",
+    "SessionUntagged",
     "Span",
+    "Standing",
     "SummaryField",
     "SummaryWritten",
     "Text",
@@ -119,7 +144,12 @@ __all__ = [
     "check_follows",
     "decode",
     "encode",
+    "is_sealed_document",
+    "kept",
     "plain_text",
+    "read_sealed",
     "record",
+    "sealed_document",
     "session_key",
+    "standing",
 ]

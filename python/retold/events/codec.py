@@ -3,6 +3,9 @@
 What is written is read back first: a struct takes any value when it is built, and one event that no reader takes would
 damage its session for ever. Every version ever shipped can be read for ever. A newer version is refused by name:
 guessing what a field means would damage what the log is for.
+
+`data` may be sealed (`retold.events.seals`). It is bound to all that comes before it in the bytes: the whole envelope,
+`seq` and `prev` included, so that no sealed fact can be moved to another session, place or type.
 """
 
 import re
@@ -15,10 +18,11 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 
-from retold.errors import CorruptLogError, InputError, SchemaError
+from retold.errors import CorruptLogError, InputError, SchemaError, SealError
 from retold.events.envelope import Draft, Event, Head, Recorded, SessionKey, body_hash
-from retold.events.facts import Fact, Policy
+from retold.events.facts import Fact, Policy, SessionErased, SessionOpened
 from retold.events.items import Form, Role
+from retold.events.seals import Seal, is_sealed_document, read_sealed, sealed_document
 
 VERSION = 1
 """The schema version that this release writes."""
@@ -31,6 +35,36 @@ UPCASTERS: Mapping[int, Upcaster] = {}
 
 FACTS: Mapping[str, type[Fact]] = {fact.__name__: fact for fact in get_args(Fact)}
 """Every fact by its name on the wire."""
+
+READABLE = (SessionOpened, SessionErased)
+"""Facts that are never sealed: they hold no content, and who has no key must know how a session begins."""
+
+
+class Standing(Struct, frozen=True):
+    """Say where an event stands: its session, its sequence, the hash of the event before, and its type."""
+
+    seq: int
+    prev: str
+    type: str
+    key: SessionKey
+    v: int = VERSION
+
+
+class Kept(Struct, frozen=True):
+    """Hold an event as it is kept: where it stands, its bytes, which nobody opens, and their hash."""
+
+    standing: Standing
+    body: bytes
+    hash: str
+
+    @property
+    def head(self) -> Head:
+        """Return the head of a session that ends with this event."""
+        return Head(seq=self.standing.seq, hash=self.hash)
+
+    def check_follows(self, head: Head, key: SessionKey) -> None:
+        """Check that it is the event after *head* of session *key*; raises as `check_follows`."""
+        check_place(self.standing.seq, prev=self.standing.prev, of=self.standing.key, head=head, key=key)
 
 
 class _Wire(Struct):
@@ -68,21 +102,50 @@ def encode(event: Event) -> bytes:
     return _body(event, _settled(event.data)[1])
 
 
-def decode(body: bytes, *, upcasters: Mapping[int, Upcaster] = UPCASTERS, version: int = VERSION) -> Recorded:
-    """Return the event that *body* holds, brought up to *version*.
+def standing(body: bytes) -> Standing:
+    """Return where the event that *body* holds says it stands. Needs no key, and does not look at its data.
+
+    Raises:
+        CorruptLogError: if it is not an event.
+    """
+    wire = _read(body)
+    key = SessionKey(tenant=wire.tenant, session=wire.session)
+    return Standing(seq=wire.seq, prev=wire.prev, type=wire.type, key=key, v=wire.v)
+
+
+def kept(body: bytes) -> Kept:
+    """Return the event that *body* holds as it is kept: its bytes, and where they say that it stands. Needs no key.
 
     Raises:
         SchemaError: if it was written by a newer version, or is of an unknown type.
         CorruptLogError: if it is not an event.
     """
-    try:
-        wire = _wire_decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise CorruptLogError(f"expected an event, got {len(body)} bytes: {error}", session="", seq=0) from None
+    at = standing(body)
+    if not 1 <= at.v <= VERSION:
+        raise SchemaError(
+            f"expected schema version 1 to {VERSION}, got version {at.v}", session=at.key.session, seq=at.seq
+        )
+    if at.v == VERSION and at.type not in FACTS:
+        raise SchemaError(f"expected a known event type, got {at.type!r}", session=at.key.session, seq=at.seq)
+    return Kept(standing=at, body=body, hash=body_hash(body))
+
+
+def decode(
+    body: bytes, *, seal: Seal | None = None, upcasters: Mapping[int, Upcaster] = UPCASTERS, version: int = VERSION
+) -> Recorded:
+    """Return the event that *body* holds, brought up to *version* and opened with *seal* if it is sealed.
+
+    Raises:
+        SchemaError: if it was written by a newer version, or is of an unknown type.
+        SealError: if it is sealed and its key is not there.
+        CorruptLogError: if it is not an event, or was not sealed at this place.
+    """
+    wire = _read(body)
     if wire.v > version or wire.v < 1:
         raise SchemaError(
             f"expected schema version 1 to {version}, got version {wire.v}", session=wire.session, seq=wire.seq
         )
+    wire.data = _opened(wire, body, seal)
     fact = _fact(wire) if wire.v == version else _upcast(wire, upcasters=upcasters, version=version)
     event = Event(
         id=wire.id,
@@ -98,8 +161,8 @@ def decode(body: bytes, *, upcasters: Mapping[int, Upcaster] = UPCASTERS, versio
     return Recorded(event=event, body=body, hash=body_hash(body))
 
 
-def record(drafts: Iterable[Draft], *, key: SessionKey, head: Head) -> list[Recorded]:
-    """Give each draft its place after *head* and return the events with their bytes, in order.
+def record(drafts: Iterable[Draft], *, key: SessionKey, head: Head, seal: Seal | None = None) -> list[Recorded]:
+    """Give each draft its place after *head* and return the events with their bytes, in order, sealed with *seal*.
 
     Each is what a reader will get, so a list that was given for a tuple is a tuple in it.
 
@@ -120,7 +183,7 @@ def record(drafts: Iterable[Draft], *, key: SessionKey, head: Head) -> list[Reco
             prev=head.hash,
             data=fact,
         )
-        body = _body(event, data)
+        body = _body(event, data) if seal is None or isinstance(fact, READABLE) else _sealed_body(event, data, seal)
         recorded.append(Recorded(event=event, body=body, hash=body_hash(body)))
         head = recorded[-1].head
     return recorded
@@ -133,12 +196,22 @@ def check_follows(recorded: Recorded, *, head: Head, key: SessionKey) -> None:
         CorruptLogError: if a sequence is missing, the chain is broken, or the event belongs to another session.
     """
     event = recorded.event
-    if event.seq != head.seq + 1:
-        raise CorruptLogError(f"expected this sequence, the log has {event.seq}", session=key.session, seq=head.seq + 1)
-    if event.prev != head.hash:
-        raise CorruptLogError("its link to the event before is broken", session=key.session, seq=event.seq)
-    if (event.tenant, event.session) != (key.tenant, key.session):
-        raise CorruptLogError("it names another session", session=key.session, seq=event.seq)
+    of = SessionKey(tenant=event.tenant, session=event.session)
+    check_place(event.seq, prev=event.prev, of=of, head=head, key=key)
+
+
+def check_place(seq: int, *, prev: str, of: SessionKey, head: Head, key: SessionKey) -> None:
+    """Check that an event *seq* of session *of*, linked to *prev*, is the one after *head* of session *key*.
+
+    Raises:
+        CorruptLogError: as `check_follows`.
+    """
+    if seq != head.seq + 1:
+        raise CorruptLogError(f"expected this sequence, the log has {seq}", session=key.session, seq=head.seq + 1)
+    if prev != head.hash:
+        raise CorruptLogError("its link to the event before is broken", session=key.session, seq=seq)
+    if of != key:
+        raise CorruptLogError("it names another session", session=key.session, seq=seq)
 
 
 def _body(event: Event, data: Raw) -> bytes:
@@ -162,6 +235,38 @@ def _body(event: Event, data: Raw) -> bytes:
         data=data,
     )
     return _encoder.encode(wire)
+
+
+def _sealed_body(event: Event, data: Raw, seal: Seal) -> bytes:
+    body = _body(event, data)
+    bound = body[: len(body) - len(data) - 1]
+    return bound + sealed_document(seal.seal(bytes(data), bound=bound)) + b"}"
+
+
+def _read(body: bytes) -> _Wire:
+    try:
+        return _wire_decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CorruptLogError(f"expected an event, got {len(body)} bytes: {error}", session="", seq=0) from None
+
+
+def _opened(wire: _Wire, body: bytes, seal: Seal | None) -> Raw:
+    data = bytes(wire.data)
+    if not is_sealed_document(data):
+        return wire.data
+    sealed = read_sealed(data)
+    if sealed is None:
+        raise CorruptLogError("its sealed data cannot be read", session=wire.session, seq=wire.seq)
+    if seal is None:
+        raise SealError(
+            f"session {wire.session!r} is sealed with data key {sealed.key!r}, and no key was given: name the key file "
+            "(RETOLD_KEY_FILE, or keys=)",
+            key=sealed.key,
+        )
+    text = seal.open(sealed, bound=body[: len(body) - len(data) - 1])
+    if text is None:
+        raise CorruptLogError("it was not sealed here: its bytes were changed", session=wire.session, seq=wire.seq)
+    return Raw(text)
 
 
 def _settled(fact: Fact) -> tuple[Fact, Raw]:

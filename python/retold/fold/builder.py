@@ -8,16 +8,18 @@ Rules:
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, assert_never
 
 from msgspec import structs
 
-from retold.errors import CorruptLogError, InputError
+from retold.errors import CorruptLogError
 from retold.events import (
     CompactionAbandoned,
     CompactionFailed,
     CompactionPlanned,
     CompactionRequested,
+    CompactionUndone,
     Derived,
     Fact,
     HistoryEdited,
@@ -34,6 +36,8 @@ from retold.events import (
     SessionKey,
     SessionOpened,
     SessionRewound,
+    SessionTagged,
+    SessionUntagged,
     SummaryWritten,
     UsageReported,
 )
@@ -45,16 +49,19 @@ from retold.fold.context import (
     Entry,
     history_hash,
     item_hash,
+    later,
     ledger_of,
     request_size,
+    vocabulary_of,
 )
 from retold.fold.counting import PRIMING, count_item, text_tokens
 from retold.fold.extending import open_text, with_open_text
-from retold.fold.judging import after_try
+from retold.fold.judging import after_try, settled_by_hand
+from retold.fold.returning import opened
 from retold.fold.spans import placeholder_entry, spread, summary_entry
 from retold.ledger import Ledger
 from retold.sizes import Tokens
-from retold.tokens import Counter, Encoding, encoding
+from retold.tokens import Counter, Encoding
 
 
 class Builder:
@@ -65,8 +72,10 @@ class Builder:
 
     def __init__(self) -> None:
         """Start before the first event."""
-        self._context: Context | None = None  # what each event moves is ahead of it, in the next line
+        self._context: Context | None = None
+        self._is_ahead = False  # what every event moves is kept beside the context, and put into it when asked for
         self._seq, self._head, self._next_item = 0, "", 1
+        self._latest: datetime | None = None
         self._entries: list[Entry] = []
         self._ledger = Ledger()
         self._reply_tokens = 0
@@ -113,45 +122,30 @@ class Builder:
         """Fold one event in. Its chain is taken as checked.
 
         Raises:
-            CorruptLogError: if the event does not fit the state. A `SessionRewound` does not: give it to `rewind`.
+            CorruptLogError: if the event does not fit the state. One that returns to an earlier state does not either
+                (`retold.fold.folding`), nor does the opening of a fork, unless what it inherits is the state.
         """
         event = recorded.event
         if self._context is None:
             self._open(event.data, SessionKey(tenant=event.tenant, session=event.session))
+        elif self._seq == 0:
+            self._open_fork(event.data)
         else:
             self._change(event.data, event.seq)
         if event.seq > self._seq:
             self._seq, self._head = event.seq, recorded.hash
+        self._latest, self._is_ahead = later(self._latest, event.at), True
 
-    def rewind(self, recorded: Recorded, past: Context) -> None:
-        """Fold a `SessionRewound` in: take the history of *past*, keep this session's end and its numbering.
-
-        What was erased since *past* stays erased. Usage and whether it was closed are those of *past*.
-        """
-        now = self._now
-        if now.erased_seq > past.seq:
-            past = structs.replace(past, **NOTHING_SAID)
-        self._restart(
-            structs.replace(
-                past,
-                seq=recorded.event.seq,
-                head=recorded.hash,
-                next_item=now.next_item,
-                version=now.version + 1,
-                version_seq=recorded.event.seq,
-                base_seq=recorded.event.seq,
-                erased_seq=now.erased_seq,
-                requested=None,
-                calibration=after_barrier(now.calibration),
-                **NOTHING_PLANNED,
-            )
-        )
+    def turn_to(self, context: Context) -> None:
+        """Go on from *context*, which a rewind or an undo has made the state."""
+        self._restart(context)
 
     @property
     def _now(self) -> Context:
         assert self._context is not None
-        if (self._context.seq, self._context.next_item) != (self._seq, self._next_item):
-            self._set(seq=self._seq, head=self._head, next_item=self._next_item)
+        if self._is_ahead:
+            self._is_ahead = False
+            self._set(seq=self._seq, head=self._head, next_item=self._next_item, latest=self._latest)
         return self._context
 
     def _set(self, **changes: Any) -> None:
@@ -165,10 +159,11 @@ class Builder:
     def _restart(self, context: Context) -> None:
         self._context = context
         self._seq, self._head, self._next_item = context.seq, context.head, context.next_item
+        self._latest, self._is_ahead = context.latest, False
         self._entries = list(context.entries)
         self._ledger = ledger_of(context.entries)
         self._reply_tokens = context.calibration.reply_tokens
-        self._encoding = _vocabulary(context)
+        self._encoding = vocabulary_of(context)
         self._open_text = None
 
     def _refuse(self, reason: str, seq: int) -> CorruptLogError:
@@ -179,6 +174,8 @@ class Builder:
             raise CorruptLogError(
                 f"expected SessionOpened first, got {type(fact).__name__}", session=key.session, seq=1
             )
+        if fact.parent is not None and fact.parent.head is not None:
+            raise CorruptLogError("expected what it inherits to be read before it", session=key.session, seq=1)
         self._restart(
             Context(
                 key=key,
@@ -192,6 +189,11 @@ class Builder:
                 parent=fact.parent,
             )
         )
+
+    def _open_fork(self, fact: Fact) -> None:
+        if not isinstance(fact, SessionOpened):
+            raise self._refuse(f"expected SessionOpened first, got {type(fact).__name__}", 1)
+        self._restart(opened(self._now, fact))
 
     def _change(self, fact: Fact, seq: int) -> None:  # noqa: C901 - one case a fact, each a single call
         match fact:
@@ -211,7 +213,11 @@ class Builder:
                 self._set(closed=True)
             case SessionErased():
                 self._erase(seq)
-            case SessionOpened() | SessionRewound():
+            case SessionTagged():
+                self._tag(fact, seq)
+            case SessionUntagged():
+                self._set(tags={name: place for name, place in self._now.tags.items() if name != fact.name})
+            case SessionOpened() | SessionRewound() | CompactionUndone():
                 raise self._refuse(f"expected a fact about an open session, got {type(fact).__name__}", seq)
             case _:
                 self._derive(fact, seq)
@@ -240,7 +246,7 @@ class Builder:
         return count_item(item, self._encoding)
 
     def _numbered(self, item: Item) -> Item:
-        self._next_item += 1
+        self._next_item, self._is_ahead = self._next_item + 1, True
         return structs.replace(item, id=f"i{self._next_item - 1}")
 
     def _put(self, at: int, entry: Entry) -> None:
@@ -262,10 +268,9 @@ class Builder:
             self._set(closed=False)
 
     def _report(self, fact: UsageReported) -> None:
-        now, usage = self._now.calibration, self._now.usage
+        now = self._now.calibration
         reference = self._ledger.total.total + PRIMING + now.freed_tokens - self._reply_tokens
-        same = usage is not None and usage.model == fact.model
-        after = learn(now, fact, reference_tokens=reference, window=self._now.window, same_model=same)
+        after = learn(now, fact, reference_tokens=reference, window=self._now.window)
         self._set(usage=fact, calibration=after)
 
     def _extend(self, text: str, seq: int) -> None:
@@ -297,7 +302,7 @@ class Builder:
         self._put_all(first, last + 1, edited)
         if not any(entry.form == "summary" and entry.seq == newest for entry in self._entries):
             self._set(summary=())  # or what was edited away would come back in the next summary, which builds on it
-        self._set(settled_tokens=0, ineffective=0)
+        self._set(settled_tokens=0, ineffective=0, compacted_seq=0)
         self._bar()
         self._replaced(seq, base_seq=seq)
 
@@ -305,6 +310,11 @@ class Builder:
         self._position(item_id, seq)
         if item_id not in self._now.pinned:
             self._set(pinned=(*self._now.pinned, item_id))
+
+    def _tag(self, fact: SessionTagged, seq: int) -> None:
+        if not 1 <= fact.seq < seq:
+            raise self._refuse(f"expected a tag of a sequence 1 to {seq - 1}, got {fact.seq}", seq)
+        self._set(tags={**self._now.tags, fact.name: fact.seq})
 
     def _erase(self, seq: int) -> None:
         self._put_all(0, len(self._entries), ())
@@ -322,8 +332,11 @@ class Builder:
 
     def _stage_offloads(self, fact: ItemsOffloaded, seq: int) -> None:
         staged = dict(self._now.staged)
+        entries = {entry.item.id: entry for entry in self._entries}  # a search for each took half of a replay's time
         for offload in fact.items:
-            entry = self._entries[self._position(offload.item, seq)]
+            entry = entries.get(offload.item)
+            if entry is None:
+                raise self._refuse(f"expected an item of the history, {offload.item!r} is not in it", seq)
             tokens = self._count(offload.placeholder)
             staged[offload.item] = placeholder_entry(
                 offload.placeholder, seq=entry.seq, original=offload.sha256, tokens=tokens
@@ -347,6 +360,7 @@ class Builder:
         freed = self._now.calibration.freed_tokens + before.total - after.total
         self._set(
             summary=self._now.staged_summary or self._now.summary,
+            compacted_seq=seq,
             calibration=structs.replace(self._now.calibration, freed_tokens=freed),
             **after_try(self._now, fact, before=before.upper + PRIMING, after=after.upper + PRIMING),
             **NOTHING_PLANNED,
@@ -371,6 +385,7 @@ class Builder:
             raise self._refuse(f"expected the original of offloaded item {item.id!r}", seq)
         self._put(position, Entry(item=item, tokens=self._count(item), seq=entry.seq))
         self._bar()
+        self._set(settled_tokens=settled_by_hand(self.upper_tokens, self._now.window, self._now.calibration))
         self._replaced(seq, base_seq=seq)
 
     def _give_up(self, fact: CompactionFailed | CompactionAbandoned) -> None:
@@ -391,10 +406,3 @@ class Builder:
 
 def _extra(item: Item) -> str:
     return getattr(item, "extra", None) or ""
-
-
-def _vocabulary(context: Context) -> Encoding:
-    try:
-        return encoding(context.encoding)
-    except InputError as error:
-        raise CorruptLogError(str(error), session=context.key.session, seq=context.seq or 1) from None

@@ -18,7 +18,8 @@ from msgspec import Struct
 from retold.errors import CorruptLogError
 from retold.log import api, pages
 from retold.log.link import Link, Lost
-from retold.log.names import BLOBS, BLOBS_BUCKET, CLAIM, CLAIM_BYTES
+from retold.log.names import BLOBS, BLOBS_BUCKET, CLAIM, CLAIM_BYTES, PACKED
+from retold.log.packing import pack
 
 CHUNK_BYTES = 256 * 1024
 CHUNKS_IN_FLIGHT_MAX = 16
@@ -63,12 +64,25 @@ class Blobs:
         self._known: OrderedDict[str, None] = OrderedDict()
 
     async def claim(self, body: bytes, headers: dict[str, str]) -> bytes:
-        """Return what a message is to carry for *body*: itself, or a claim, once the store has it.
+        """Return what a message is to carry for *body*: itself, packed where that helps, or a claim that the store holds.
 
-        *headers* gains the claim's header in the second case.
+        *headers* gains what tells which.
         """
-        if len(body) <= min(CLAIM_BYTES, self._link.max_payload_bytes - HEADROOM_BYTES):
-            return body
+        packed = pack(body, headers)
+        if len(packed) <= self._carried_bytes_max:
+            return packed
+        headers.pop(PACKED, None)
+        return await self._claimed(body, headers)
+
+    async def carry(self, body: bytes, headers: dict[str, str]) -> bytes:
+        """Return what a message is to carry for a *body* that is packed already: itself, or a claim."""
+        return body if len(body) <= self._carried_bytes_max else await self._claimed(body, headers)
+
+    @property
+    def _carried_bytes_max(self) -> int:
+        return min(CLAIM_BYTES, self._link.max_payload_bytes - HEADROOM_BYTES)
+
+    async def _claimed(self, body: bytes, headers: dict[str, str]) -> bytes:
         name = await self.put(body)
         headers[CLAIM] = name
         return msgspec.json.encode(Claim(sha256=name, size=len(body)))

@@ -4,36 +4,42 @@ One object holds one connection and may be shared by all tasks of one event loop
 saves round trips; any number of processes may write to the same sessions.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Self
 
 from retold.errors import CorruptLogError, InputError
-from retold.events import Draft, Head, Recorded, SessionKey
+from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.log import streams
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
+from retold.log.copying import Copier
 from retold.log.feed import Feed
+from retold.log.heads import Heads
 from retold.log.link import Link
 from retold.log.names import (
     EVENTS,
     EVENTS_ALL,
+    HEADS,
+    HEADS_ALL,
     HISTORIES,
     HISTORIES_ALL,
     SNAPSHOTS,
     SNAPSHOTS_ALL,
+    UNTIL,
     checked,
     event_subject,
     key_of,
 )
 from retold.log.projections import Projections
-from retold.log.reader import Reader, seq_of
+from retold.log.reader import Reader, reaches, seq_of
 from retold.log.rows import RowWriter
 from retold.log.scanning import Scanner
+from retold.log.snapshots import Placed, Snapshots
 from retold.log.streams import ServerFacts
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.ports import Before, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
 
 
 class JetStreamLog:
@@ -50,7 +56,10 @@ class JetStreamLog:
         self._writer = Writer(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
         self._scanner = Scanner(link, self._reader)
         self._rows = RowWriter(link, writer=self._writer, trails=self._trails)
-        self._projections = Projections(link, self._blobs)
+        self._snapshots = Snapshots(link, self._blobs)
+        self._projections = Projections(link, self._blobs, self._snapshots)
+        self._copier = Copier(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
+        self._heads = Heads(link)
 
     @classmethod
     async def open(cls, url: str, *, name: str = "retold", replicas: int = 1) -> "JetStreamLog":
@@ -72,6 +81,7 @@ class JetStreamLog:
 
     async def close(self) -> None:
         """Wait for what is being sent, then disconnect. May be repeated; the log is of no use afterwards."""
+        await self._heads.close()
         await self._link.close()
 
     async def __aenter__(self) -> Self:
@@ -87,11 +97,17 @@ class JetStreamLog:
 
         At most `APPEND_EVENTS_MAX` drafts and `APPEND_BYTES_MAX` bytes. A repeated call is recognised as `writer` says.
         """
-        return await self._writer.append(checked(key), drafts, expected=expected)
+        recorded = await self._writer.append(checked(key), drafts, expected=expected)
+        self._heads.reached(key, recorded[-1].event.seq)
+        return recorded
 
     async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
         """Append to many sessions at once; about 6 µs an event of 300 bytes where this process knows their ends."""
-        return await self._rows.append(rows)
+        ends = await self._rows.append(rows)
+        for row, end in zip(rows, ends, strict=True):
+            if end.head is not None:
+                self._heads.reached(row.key, end.head.seq)
+        return ends
 
     async def head(self, key: SessionKey) -> Head:
         """Return where the session ends, from the stream's leader. One round trip."""
@@ -112,6 +128,26 @@ class JetStreamLog:
             async for part in parts:
                 yield part
 
+    async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
+        """Yield every event of the session that can still be read, by position; O(messages of the session)."""
+        async with aclosing(self._copier.salvage(checked(key))) as events:
+            async for one in events:
+                yield one
+
+    async def stored_end(self, key: SessionKey) -> Head:
+        """Return the head that the last message gives. One round trip."""
+        return await self._copier.stored_end(checked(key))
+
+    async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Store *events* behind the session's last message, in batches that are stored whole or not at all."""
+        await self._copier.copy(checked(key), events, until=until)
+        self._heads.reached(key, until)
+
+    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Store *events* behind what is there, then purge that."""
+        await self._copier.replace(checked(key), events, until=until)
+        self._heads.reached(key, until)
+
     async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Yield the events after *after*, then each new one.
 
@@ -124,6 +160,7 @@ class JetStreamLog:
 
         async def check(_: int) -> None:
             await self._check_kept(key, mark)
+            await self._check_next(key, mark)
 
         async with aclosing(Feed(self._link, EVENTS, event_subject(key)).after(mark.position, check=check)) as feed:
             async for stored in feed:
@@ -152,13 +189,17 @@ class JetStreamLog:
 
         A session whose last event the server cannot read is listed as damaged, with the number of its messages.
         """
-        # The projections before the events, which they are made from: so what they prove must be there.
-        proved = await self._lasts(SNAPSHOTS, SNAPSHOTS_ALL)
-        for key, seq in (await self._lasts(HISTORIES, HISTORIES_ALL)).items():
-            proved[key] = max(seq, proved.get(key, 0))
+        # The witnesses before the events that they speak of: so what they prove must be there.
+        proved: dict[SessionKey, int] = {}
+        for stream, subjects in ((HEADS, HEADS_ALL), (SNAPSHOTS, SNAPSHOTS_ALL), (HISTORIES, HISTORIES_ALL)):
+            for key, seq in (await self._lasts(stream, subjects)).items():
+                proved[key] = max(seq, proved.get(key, 0))
         counts = await streams.counts(self._link, EVENTS, EVENTS_ALL)
         counted = {key_of(subject): count for subject, count in counts.items()}
-        lasts = await self._lasts(EVENTS, EVENTS_ALL)
+        found = {key_of(stored.subject): stored for stored in await Feed(self._link, EVENTS, EVENTS_ALL).lasts_now()}
+        lasts = {key: seq_of(stored) for key, stored in found.items() if seq_of(stored) >= 0}
+        for key in lasts:
+            proved[key] = max(proved.get(key, 0), reaches(found[key]))
         return [
             SessionEnd(
                 key=key,
@@ -175,26 +216,52 @@ class JetStreamLog:
         }
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
-        """Keep *snapshot*, unless a newer one is kept already."""
-        await self._projections.save_snapshot(checked(key), snapshot)
+        """Keep *snapshot*, unless a newer one is kept already. It tells where its event lies, if this process knows."""
+        await self._snapshots.save(checked(key), self._placed(key, snapshot))
         self._trails.of(key).saw(snapshot.seq)
 
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
         """Return the newest whole snapshot with ``seq <= until``, or None."""
-        snapshot = await self._projections.load_snapshot(checked(key), until=until)
-        if snapshot is not None:
-            self._trails.of(key).saw(snapshot.seq)
-        return snapshot
+        return await self.find_snapshot(key, Before(seq=until))
+
+    async def find_snapshot(self, key: SessionKey, before: Before) -> Snapshot | None:
+        """Return the newest whole snapshot that is early enough, or None; and remember where its event lies."""
+        placed = await self._snapshots.load(checked(key), before)
+        if placed is None:
+            return None
+        self._trails.of(key).saw(placed.newest_seq)
+        if placed.mark is not None:
+            self._trails.of(key).hint(placed.mark)
+        return placed.snapshot
+
+    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+        """Yield every whole snapshot in order."""
+        async with aclosing(self._snapshots.all(checked(key))) as snapshots:
+            async for snapshot in snapshots:
+                yield snapshot
+
+    async def swap_projections(self, key: SessionKey, made: AsyncIterable[Snapshot | Published]) -> None:
+        """Put what *made* yields in place of the session's snapshots and of its published history."""
+
+        async def placed() -> AsyncIterator[Placed | Published]:
+            async for one in made:
+                yield one if isinstance(one, Published) else self._placed(key, one)
+
+        await self._projections.swap(checked(key), placed())
+
+    def _placed(self, key: SessionKey, snapshot: Snapshot) -> Placed:
+        mark = self._trails.of(key).marks.get(snapshot.seq)
+        return Placed(snapshot=snapshot, mark=mark if mark is not None and mark.head.hash == snapshot.head else None)
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""
-        written = await self._projections.publish_history(checked(key), published)
+        written = await self._projections.publish(checked(key), published)
         self._trails.of(key).saw(published.seq)
         return written
 
     async def load_history(self, key: SessionKey) -> Published | None:
         """Return the published history, or None."""
-        published = await self._projections.load_history(checked(key))
+        published = await self._projections.load(checked(key))
         if published is not None:
             self._trails.of(key).saw(published.seq)
         return published
@@ -210,6 +277,8 @@ class JetStreamLog:
         if stored.position <= mark.position:
             return
         seq = seq_of(stored)
+        if seq <= mark.head.seq and UNTIL in stored.headers:
+            return  # a repair has written it anew, behind what was read; the next event shows that it is the same
         if seq <= mark.head.seq + 1:
             # The next one; anything else is refused here, because it does not follow.
             yield await self._reader.recorded(stored, key=key, head=mark.head), stored.position
@@ -224,9 +293,15 @@ class JetStreamLog:
         """Check that the server still has the event that was yielded last: it may have come back without its tail."""
         if mark.head.seq == 0:
             return
-        stored = await self._reader.at(mark.position)
+        stored = await self._reader.at((await self._reader.relocated(key, mark)).position)
         if stored is None or stored.subject != event_subject(key) or seq_of(stored) != mark.head.seq:
             raise CorruptLogError("the server has lost it after it was read", session=key.session, seq=mark.head.seq)
+
+    async def _check_next(self, key: SessionKey, mark: Mark) -> None:
+        """Check that what follows *mark*, if anything does, can be read: a consumer says nothing of what cannot be."""
+        async with aclosing(self._reader.read(key, after=mark.head.seq, until=None)) as events:
+            async for _ in events:
+                return
 
 
 @asynccontextmanager

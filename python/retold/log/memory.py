@@ -4,17 +4,15 @@ It passes the contract suite of the real log, its limits included, and finds the
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError
-from retold.events import Draft, Head, Recorded, SessionKey, check_follows, record
+from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, kept, record
 from retold.log.names import checked, partition
 from retold.log.rows import check_rows
 from retold.log.scanning import check_partitions
 from retold.log.writer import check_drafts, check_sizes
-from retold.ports import Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
-
-SNAPSHOTS_KEPT = 2
+from retold.ports import Before, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
 
 
 class MemoryLog:
@@ -96,6 +94,38 @@ class MemoryLog:
                 damage = (error,)
             yield Scanned(events=events, damage=damage)
 
+    async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
+        """Yield every event that is there."""
+        for recorded in list(self._events.get(checked(key), [])):
+            yield kept(recorded.body)
+
+    async def stored_end(self, key: SessionKey) -> Head:
+        """Return the head of the last event that is there."""
+        events = self._events.get(checked(key), [])
+        return events[-1].head if events else Head()
+
+    async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Store *events* behind what is there, all at once."""
+        await self._put(key, events, before=self._events.get(checked(key), []), until=until)
+
+    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Store *events* in place of what is there, all at once."""
+        await self._put(checked(key), events, before=[], until=until)
+
+    async def _put(self, key: SessionKey, events: AsyncIterable[Kept], *, before: list[Recorded], until: int) -> None:
+        stored = list(before)
+        async for one in events:
+            one.check_follows(stored[-1].head if stored else Head(), key)
+            stored.append(decode(one.body))
+        if len(stored) != until:
+            raise CorruptLogError(
+                f"the copy was to go on to {until}, its source ends before", session=key.session, seq=len(stored) + 1
+            )
+        self._events[key] = stored
+        self._ids.update({(key, recorded.event.id): recorded.event.seq for recorded in stored})
+        self._heads[key] = stored[-1].head
+        self._wake()
+
     async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Yield the events after *after* and then each new one, without an end."""
         while True:
@@ -126,12 +156,33 @@ class MemoryLog:
         if kept and (kept[-1].seq > snapshot.seq or kept[-1] == snapshot):
             return
         kept.append(snapshot)
-        del kept[:-SNAPSHOTS_KEPT]
 
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
         """Return the newest kept snapshot with ``seq <= until``, or None."""
+        return await self.find_snapshot(key, Before(seq=until))
+
+    async def find_snapshot(self, key: SessionKey, before: Before) -> Snapshot | None:
+        """Return the newest kept snapshot that is early enough, or None."""
         kept = self._snapshots.get(checked(key), [])
-        return next((snapshot for snapshot in reversed(kept) if until is None or snapshot.seq <= until), None)
+        return next((snapshot for snapshot in reversed(kept) if before.holds(snapshot)), None)
+
+    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+        """Yield every kept snapshot in order."""
+        for snapshot in list(self._snapshots.get(checked(key), [])):
+            yield snapshot
+
+    async def swap_projections(self, key: SessionKey, made: AsyncIterable[Snapshot | Published]) -> None:
+        """Put what *made* yields in place of the session's snapshots and of its published history."""
+        before = list(self._snapshots.get(checked(key), []))
+        new = [one async for one in made]
+        if self._snapshots.get(key, []) != before:
+            raise ConflictError(session=key.session, expected=len(before), actual=len(self._snapshots[key]))
+        histories = [one for one in new if isinstance(one, Published)]
+        self._snapshots[key] = [one for one in new if isinstance(one, Snapshot)]
+        there = self._histories.pop(key, None)
+        for published in histories:
+            is_newer = there is not None and (there.version, there.seq) > (published.version, published.seq)
+            self._histories[key] = there if there is not None and is_newer else published
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""

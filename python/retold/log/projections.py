@@ -1,139 +1,163 @@
-"""Projections beside the events: snapshots of folded states, and the published history of each session.
+"""Projections beside the events: the published history of each session, and the snapshots (`retold.log.snapshots`).
 
 Rules:
 - Neither is the truth. A damaged snapshot is passed over, for the events can make it again; a damaged history is named.
 - Neither goes backwards: a write states what it found, and is refused if that has changed.
+- A published history names the entries that a snapshot holds already, and carries the others. Whole, twenty of them
+  take as much room as the session, for the server gives room back only after megabytes.
 """
 
-import logging
+from collections.abc import AsyncIterable, AsyncIterator
 from hashlib import sha256
+
+import msgspec
 
 from retold.errors import CorruptLogError, UnavailableError
 from retold.events import SessionKey
 from retold.log import api
-from retold.log.api import Ack, Stored
+from retold.log.api import Stored
 from retold.log.blobs import Blobs
 from retold.log.link import Link
 from retold.log.names import (
     BASE_SEQ,
     CONTENT_HASH,
     EXPECTED_SUBJECT_SEQ,
+    FORM,
     HASH,
     HISTORIES,
     SEQ,
-    SNAPSHOTS,
     VERSION,
     history_subject,
-    snapshot_subject,
 )
-from retold.log.pages import page_or_next
-from retold.ports import Published, Snapshot
+from retold.log.segments import Segmented, keep
+from retold.log.snapshots import TRIES_MAX, Placed, Snapshots
+from retold.ports import Published
 
-TRIES_MAX = 20
-"""How often a write that others overtake looks again; each time, one of them has written."""
+SEGMENTS = "segments"
+WHOLE_BYTES_MAX = 4096
+"""A history up to this length is published as it is: any NATS client can read it from the bucket."""
 
-_log = logging.getLogger(__name__)
+_kept = msgspec.msgpack.Decoder(Segmented)
 
 
 class Projections:
-    """Keep snapshots and published histories."""
+    """Keep published histories, and swap all that was made of a session's events."""
 
-    def __init__(self, link: Link, blobs: Blobs) -> None:
+    def __init__(self, link: Link, blobs: Blobs, snapshots: Snapshots) -> None:
         self._link = link
         self._blobs = blobs
+        self._snapshots = snapshots
 
-    async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
-        """Keep *snapshot* as the newest, unless the newest kept is of a later sequence or the very same."""
-        subject = snapshot_subject(key)
-        digest = sha256(snapshot.body).hexdigest()
-        for _ in range(TRIES_MAX):
-            last = await api.get(self._link, SNAPSHOTS, {"last_by_subj": subject})
-            if last is not None and _is_newer_snapshot(last, seq=snapshot.seq, digest=digest):
-                return
-            headers = {SEQ: str(snapshot.seq), HASH: digest}
-            if await self._put(subject, snapshot.body, headers, last):
-                return
-        raise UnavailableError(f"snapshots of session {key.session!r} are being written by others; repeat the call")
-
-    async def load_snapshot(self, key: SessionKey, *, until: int | None) -> Snapshot | None:
-        """Return the newest snapshot of ``seq <= until`` that is whole, or None."""
-        kept = await page_or_next(self._link, SNAPSHOTS, snapshot_subject(key), start=1)
-        for stored in sorted(kept, key=lambda stored: (_seq(stored), stored.position), reverse=True):
-            seq = _seq(stored)
-            if until is None or seq <= until:
-                body = await self._whole(stored, key=key, seq=seq)
-                if body is not None:
-                    return Snapshot(seq=seq, body=body)
-        return None
-
-    async def publish_history(self, key: SessionKey, published: Published) -> bool:
+    async def publish(self, key: SessionKey, published: Published) -> bool:
         """Put *published* in place of an older one, by (version, seq); return whether it was written."""
-        subject = history_subject(key)
         for _ in range(TRIES_MAX):
-            last = await api.get(self._link, HISTORIES, {"last_by_subj": subject})
+            last = await self._last(key)
             if last is not None and _order(last) >= (published.version, published.seq):
                 return False
-            headers = {
-                SEQ: str(published.seq),
-                VERSION: str(published.version),
-                BASE_SEQ: str(published.base_seq),
-                CONTENT_HASH: published.hash,
-                HASH: sha256(published.body).hexdigest(),
-            }
-            if await self._put(subject, published.body, headers, last):
+            if await self._put(key, published, last):
                 return True
         raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
 
-    async def load_history(self, key: SessionKey) -> Published | None:
+    async def load(self, key: SessionKey) -> Published | None:
         """Return the published history, or None.
 
         Raises:
             CorruptLogError: if its body is not what was published.
         """
-        stored = await api.get(self._link, HISTORIES, {"last_by_subj": history_subject(key)})
-        if stored is None or VERSION not in stored.headers:
-            return None
-        seq = _seq(stored)
-        body = await self._blobs.redeem(stored, session=key.session, seq=seq)
-        if sha256(body).hexdigest() != stored.headers.get(HASH):
-            raise CorruptLogError("its published history does not match its hash", session=key.session, seq=seq)
-        return Published(
-            version=int(stored.headers[VERSION]),
-            seq=seq,
-            base_seq=int(stored.headers[BASE_SEQ]),
-            hash=stored.headers[CONTENT_HASH],
-            body=body,
-        )
+        stored = await self._last(key)
+        for _ in range(TRIES_MAX):
+            if stored is None or VERSION not in stored.headers:
+                return None
+            body = await self._body(key, stored)
+            if body is not None and sha256(body).hexdigest() == stored.headers.get(HASH):
+                return _published(stored, body)
+            # The snapshots that it names may just have been swapped; then it was, too.
+            again = await self._last(key)
+            if again is not None and again.position == stored.position:
+                raise CorruptLogError(
+                    "its published history does not match its hash", session=key.session, seq=_seq(stored)
+                )
+            stored = again
+        raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
 
-    async def _whole(self, stored: Stored, *, key: SessionKey, seq: int) -> bytes | None:
-        try:
-            body = await self._blobs.redeem(stored, session=key.session, seq=seq)
-        except CorruptLogError:
-            body = b""
-        if sha256(body).hexdigest() == stored.headers.get(HASH):
-            return body
-        _log.warning("snapshot of session %s at sequence %d is damaged, passed over", key.session, seq)
-        return None
+    async def swap(self, key: SessionKey, made: AsyncIterable[Placed | Published]) -> None:
+        """Put what *made* yields in place of the session's snapshots and of its published history."""
+        histories: list[Published] = []
 
-    async def _put(self, subject: str, body: bytes, headers: dict[str, str], last: Stored | None) -> bool:
+        async def snapshots() -> AsyncIterator[Placed]:
+            async for one in made:
+                if isinstance(one, Published):
+                    histories.append(one)
+                else:
+                    yield one
+
+        first = await self._snapshots.swap(key, snapshots())
+        await self._republish(key, histories[-1] if histories else None)
+        await self._snapshots.drop_before(key, first)
+
+    async def _republish(self, key: SessionKey, published: Published | None) -> None:
+        """Put *published* in place of what is there, unless that is newer; None takes what is there away."""
+        for _ in range(TRIES_MAX):
+            last = await self._last(key)
+            if published is None:
+                if last is None or VERSION not in last.headers or await self._withdraw(key, last):
+                    return
+            elif last is not None and _order(last) > (published.version, published.seq):
+                return
+            elif await self._put(key, published, last):
+                return
+        raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
+
+    async def _withdraw(self, key: SessionKey, last: Stored) -> bool:
+        """Delete the published history, as the key-value store does."""
+        return await self._write(key, b"", {"KV-Operation": "DEL"}, last)
+
+    async def _last(self, key: SessionKey) -> Stored | None:
+        return await api.get(self._link, HISTORIES, {"last_by_subj": history_subject(key)})
+
+    async def _put(self, key: SessionKey, published: Published, last: Stored | None) -> bool:
+        headers = {
+            SEQ: str(published.seq),
+            VERSION: str(published.version),
+            BASE_SEQ: str(published.base_seq),
+            CONTENT_HASH: published.hash,
+            HASH: sha256(published.body).hexdigest(),
+        }
+        if len(published.body) <= WHOLE_BYTES_MAX:
+            return await self._write(key, published.body, headers, last)
+        kept, _ = keep(published.body, await self._snapshots.layout(key))
+        return await self._write(key, msgspec.msgpack.encode(kept), headers | {FORM: SEGMENTS}, last)
+
+    async def _write(self, key: SessionKey, body: bytes, headers: dict[str, str], last: Stored | None) -> bool:
         """Write after *last*; False if the subject does not end there, unless by our own earlier try."""
-        carried = await self._blobs.claim(body, headers)
+        carried = await self._blobs.carry(body, headers)
         headers[EXPECTED_SUBJECT_SEQ] = str(0 if last is None else last.position)
-        ack: Ack = await self._link.retry(lambda: api.publish(self._link, subject, carried, headers))
+        ack = await self._link.retry(lambda: api.publish(self._link, history_subject(key), carried, headers))
         if ack.error is None:
             return True
-        stored = await api.get(self._link, subject_stream(subject), {"last_by_subj": subject})
+        stored = await self._last(key)
         # The server keeps the headers: ours are there, the expectation included, only if our own try was stored.
         return stored is not None and stored.body == carried and headers.items() <= stored.headers.items()
 
+    async def _body(self, key: SessionKey, stored: Stored) -> bytes | None:
+        """Return the history that *stored* holds or names; None if a part of it is damaged or missing."""
+        try:
+            body = await self._blobs.redeem(stored, session=key.session, seq=_seq(stored))
+            if stored.headers.get(FORM) != SEGMENTS:
+                return body
+            return await self._snapshots.expand(key, _kept.decode(body))
+        except (CorruptLogError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
 
-def subject_stream(subject: str) -> str:
-    """Return the stream that keeps *subject*."""
-    return HISTORIES if subject.startswith("$KV.") else SNAPSHOTS
 
-
-def _is_newer_snapshot(last: Stored, *, seq: int, digest: str) -> bool:
-    return _seq(last) > seq or (_seq(last) == seq and last.headers.get(HASH) == digest)
+def _published(stored: Stored, body: bytes) -> Published:
+    return Published(
+        version=int(stored.headers[VERSION]),
+        seq=_seq(stored),
+        base_seq=int(stored.headers[BASE_SEQ]),
+        hash=stored.headers[CONTENT_HASH],
+        body=body,
+    )
 
 
 def _seq(stored: Stored) -> int:

@@ -7,6 +7,7 @@ Rules:
 - Damage is named by the first sequence that is missing or wrong. Nothing is skipped.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 from retold.errors import CorruptLogError
@@ -15,7 +16,19 @@ from retold.log import api, pages, streams
 from retold.log.api import Refused, Stored
 from retold.log.blobs import Blobs
 from retold.log.link import Link
-from retold.log.names import CLAIM, EVENTS, HISTORIES, SEQ, SNAPSHOTS, event_subject, history_subject, snapshot_subject
+from retold.log.names import (
+    CLAIM,
+    EVENTS,
+    HEADS,
+    HISTORIES,
+    SEQ,
+    SNAPSHOTS,
+    UNTIL,
+    event_subject,
+    head_subject,
+    history_subject,
+    snapshot_subject,
+)
 from retold.log.trails import START, Mark, Trails
 
 NEAR_EVENTS = 200
@@ -44,6 +57,8 @@ class Reader:
         await self._ask_witnesses(key)
         stored = await self._last(key)
         mark = START if stored is None else self._mark(stored, key)
+        if stored is not None:
+            trail.saw(reaches(stored))
         if mark.head.seq < trail.seen:
             raise CorruptLogError(
                 f"it was stored, and now the log ends before it (sequences up to {trail.seen} are known)",
@@ -52,6 +67,15 @@ class Reader:
             )
         trail.note(mark)
         return mark
+
+    async def stored_end(self, key: SessionKey) -> Mark:
+        """Return what the session's last message says, whatever else is known of the session; `START` if there is none.
+
+        Raises:
+            CorruptLogError: if it is not readable.
+        """
+        stored = await self._last(key)
+        return START if stored is None else self._mark(stored, key)
 
     async def read(self, key: SessionKey, *, after: int, until: int | None) -> AsyncGenerator[Recorded, None]:
         """Yield the events of ``after < seq <= until`` in order; None is the end as it is when the read starts.
@@ -64,18 +88,22 @@ class Reader:
             return
         mark = await self.find(key, after)
         while mark.head.seq < goal:
-            for stored in await self._following(key, mark, goal=goal):
+            try:
+                following = await self._following(key, mark, goal=goal)
+            except CorruptLogError:
+                following = await self._following(key, await self.relocated(key, mark), goal=goal)
+            for stored in following:
                 if seq_of(stored) != mark.head.seq + 1:
                     break
                 recorded = await self.recorded(stored, key=key, head=mark.head)
                 mark = Mark(head=recorded.head, position=stored.position)
+                self._trails.of(key).note(mark)
                 yield recorded
                 if mark.head.seq >= goal:
                     break
-            self._trails.of(key).note(mark)
 
     async def find(self, key: SessionKey, seq: int) -> Mark:
-        """Return the mark of event *seq*: from memory, or by halving the stream, about 0.3 ms a probe.
+        """Return the mark of event *seq*: from memory, where a snapshot says, or by halving, about 0.3 ms a probe.
 
         Raises:
             CorruptLogError: if that event is missing or damaged.
@@ -85,12 +113,21 @@ class Reader:
         known = self._trails.of(key).marks.get(seq)
         if known is not None:
             return known
-        stored = await self._search(key, seq)
+        stored = await self._hinted(key, seq) or await self._search(key, seq)
         if stored is None:
             raise CorruptLogError("it is missing", session=key.session, seq=seq)
         mark = self._mark(stored, key)
         self._trails.of(key).note(mark)
         return mark
+
+    async def _hinted(self, key: SessionKey, seq: int) -> Stored | None:
+        """Return event *seq* from where a snapshot says that it is, if it is there."""
+        hinted = self._trails.of(key).hinted
+        if hinted is None or hinted.head.seq != seq:
+            return None
+        stored = await pages.single(self._link, EVENTS, {"seq": hinted.position})
+        is_there = stored is not None and stored.subject == event_subject(key) and seq_of(stored) == seq
+        return stored if is_there else None
 
     async def recorded(self, stored: Stored, *, key: SessionKey, head: Head) -> Recorded:
         """Return the event that *stored* holds or claims, checked to follow *head*.
@@ -114,6 +151,8 @@ class Reader:
         damage, after everything that comes before it.
         """
         trail = self._trails.of(key)
+        if until is not None and until <= trail.seen:
+            return until
         await self._ask_witnesses(key)
         if until is not None and until <= trail.seen:
             return until
@@ -124,19 +163,24 @@ class Reader:
         seq = 0 if last is None else seq_of(last)
         if seq < 0:
             return SEQ_MAX if until is None else until
-        trail.saw(seq)
+        trail.saw(reaches(last) if last is not None else 0)
         return trail.seen if until is None else min(until, trail.seen)
 
     async def _ask_witnesses(self, key: SessionKey) -> None:
-        """Learn, once, up to which sequence the session's projections say that it went.
+        """Learn, once, up to which sequence the session's head and its projections say that it went.
 
         A server that was killed drops what follows a damaged place of its files without a word, and then the events
-        alone look whole. The projections lie in other files.
+        alone look whole. The witnesses lie in other files.
         """
         trail = self._trails.of(key)
         if not trail.witnessed:
-            trail.saw(await self._witness(HISTORIES, history_subject(key)))
-            trail.saw(await self._witness(SNAPSHOTS, snapshot_subject(key)))
+            witnesses = (
+                (HEADS, head_subject(key)),
+                (HISTORIES, history_subject(key)),
+                (SNAPSHOTS, snapshot_subject(key)),
+            )
+            for seq in await asyncio.gather(*(self._witness(stream, subject) for stream, subject in witnesses)):
+                trail.saw(seq)
             trail.witnessed = True
 
     async def _last(self, key: SessionKey) -> Stored | None:
@@ -165,7 +209,8 @@ class Reader:
 
     async def _following(self, key: SessionKey, mark: Mark, *, goal: int) -> list[Stored]:
         """Return a page that starts with the event after *mark*, or the leader's next message alone."""
-        page = await pages.page(self._link, EVENTS, event_subject(key), start=mark.position + 1)
+        near = min(pages.PAGE_EVENTS_MAX, goal - mark.head.seq)
+        page = await pages.page(self._link, EVENTS, event_subject(key), start=mark.position + 1, events_max=near)
         if page and seq_of(page[0]) == mark.head.seq + 1:
             return page
         missing = mark.head.seq + 1
@@ -181,6 +226,21 @@ class Reader:
             await self.recorded(stored, key=key, head=mark.head)
             raise CorruptLogError("its sequence header is wrong", session=key.session, seq=missing)
         return [stored]
+
+    async def relocated(self, key: SessionKey, mark: Mark) -> Mark:
+        """Return where the event of *mark* lies now: a repair writes a session anew. *mark* itself if nowhere else.
+
+        Raises:
+            CorruptLogError: if it is another event there, or cannot be read.
+        """
+        found = await self._search(key, mark.head.seq) if mark.head.seq else None
+        if found is None or found.position == mark.position:
+            return mark
+        moved = self._mark(found, key)
+        if moved.head != mark.head:
+            raise CorruptLogError("it is another event than was read", session=key.session, seq=mark.head.seq)
+        self._trails.of(key).moved(moved)
+        return moved
 
     async def _leader(self, key: SessionKey, request: dict[str, object], *, seq: int) -> Stored | None:
         try:
@@ -234,6 +294,12 @@ def _decode(body: bytes, *, key: SessionKey, seq: int) -> Recorded:
         if error.session:
             raise
         raise CorruptLogError(error.reason, session=key.session, seq=seq) from None
+
+
+def reaches(stored: Stored) -> int:
+    """Return the sequence that a session with this last message must reach: more than its own if a copy broke off."""
+    text = stored.headers.get(UNTIL, "")
+    return max(seq_of(stored), int(text) if text.isascii() and text.isdigit() else 0)
 
 
 def seq_of(stored: Stored) -> int:

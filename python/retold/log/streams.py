@@ -14,7 +14,18 @@ from retold.errors import InputError, UnavailableError
 from retold.log import api
 from retold.log.api import Refused
 from retold.log.link import Link
-from retold.log.names import BLOBS, BLOBS_BUCKET, DEAD, EVENTS, EVENTS_ALL, HISTORIES, HISTORIES_BUCKET, SNAPSHOTS
+from retold.log.names import (
+    BLOBS,
+    BLOBS_BUCKET,
+    DEAD,
+    EVENTS,
+    EVENTS_ALL,
+    HEADS,
+    HEADS_ALL,
+    HISTORIES,
+    HISTORIES_BUCKET,
+    SNAPSHOTS,
+)
 
 FORMAT = 1
 """The version of subjects, headers and claims that this release writes."""
@@ -38,13 +49,19 @@ _LOG = {
 
 STREAMS: dict[str, dict[str, Any]] = {
     EVENTS: _LOG | {"subjects": [EVENTS_ALL], "allow_atomic": True, "description": "Retold: every event, for ever"},
-    # Old snapshots make room for new ones: two a session are kept, and the events can make any of them again.
+    # A full store drops the oldest snapshots for new ones: the events can make any of them again.
     SNAPSHOTS: _LOG
     | {
         "subjects": ["retold.snap.>"],
         "discard": "old",
-        "max_msgs_per_subject": 2,
-        "description": "Retold: folded states, two per session",
+        "description": "Retold: folded states along each session",
+    },
+    HEADS: _LOG
+    | {
+        "subjects": [HEADS_ALL],
+        "discard": "old",
+        "max_msgs_per_subject": 1,
+        "description": "Retold: how far each session got, as a witness beside the events",
     },
     DEAD: _LOG | {"subjects": ["retold.dead.>"], "description": "Retold: what a worker gave up on"},
     # The last two are a standard key-value bucket and a standard object store, so that every NATS client reads them.
@@ -64,6 +81,8 @@ STREAMS: dict[str, dict[str, Any]] = {
     },
 }
 _FREE = frozenset({"description"})
+_OLDER: dict[str, dict[str, Any]] = {SNAPSHOTS: {"max_msgs_per_subject": 2}}
+"""What a release before this one set otherwise; it is brought up to date."""
 
 
 class StreamFacts(Struct, frozen=True):
@@ -127,6 +146,10 @@ async def set_up(link: Link, *, replicas: int) -> None:
         found = await _info(link, name)
         if found is None:
             found = await _create(link, name, config, replicas=replicas)
+        older = _OLDER.get(name, {})
+        if older and older.items() <= found["config"].items():
+            new = {field: config[field] for field in older}
+            found = await api.call(link, f"STREAM.UPDATE.{name}", found["config"] | new)
         problem = _problem(name, found["config"])
         if problem is not None:
             raise InputError(problem)

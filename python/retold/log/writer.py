@@ -111,7 +111,7 @@ class Writer:
         check_sizes(events)
         messages = [await self._message(recorded) for recorded in events]
         messages[0][1][EXPECTED_SUBJECT_SEQ] = str(base.position)
-        ack = await self._link.retry(lambda: self._send(event_subject(key), messages))
+        ack = await self._link.retry(lambda: send(self._link, event_subject(key), messages))
         failure = ack.error
         if failure is not None and failure.err_code in api.WRONG_LAST_SEQUENCE:
             return None
@@ -121,20 +121,6 @@ class Writer:
             return await self._stored_before(key, drafts, position=ack.seq)
         self._note(key, drafts, Mark(head=events[-1].head, position=ack.seq))
         return events
-
-    async def _send(self, subject: str, messages: list[Message]) -> Ack:
-        """Send one event as it is, several as an atomic batch of which the last commits all.
-
-        Every try is a batch of its own: the server forgets an unfinished one after 10 s.
-        """
-        if len(messages) == 1:
-            return await api.publish(self._link, subject, *messages[0])
-        batch = uuid4().hex
-        for number, (body, headers) in enumerate(messages[:-1], start=1):
-            await self._link.send(subject, body, headers=headers | {BATCH_ID: batch, BATCH_SEQ: str(number)})
-        body, headers = messages[-1]
-        commit = {BATCH_ID: batch, BATCH_SEQ: str(len(messages)), BATCH_COMMIT: "1"}
-        return await api.publish(self._link, subject, body, headers | commit)
 
     async def _message(self, recorded: Recorded) -> Message:
         headers = {MSG_ID: recorded.event.id, SEQ: str(recorded.event.seq)}
@@ -149,7 +135,9 @@ class Writer:
     async def _stored_before(self, key: SessionKey, drafts: Sequence[Draft], *, position: int) -> list[Recorded]:
         """Return the events of an earlier call whose first draft lies at *position* of the stream."""
         stored = await self._reader.at(position)
-        if stored is None or stored.subject != event_subject(key):
+        if stored is None:
+            return await self._find_anywhere(key, drafts)  # it was written anew elsewhere: by a repair
+        if stored.subject != event_subject(key):
             raise InputError(f"draft id {drafts[0].id} belongs to an event of another session: an id is chosen once")
         return await self._repeated(key, drafts, first=seq_of(stored))
 
@@ -188,6 +176,21 @@ class Writer:
                 "a repeated append carries the same drafts"
             )
         return events
+
+
+async def send(link: Link, subject: str, messages: list[Message]) -> Ack:
+    """Send one event as it is, several as an atomic batch of which the last commits all.
+
+    Every try is a batch of its own: the server forgets an unfinished one after 10 s.
+    """
+    if len(messages) == 1:
+        return await api.publish(link, subject, *messages[0])
+    batch = uuid4().hex
+    for number, (body, headers) in enumerate(messages[:-1], start=1):
+        await link.send(subject, body, headers=headers | {BATCH_ID: batch, BATCH_SEQ: str(number)})
+    body, headers = messages[-1]
+    commit = {BATCH_ID: batch, BATCH_SEQ: str(len(messages)), BATCH_COMMIT: "1"}
+    return await api.publish(link, subject, body, headers | commit)
 
 
 def check_drafts(drafts: Sequence[Draft], *, expected: int | None) -> None:

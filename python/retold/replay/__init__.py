@@ -1,6 +1,30 @@
 """Any state that ever was: read from the log, rebuilt from a snapshot and its tail, and proven."""
 
-from retold.replay.reading import at_time, history_at, load
+from retold.replay.comparing import compare
+from retold.replay.diffing import Change, Compaction, Diff, Lost, diff, item_text
+from retold.replay.past import Past
+from retold.replay.places import TAG_CHARACTERS_MAX, At, tagged_seq
+from retold.replay.reading import at_time, history_at, load, seq_at
+from retold.replay.several import in_order
 from retold.replay.verifying import Verdict, verify
 
-__all__ = ["Verdict", "at_time", "history_at", "load", "verify"]
+__all__ = [
+    "TAG_CHARACTERS_MAX",
+    "At",
+    "Change",
+    "Compaction",
+    "Diff",
+    "Lost",
+    "Past",
+    "Verdict",
+    "at_time",
+    "compare",
+    "diff",
+    "history_at",
+    "in_order",
+    "item_text",
+    "load",
+    "seq_at",
+    "tagged_seq",
+    "verify",
+]

@@ -1,13 +1,14 @@
 """Rebuild the state of a session at any event: newest snapshot at or before it, then the tail."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from retold.errors import InputError
 from retold.events import SessionKey
 from retold.fold import Context, History, fold, history_of
 from retold.log.tail import read_tail
 from retold.ports import Log
-
+from retold.replay.past import Past
+from retold.replay.places import At, check_seq
 
 async def load(log: Log, key: SessionKey, *, at: int | None = None, base: Context | None = None) -> Context:
     """Return the state after event *at*; None is the newest.
@@ -19,9 +20,8 @@ async def load(log: Log, key: SessionKey, *, at: int | None = None, base: Contex
         InputError: if there is no such session, it does not reach *at*, or *at* is no sequence.
         CorruptLogError: if an event on the way is missing or damaged.
     """
-    if at is not None and (type(at) is not int or at < 1):
-        came = at if type(at) is int else type(at).__name__
-        raise InputError(f"expected a sequence of 1 or more, or a time, got {came}")
+    if at is not None:
+        check_seq(at)
     tail = await read_tail(log, key, at=at, base=base)
     if tail.base is None and not tail.events:
         raise InputError(f"expected an existing session, there is none named {key.session!r}")
@@ -31,16 +31,27 @@ async def load(log: Log, key: SessionKey, *, at: int | None = None, base: Contex
     return context
 
 
-async def history_at(log: Log, key: SessionKey, at: int | datetime | None = None) -> History:
-    """Return the history as the model would have been sent it after event *at*, or at that time; None is now.
+async def history_at(log: Log, key: SessionKey, at: At | None = None) -> History:
+    """Return the history as the model would have been sent it after event *at*, at that time, item or tag; None is now.
 
     Raises:
         InputError: if there is no such session, it had not begun or does not reach *at*, or *at* is neither a sequence
-            nor a time.
+            nor a time nor an item nor a tag of it.
         CorruptLogError: if an event on the way is missing or damaged.
     """
-    seq = await at_time(log, key, at) if isinstance(at, datetime) else at
-    return history_of(await load(log, key, at=seq))
+    if at is None:
+        return history_of(await load(log, key))
+    return await Past(log, bytes_max=0).history(key, at)
+
+
+async def seq_at(log: Log, key: SessionKey, at: At) -> int:
+    """Return the sequence that *at* names: itself, that of the last event at a time, that of an item or of a tag.
+
+    Raises:
+        InputError: if there is no such session, it had not begun at that time, or it has no such item or tag.
+        CorruptLogError: if an event on the way is missing or damaged.
+    """
+    return await Past(log, bytes_max=0).seq_at(key, at)
 
 
 async def at_time(log: Log, key: SessionKey, moment: datetime) -> int:
@@ -51,12 +62,4 @@ async def at_time(log: Log, key: SessionKey, moment: datetime) -> int:
     Raises:
         InputError: if the session has no event that early.
     """
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    seq = 0
-    async for recorded in log.read(key):
-        if recorded.event.at > moment:
-            break
-        seq = recorded.event.seq
-    if seq == 0:
-        raise InputError(f"expected a time at or after the session's first event, got {moment.isoformat()}")
-    return seq
+    return await Past(log, bytes_max=0).seq_at(key, moment)

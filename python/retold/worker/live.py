@@ -3,7 +3,7 @@
 A worker decides after each source event, in order, on the state as it was there, however far the log has got in the
 meantime. So its decisions do not depend on when it came by: a worker that was killed and started again, or one that
 lags, comes to the same history. What lies before a rewind is out of the history: places there that nobody decided at
-are passed over, and the first place is the rewind's own, on the state that it returned to.
+are passed over, and the first place is the rewind's own, on the state that it returned to. So it is with an undo.
 """
 
 from collections import deque
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from retold.events import (
     CompactionPlanned,
+    CompactionUndone,
     Head,
     HistoryEdited,
     ItemExtended,
@@ -21,9 +22,9 @@ from retold.events import (
     SessionKey,
     SessionRewound,
 )
-from retold.fold import Builder, Context, base_of, fold, in_decision_order
+from retold.fold import Builder, Context, base_of, fold, in_decision_order, returns_to
 
-_BARRIERS = (HistoryEdited, ItemExtended, ItemPinned, ItemRestored, SessionErased, SessionRewound)
+_BARRIERS = (CompactionUndone, HistoryEdited, ItemExtended, ItemPinned, ItemRestored, SessionErased, SessionRewound)
 """Events that change what a plan was made on: a plan with an earlier base is given up."""
 
 
@@ -35,19 +36,22 @@ class LiveSession:
         head: where the log was read to.
         replaced: the state right after its newest replacement, or where it was loaded; None before the first event.
             What is published is taken from it: text that was added to an item later is no part of the replacement.
-        is_stale: whether the session must be loaded again: it was rewound, or another worker wrote to it.
+        read_bytes: the length of all events that were taken in.
+        is_stale: whether the session must be loaded again: it was rewound, a compaction was undone, or another worker
+            wrote to it.
     """
 
     def __init__(self, key: SessionKey, events: Sequence[Recorded], *, base: Context | None = None) -> None:
         """Start from *events*, which follow *base*: all there is in the log when the worker comes by.
 
-        A rewind among them must not return to before *base*.
+        None among them may return to before *base*.
         """
         self.key = key
         self.head = events[-1].head if events else Head() if base is None else base.end
         self._barrier_seq = 0
         self.is_stale = False
-        rewound = max((at for at, recorded in enumerate(events) if _is_rewind(recorded)), default=-1) + 1
+        self.read_bytes = sum(len(recorded.body) for recorded in events)
+        rewound = max((at for at, recorded in enumerate(events) if returns_to(recorded) is not None), default=-1) + 1
         start = fold(events[:rewound], base=base) if rewound else base
         later = events[rewound:]
         self._builder = Builder() if start is None else Builder.resume(start)
@@ -79,6 +83,11 @@ class LiveSession:
         return not self.is_stale and not self._ahead and self._builder.seq == self.head.seq
 
     @property
+    def behind(self) -> int:
+        """Return how many events of the log, as far as it was read, lie ahead of the present place."""
+        return len(self._ahead)
+
+    @property
     def is_open(self) -> bool:
         """Return whether a decision may be taken at the present place: nobody has decided there or later."""
         decided_here = bool(self._ahead) and self._place_of(self._ahead[0]) == self._place
@@ -97,14 +106,16 @@ class LiveSession:
     def take(self, recorded: Recorded) -> None:
         """Take in the next event of the log, written by somebody else."""
         self.head = recorded.head
+        self.read_bytes += len(recorded.body)
         self._note_barriers([recorded])
-        if _is_rewind(recorded) or base_of(recorded) is not None:
+        if returns_to(recorded) is not None or base_of(recorded) is not None:
             self.is_stale = True
         self._ahead.append(recorded)
 
     def take_own(self, recorded: Recorded) -> None:
         """Take in the next event of the log, decided at the present place."""
         self.head = recorded.head
+        self.read_bytes += len(recorded.body)
         self._closed_seq = max(self._closed_seq, _closed_place(recorded))
         self._apply(recorded)
 
@@ -130,10 +141,6 @@ class LiveSession:
         for recorded in events:
             if isinstance(recorded.event.data, _BARRIERS):
                 self._barrier_seq = recorded.event.seq
-
-
-def _is_rewind(recorded: Recorded) -> bool:
-    return isinstance(recorded.event.data, SessionRewound)
 
 
 def _closed_place(recorded: Recorded) -> int:

@@ -13,6 +13,7 @@ mod counter;
 mod encoding;
 mod errors;
 mod ledger;
+mod lists;
 mod numbers;
 mod scan;
 mod splitter;

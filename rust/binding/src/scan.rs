@@ -30,7 +30,7 @@ impl Scan {
     #[new]
     #[pyo3(signature = (version, kinds, /))]
     fn new(version: u32, kinds: Vec<String>) -> Self {
-        Self(Mutex::new(retold_wire::Scan::new(version, &kinds)))
+        Self(Mutex::new(retold_wire::Scan::new(version, kinds)))
     }
 
     #[pyo3(signature = (frames, /))]

@@ -77,10 +77,10 @@ pub struct Scan {
 impl Scan {
     /// Return a scan that expects events of `version`, of the types in `kinds`.
     #[must_use]
-    pub fn new(version: u32, kinds: &[String]) -> Self {
+    pub fn new(version: u32, kinds: Vec<String>) -> Self {
         Self {
             version: version.into(),
-            kinds: kinds.iter().map(|kind| kind.as_bytes().to_vec()).collect(),
+            kinds: kinds.into_iter().map(String::into_bytes).collect(),
             heads: HashMap::new(),
             events: Events::default(),
             delivered: 0,
@@ -238,7 +238,7 @@ mod tests {
     }
 
     fn scanned(messages: &[Vec<u8>]) -> Events {
-        let mut scan = Scan::new(1, &["J".into(), "K".into()]);
+        let mut scan = Scan::new(1, vec!["J".into(), "K".into()]);
         scan.receive(&messages.concat());
         assert_eq!((scan.delivered(), scan.is_broken()), (messages.len() as u64, false));
         assert_eq!(scan.pending(), Some(9 - messages.len() as u64));
@@ -292,7 +292,7 @@ mod tests {
         for (next, is_broken) in
             [(beat(1), false), (beat(2), true), (message("e.1.t.a", 3, 3, &a[2]), true), (first.clone(), true)]
         {
-            let mut scan = Scan::new(1, &["K".into()]);
+            let mut scan = Scan::new(1, vec!["K".into()]);
             scan.receive(&[first.clone(), next].concat());
             assert_eq!((scan.is_broken(), scan.give().hashes.len()), (is_broken, 1));
         }
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_pull_that_ends_early_says_so() {
-        let mut scan = Scan::new(1, &[]);
+        let mut scan = Scan::new(1, vec![]);
         let block = "NATS/1.0 408 Request Timeout\r\n\r\n";
         scan.receive(format!("HMSG d 1 {} {}\r\n{block}\r\n", block.len(), block.len()).as_bytes());
         assert_eq!((scan.status(), scan.delivered()), (Some(408), 0));

@@ -19,7 +19,7 @@ fn lane(session: usize, appends: &[usize]) -> Lane {
     }
 }
 
-fn lines(count: usize, text: &str) -> (Vec<u8>, Vec<u8>) {
+fn drafts(count: usize, text: &str) -> (Vec<u8>, Vec<u8>) {
     let line = |id| {
         format!("{{\"id\":\"d{id}\",\"at\":\"t\",\"actor\":\"a\",\"data\":{{\"x\":\"{text}\"}},\"cause\":null}}\n")
     };
@@ -28,9 +28,9 @@ fn lines(count: usize, text: &str) -> (Vec<u8>, Vec<u8>) {
 
 fn loaded(lanes: Vec<Lane>, text: &str) -> Appends {
     let count = lanes.iter().flat_map(|lane| &lane.appends).sum();
-    let (text_of, kinds) = drafts(count, text);
+    let (text, kinds) = drafts(count, text);
     let mut appends = Appends::new("r", "b", 1, vec!["K".into()], LIMITS);
-    appends.load(&lines, &kinds, lanes);
+    appends.load(&text, &kinds, lanes);
     appends
 }
 
