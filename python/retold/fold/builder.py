@@ -57,7 +57,7 @@ from retold.fold.context import (
 from retold.fold.counting import PRIMING, count_item, text_tokens
 from retold.fold.extending import has_new_part, open_text, with_open_text
 from retold.fold.judging import after_try, settled_by_hand
-from retold.fold.returning import opened
+from retold.fold.returning import opened, tagged
 from retold.fold.spans import placeholder_entry, spread, summary_entry
 from retold.ledger import Ledger
 from retold.sizes import Tokens
@@ -214,7 +214,7 @@ class Builder:
             case SessionErased():
                 self._erase(seq)
             case SessionTagged():
-                self._tag(fact, seq)
+                self._set(tags=tagged(self._now, fact, seq))
             case SessionUntagged():
                 self._set(tags={name: place for name, place in self._now.tags.items() if name != fact.name})
             case SessionOpened() | SessionRewound() | CompactionUndone():
@@ -310,11 +310,6 @@ class Builder:
         self._position(item_id, seq)
         if item_id not in self._now.pinned:
             self._set(pinned=(*self._now.pinned, item_id))
-
-    def _tag(self, fact: SessionTagged, seq: int) -> None:
-        if not 1 <= fact.seq < seq:
-            raise self._refuse(f"expected a tag of a sequence 1 to {seq - 1}, got {fact.seq}", seq)
-        self._set(tags={**self._now.tags, fact.name: fact.seq})
 
     def _erase(self, seq: int) -> None:
         self._put_all(0, len(self._entries), ())
