@@ -3,7 +3,7 @@
 import asyncio
 import random
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from retold.log.names import SNAPSHOTS, snapshot_subject
 from retold.log.packing import pack, unpack
 from retold.log.segments import NOTHING_STORED, Segmented, Source, cut, joined, keep, layout_of, restore, runs_of
 from retold.log.steps import Step, extended, next_read
-from retold.ports import Before, Published, snapshot_of
+from retold.ports import Before, Published, Snapshot, snapshot_of
 
 _VERBS = ("user", "say", "think", "call", "result", "system", "pin", "edit", "rewind", "restore", "compact", "extend")
 
@@ -281,7 +281,7 @@ def test_a_swap_puts_new_projections_in_place_and_the_next_snapshot_follows(nats
         history = replacement_of(states[-1])
         published = Published(version=2, seq=9, base_seq=9, hash=history.hash, body=encode_history(history))
 
-        async def made(chosen: list[Context]):  # type: ignore[no-untyped-def] # noqa: ANN202 - an async generator of either
+        async def made(chosen: list[Context]) -> AsyncGenerator[Snapshot | Published, None]:
             for state in chosen:
                 yield snapshot_of(state)
             yield published
@@ -305,5 +305,34 @@ def test_a_swap_puts_new_projections_in_place_and_the_next_snapshot_follows(nats
             assert newest is not None
             assert decode_context(newest.body, key=key) == states[-1]
             assert await log.load_snapshot(key, until=chosen[0].seq) == snapshot_of(chosen[0])
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("after", [0, 1, 4])
+def test_a_swap_that_is_broken_off_leaves_what_was_there(nats_url: str, key: SessionKey, after: int) -> None:
+    """If the process dies while snapshots are written aside, everyone finds the old ones, and the next swap works."""
+
+    async def run() -> None:
+        states = [structs.replace(state, key=key) for state in _states(_told(5), 6)]
+        kept = [snapshot_of(state) for state in states]
+
+        async def made(until: int) -> AsyncGenerator[Snapshot, None]:
+            for one in kept[:until]:
+                yield one
+            if until < len(kept):
+                raise ZeroDivisionError
+
+        async with connect_log(nats_url) as log:
+            for one in kept[:5]:
+                await log.save_snapshot(key, one)
+            with pytest.raises(ZeroDivisionError):
+                await log.swap_projections(key, made(after))
+            for reader in (log, await JetStreamLog.open(nats_url)):
+                assert [one async for one in reader.snapshots(key)] == kept[:5]
+                assert await reader.load_snapshot(key, until=kept[2].seq) == kept[2]
+            await reader.swap_projections(key, made(len(kept)))
+            assert await log.load_snapshot(key, until=kept[-2].seq) == kept[-2]
+            await reader.close()
 
     asyncio.run(run())

@@ -1,8 +1,8 @@
 """``retold bench replay``, first part: `Session.history(at=…)` at any event of a long session that a worker compacted.
 
-*Warm*: the process has read the session before. *New client*: a connection is open, and the session is named and read
-for the first time. *New process*: the same, in a process that has read nothing yet. Every answer is compared, by its
-hash, with folding all events from the first on.
+*Warm*: the process has read the session before (`Session.warm`). *New client*: a connection is open, and the session is
+named and read for the first time. *New process*: the same, in a process that has read nothing yet. Every answer is
+compared, by its hash, with folding all events from the first on.
 """
 
 import asyncio
@@ -114,7 +114,7 @@ async def _timed(reading: Coroutine[Any, Any, History], seq: int) -> Read:
 async def _warm(url: str, places: Sequence[Sequence[int]]) -> list[list[Read]]:
     async with connect(url) as client:
         session = await client.existing(SESSION)
-        await session.history()
+        await session.warm()
         rounds: list[list[Read]] = []
         for seqs in places:
             reads: list[Read] = []
