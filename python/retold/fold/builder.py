@@ -2,13 +2,13 @@
 
 Rules:
 - The builder is private to whoever folds; `freeze` gives the state away. (Copying the state per event is quadratic.)
-- A derived fact changes the history as it stood at its `base_seq`; entries that came later follow unchanged. So folding
-  ``base, later, replaced`` gives the same history as ``base, replaced, later``.
+- A derived fact changes the history as it stood at its `base_seq`; entries that came later follow unchanged.
 - The ledger is the only account of sizes: entries and ledger change together, in `_append`, `_put`, `_put_all`.
 - What does not fit the state is refused with the sequence named, never repaired in silence.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, assert_never
 
 from msgspec import structs
@@ -73,6 +73,9 @@ class Builder:
     def __init__(self) -> None:
         """Start before the first event."""
         self._context: Context | None = None
+        self._is_ahead = False  # what every event moves is kept beside the context, and put into it when asked for
+        self._seq, self._head, self._next_item = 0, "", 1
+        self._latest: datetime | None = None
         self._entries: list[Entry] = []
         self._ledger = Ledger()
         self._reply_tokens = 0
@@ -89,7 +92,7 @@ class Builder:
     @property
     def seq(self) -> int:
         """Return the last sequence folded in; 0 before the first."""
-        return 0 if self._context is None else self._context.seq
+        return self._seq
 
     @property
     def upper_tokens(self) -> int:
@@ -125,15 +128,13 @@ class Builder:
         event = recorded.event
         if self._context is None:
             self._open(event.data, SessionKey(tenant=event.tenant, session=event.session))
-        elif self._context.seq == 0:
+        elif self._seq == 0:
             self._open_fork(event.data)
         else:
             self._change(event.data, event.seq)
-        latest = later(self._now.latest, event.at)
-        if event.seq > self.seq:
-            self._set(seq=event.seq, head=recorded.hash, latest=latest)
-        elif latest is not self._now.latest:
-            self._set(latest=latest)
+        if event.seq > self._seq:
+            self._seq, self._head = event.seq, recorded.hash
+        self._latest, self._is_ahead = later(self._latest, event.at), True
 
     def turn_to(self, context: Context) -> None:
         """Go on from *context*, which a rewind or an undo has made the state."""
@@ -142,10 +143,14 @@ class Builder:
     @property
     def _now(self) -> Context:
         assert self._context is not None
+        if self._is_ahead:
+            self._is_ahead = False
+            self._set(seq=self._seq, head=self._head, next_item=self._next_item, latest=self._latest)
         return self._context
 
     def _set(self, **changes: Any) -> None:
-        self._context = structs.replace(self._now, **changes)
+        assert self._context is not None
+        self._context = structs.replace(self._context, **changes)
 
     def _with(self, entries: tuple[Entry, ...]) -> Context:
         calibration = structs.replace(self._now.calibration, reply_tokens=self._reply_tokens)
@@ -153,6 +158,8 @@ class Builder:
 
     def _restart(self, context: Context) -> None:
         self._context = context
+        self._seq, self._head, self._next_item = context.seq, context.head, context.next_item
+        self._latest, self._is_ahead = context.latest, False
         self._entries = list(context.entries)
         self._ledger = ledger_of(context.entries)
         self._reply_tokens = context.calibration.reply_tokens
@@ -239,9 +246,8 @@ class Builder:
         return count_item(item, self._encoding)
 
     def _numbered(self, item: Item) -> Item:
-        number = self._now.next_item
-        self._set(next_item=number + 1)
-        return structs.replace(item, id=f"i{number}")
+        self._next_item, self._is_ahead = self._next_item + 1, True
+        return structs.replace(item, id=f"i{self._next_item - 1}")
 
     def _put(self, at: int, entry: Entry) -> None:
         self._entries[at] = entry
@@ -258,7 +264,7 @@ class Builder:
         self._ledger.append(entry.tokens)
         self._reply_tokens = self._reply_tokens + entry.tokens.total if is_reply(item) else 0
         self._open_text = None
-        if self._now.closed:
+        if self._context is not None and self._context.closed:
             self._set(closed=False)
 
     def _report(self, fact: UsageReported) -> None:
@@ -374,8 +380,7 @@ class Builder:
         return tuple(body)
 
     def _restore(self, item: Item, seq: int) -> None:
-        position = self._position(item.id, seq)
-        entry = self._entries[position]
+        entry = self._entries[position := self._position(item.id, seq)]
         if entry.form != "placeholder" or entry.original != item_hash(item):
             raise self._refuse(f"expected the original of offloaded item {item.id!r}", seq)
         self._put(position, Entry(item=item, tokens=self._count(item), seq=entry.seq))
