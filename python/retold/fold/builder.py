@@ -129,11 +129,8 @@ class Builder:
             self._open_fork(event.data)
         else:
             self._change(event.data, event.seq)
-        latest = later(self._now.latest, event.at)
-        if event.seq > self.seq:
-            self._set(seq=event.seq, head=recorded.hash, latest=latest)
-        elif latest is not self._now.latest:
-            self._set(latest=latest)
+        seq, head = (event.seq, recorded.hash) if event.seq > self.seq else (self.seq, self._now.head)
+        self._set(seq=seq, head=head, latest=later(self._now.latest, event.at))
 
     def turn_to(self, context: Context) -> None:
         """Go on from *context*, which a rewind or an undo has made the state."""
@@ -328,9 +325,7 @@ class Builder:
         staged = dict(self._now.staged)
         entries = {entry.item.id: entry for entry in self._entries}  # a search for each took half of a replay's time
         for offload in fact.items:
-            entry = entries.get(offload.item)
-            if entry is None:
-                raise self._refuse(f"expected an item of the history, {offload.item!r} is not in it", seq)
+            entry = entries.get(offload.item) or self._entries[self._position(offload.item, seq)]
             tokens = self._count(offload.placeholder)
             staged[offload.item] = placeholder_entry(
                 offload.placeholder, seq=entry.seq, original=offload.sha256, tokens=tokens
