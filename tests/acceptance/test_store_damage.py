@@ -98,7 +98,7 @@ def test_a_lost_block_of_several_is_found(tmp_path: Path, lost: int) -> None:
             sessions = [await client_of(log).session(name) for name in ("a", "b")]
             for number in range(25):
                 for session in sessions:
-                    await session.append(Message(role="user", content=(Text(f"{number}" + "x" * 200_000),)))
+                    await session.append(Message(role="user", content=(Text(random.Random(number).randbytes(100_000).hex()),)))
         blocks = _blocks(tmp_path, EVENTS)
         assert len(blocks) > 1
         blocks[lost].unlink()
