@@ -9,7 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from retold.errors import RetoldError
+from retold.errors import CorruptLogError, RetoldError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, encode_context
 from retold.policy import SummarizeSpan
@@ -138,6 +138,18 @@ class RowEnd(Struct, frozen=True):
     error: RetoldError | None = None
 
 
+class Scanned(Struct, frozen=True):
+    """Hold a part of what a scan found.
+
+    Attributes:
+        events: events of many sessions, checked against the chain of each.
+        damage: the first damage of each session that has some; nothing behind it is given.
+    """
+
+    events: list[Recorded]
+    damage: tuple[CorruptLogError, ...] = ()
+
+
 class Log(Protocol):
     """Remember events, in one total order per session, and the projections made from them.
 
@@ -186,6 +198,19 @@ class Log(Protocol):
 
         Raises:
             CorruptLogError: at the first sequence that is missing or damaged; what came before was yielded.
+        """
+        ...
+
+    def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+        """Yield the events of all sessions, in order within each, until there are no more; then end.
+
+        Mostly in the order in which they were appended, some thousands at a time. *partitions* (0 to 63, by
+        `retold.log.names.partition`) limits it to the sessions of these, so that several processes can share the work.
+        A damaged session does not end it. That a session lost its newest events shows in `read` and `sessions`, not
+        here.
+
+        Raises:
+            InputError: if a partition is out of range.
         """
         ...
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, decode_history, history_of
 from retold.policy import SummarizeSpan
-from retold.ports import Aside, Before, Log, Published, Row, RowEnd, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Log, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
@@ -60,6 +60,10 @@ class LogProxy:
     def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Recorded, None]:
         """Pass on."""
         return self.inner.read(key, after=after, until=until)
+
+    def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+        """Pass on."""
+        return self.inner.scan(partitions=partitions)
 
     def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Pass on."""

@@ -80,7 +80,11 @@ async def repair(log: Log, source: Source, key: SessionKey) -> Repaired:
     damage = await _first_damage(log, key)
     if damage is None:
         verdict = await verify(log, key)
-        mend = "nothing is damaged" if verdict.ok else f"its events are whole; {verdict.reason}"
+        mend = (
+            "nothing is damaged"
+            if verdict.ok
+            else f"its events are whole, rebuild what is made from them: {verdict.reason}"
+        )
         return Repaired(verdict, reason=mend)
     try:
         put_back = await _mend(log, source, key)

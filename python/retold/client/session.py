@@ -206,7 +206,9 @@ class Session:
             CorruptLogError: if an event on the way is missing or damaged.
         """
         forked = Session(self._log, self._clock, session_key(name, tenant=self.key.tenant), actor=self._actor)
-        opened = await branching.opened(self._log, self.key, forked.key, at=at, window=window, policy=policy)
+        place = await self._seq(at)
+        state = await self._load() if place is None else await load(self._log, self.key, at=place, base=self._known)
+        opened = await branching.opened(state, forked.key, log=self._log, window=window, policy=policy)
         await forked._record([opened], expected=0)
         return forked
 

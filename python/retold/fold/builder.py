@@ -2,13 +2,13 @@
 
 Rules:
 - The builder is private to whoever folds; `freeze` gives the state away. (Copying the state per event is quadratic.)
-- A derived fact changes the history as it stood at its `base_seq`; entries that came later follow unchanged. So folding
-  ``base, later, replaced`` gives the same history as ``base, replaced, later``.
+- A derived fact changes the history as it stood at its `base_seq`; entries that came later follow unchanged.
 - The ledger is the only account of sizes: entries and ledger change together, in `_append`, `_put`, `_put_all`.
 - What does not fit the state is refused with the sequence named, never repaired in silence.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, assert_never
 
 from msgspec import structs
@@ -55,7 +55,7 @@ from retold.fold.context import (
     vocabulary_of,
 )
 from retold.fold.counting import PRIMING, count_item, text_tokens
-from retold.fold.extending import open_text, with_open_text
+from retold.fold.extending import has_new_part, open_text, with_open_text
 from retold.fold.judging import after_try, settled_by_hand
 from retold.fold.returning import opened
 from retold.fold.spans import placeholder_entry, spread, summary_entry
@@ -73,6 +73,9 @@ class Builder:
     def __init__(self) -> None:
         """Start before the first event."""
         self._context: Context | None = None
+        self._is_ahead = False  # what every event moves is kept beside the context, and put into it when asked for
+        self._seq, self._head, self._next_item = 0, "", 1
+        self._latest: datetime | None = None
         self._entries: list[Entry] = []
         self._ledger = Ledger()
         self._reply_tokens = 0
@@ -89,7 +92,7 @@ class Builder:
     @property
     def seq(self) -> int:
         """Return the last sequence folded in; 0 before the first."""
-        return 0 if self._context is None else self._context.seq
+        return self._seq
 
     @property
     def upper_tokens(self) -> int:
@@ -125,12 +128,13 @@ class Builder:
         event = recorded.event
         if self._context is None:
             self._open(event.data, SessionKey(tenant=event.tenant, session=event.session))
-        elif self._context.seq == 0:
+        elif self._seq == 0:
             self._open_fork(event.data)
         else:
             self._change(event.data, event.seq)
-        seq, head = (event.seq, recorded.hash) if event.seq > self.seq else (self.seq, self._now.head)
-        self._set(seq=seq, head=head, latest=later(self._now.latest, event.at))
+        if event.seq > self._seq:
+            self._seq, self._head = event.seq, recorded.hash
+        self._latest, self._is_ahead = later(self._latest, event.at), True
 
     def turn_to(self, context: Context) -> None:
         """Go on from *context*, which a rewind or an undo has made the state."""
@@ -139,10 +143,14 @@ class Builder:
     @property
     def _now(self) -> Context:
         assert self._context is not None
+        if self._is_ahead:
+            self._is_ahead = False
+            self._set(seq=self._seq, head=self._head, next_item=self._next_item, latest=self._latest)
         return self._context
 
     def _set(self, **changes: Any) -> None:
-        self._context = structs.replace(self._now, **changes)
+        assert self._context is not None
+        self._context = structs.replace(self._context, **changes)
 
     def _with(self, entries: tuple[Entry, ...]) -> Context:
         calibration = structs.replace(self._now.calibration, reply_tokens=self._reply_tokens)
@@ -150,6 +158,8 @@ class Builder:
 
     def _restart(self, context: Context) -> None:
         self._context = context
+        self._seq, self._head, self._next_item = context.seq, context.head, context.next_item
+        self._latest, self._is_ahead = context.latest, False
         self._entries = list(context.entries)
         self._ledger = ledger_of(context.entries)
         self._reply_tokens = context.calibration.reply_tokens
@@ -236,9 +246,8 @@ class Builder:
         return count_item(item, self._encoding)
 
     def _numbered(self, item: Item) -> Item:
-        number = self._now.next_item
-        self._set(next_item=number + 1)
-        return structs.replace(item, id=f"i{number}")
+        self._next_item, self._is_ahead = self._next_item + 1, True
+        return structs.replace(item, id=f"i{self._next_item - 1}")
 
     def _put(self, at: int, entry: Entry) -> None:
         self._entries[at] = entry
@@ -255,7 +264,7 @@ class Builder:
         self._ledger.append(entry.tokens)
         self._reply_tokens = self._reply_tokens + entry.tokens.total if is_reply(item) else 0
         self._open_text = None
-        if self._now.closed:
+        if self._context is not None and self._context.closed:
             self._set(closed=False)
 
     def _report(self, fact: UsageReported) -> None:
@@ -276,7 +285,7 @@ class Builder:
         old = self._open_text.total
         size = entry.tokens + text_tokens(self._open_text.append(text) - old, self._encoding)
         item = with_open_text(entry.item, before + text)
-        if len(_extra(item)) != len(_extra(entry.item)):  # a new part: what is kept beside the text has grown, too
+        if has_new_part(entry.item, item):
             size = self._count(item)
         self._put(len(self._entries) - 1, structs.replace(entry, item=item, tokens=size))
         if is_reply(item):
@@ -326,10 +335,8 @@ class Builder:
         entries = {entry.item.id: entry for entry in self._entries}  # a search for each took half of a replay's time
         for offload in fact.items:
             entry = entries.get(offload.item) or self._entries[self._position(offload.item, seq)]
-            tokens = self._count(offload.placeholder)
-            staged[offload.item] = placeholder_entry(
-                offload.placeholder, seq=entry.seq, original=offload.sha256, tokens=tokens
-            )
+            item, tokens = offload.placeholder, self._count(offload.placeholder)
+            staged[offload.item] = placeholder_entry(item, seq=entry.seq, original=offload.sha256, tokens=tokens)
         self._set(staged=staged)
 
     def _stage_summary(self, fact: SummaryWritten) -> None:
@@ -369,8 +376,7 @@ class Builder:
         return tuple(body)
 
     def _restore(self, item: Item, seq: int) -> None:
-        position = self._position(item.id, seq)
-        entry = self._entries[position]
+        entry = self._entries[position := self._position(item.id, seq)]
         if entry.form != "placeholder" or entry.original != item_hash(item):
             raise self._refuse(f"expected the original of offloaded item {item.id!r}", seq)
         self._put(position, Entry(item=item, tokens=self._count(item), seq=entry.seq))
@@ -392,7 +398,3 @@ class Builder:
     def _replaced(self, seq: int, *, base_seq: int) -> None:
         self._open_text = None
         self._set(version=self._now.version + 1, version_seq=seq, base_seq=base_seq)
-
-
-def _extra(item: Item) -> str:
-    return getattr(item, "extra", None) or ""

@@ -35,12 +35,13 @@ from retold.log.names import (
 from retold.log.projections import Projections
 from retold.log.reader import Reader, reaches, seq_of
 from retold.log.rows import RowWriter
+from retold.log.scanning import Scanner
 from retold.log.snapshot_messages import Placed
 from retold.log.snapshots import Snapshots
 from retold.log.streams import ServerFacts
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Aside, Before, Published, Row, RowEnd, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
 
 
 class JetStreamLog:
@@ -55,6 +56,7 @@ class JetStreamLog:
         self._blobs = Blobs(link)
         self._reader = Reader(link, self._blobs, self._trails)
         self._writer = Writer(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
+        self._scanner = Scanner(link, self._reader)
         self._rows = RowWriter(link, writer=self._writer, trails=self._trails)
         self._snapshots = Snapshots(link, self._blobs)
         self._projections = Projections(link, self._blobs, self._snapshots)
@@ -122,6 +124,12 @@ class JetStreamLog:
         async with aclosing(self._reader.read(checked(key), after=after, until=until)) as events:
             async for recorded in events:
                 yield recorded
+
+    async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+        """Yield the events of all sessions in the stream's order, but for those that need a closer look."""
+        async with aclosing(self._scanner.scan(partitions)) as parts:
+            async for part in parts:
+                yield part
 
     async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield every event of the session that can still be read, by position; O(messages of the session)."""

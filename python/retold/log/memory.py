@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, kept, record
-from retold.log.names import checked
+from retold.log.names import checked, partition
 from retold.log.rows import check_rows
+from retold.log.scanning import check_partitions
 from retold.log.writer import check_drafts, check_sizes
-from retold.ports import Aside, Before, Published, Row, RowEnd, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
 
 
 class MemoryLog:
@@ -80,6 +81,19 @@ class MemoryLog:
             check_follows(recorded, head=head, key=key)
             head = recorded.head
             yield recorded
+
+    async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+        """Yield session by session."""
+        check_partitions(partitions)
+        for key in [key for key in self._events if not partitions or partition(key) in partitions]:
+            events: list[Recorded] = []
+            damage: tuple[CorruptLogError, ...] = ()
+            try:
+                async for recorded in self.read(key):
+                    events.append(recorded)  # noqa: PERF401 -- what came before the damage is kept
+            except CorruptLogError as error:
+                damage = (error,)
+            yield Scanned(events=events, damage=damage)
 
     async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield every event that is there."""
