@@ -96,9 +96,10 @@ def test_a_lost_block_of_several_is_found(tmp_path: Path, lost: int) -> None:
     async def run() -> None:
         async with EmbeddedServer(tmp_path, profile="fast") as server, connect_log(server.url) as log:
             sessions = [await client_of(log).session(name) for name in ("a", "b")]
-            for number in range(25):
+            for number in range(45):
+                text = Text(random.Random(number).randbytes(110_000).hex())  # packing halves it, and no more
                 for session in sessions:
-                    await session.append(Message(role="user", content=(Text(random.Random(number).randbytes(100_000).hex()),)))
+                    await session.append(Message(role="user", content=(text,)))
         blocks = _blocks(tmp_path, EVENTS)
         assert len(blocks) > 1
         blocks[lost].unlink()
