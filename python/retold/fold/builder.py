@@ -329,13 +329,9 @@ class Builder:
         staged = dict(self._now.staged)
         entries = {entry.item.id: entry for entry in self._entries}  # a search for each took half of a replay's time
         for offload in fact.items:
-            entry = entries.get(offload.item)
-            if entry is None:
-                raise self._refuse(f"expected an item of the history, {offload.item!r} is not in it", seq)
-            tokens = self._count(offload.placeholder)
-            staged[offload.item] = placeholder_entry(
-                offload.placeholder, seq=entry.seq, original=offload.sha256, tokens=tokens
-            )
+            entry = entries.get(offload.item) or self._entries[self._position(offload.item, seq)]
+            item, tokens = offload.placeholder, self._count(offload.placeholder)
+            staged[offload.item] = placeholder_entry(item, seq=entry.seq, original=offload.sha256, tokens=tokens)
         self._set(staged=staged)
 
     def _stage_summary(self, fact: SummaryWritten) -> None:

@@ -19,6 +19,7 @@ from retold.log.api import Stored
 from retold.log.blobs import Blobs
 from retold.log.link import Link
 from retold.log.names import AFTER, EVENTS, EXPECTED_SUBJECT_SEQ, SEQ, UNTIL, beginning_subject, event_subject
+from retold.log.packing import unpack
 from retold.log.reader import Reader, seq_of
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Message, send
@@ -122,7 +123,7 @@ class Copier:
             return ack.seq
         # Refused: somebody else wrote, or our own first try was stored and its answer lost.
         stored = await api.get(self._link, EVENTS, {"last_by_subj": subject})
-        if stored is None or stored.position <= position or stored.body != messages[-1][0]:
+        if stored is None or stored.position <= position or stored.body != unpack(*messages[-1]):
             actual = 0 if stored is None else max(seq_of(stored), 0)
             raise ConflictError(session=key.session, expected=batch[0].standing.seq - 1, actual=actual)
         return stored.position

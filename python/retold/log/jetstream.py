@@ -36,7 +36,8 @@ from retold.log.projections import Projections
 from retold.log.reader import Reader, reaches, seq_of
 from retold.log.rows import RowWriter
 from retold.log.scanning import Scanner
-from retold.log.snapshots import Placed, Snapshots
+from retold.log.snapshot_messages import Placed
+from retold.log.snapshots import Snapshots
 from retold.log.streams import ServerFacts
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer

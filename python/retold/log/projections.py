@@ -30,7 +30,8 @@ from retold.log.names import (
     history_subject,
 )
 from retold.log.segments import Segmented, keep
-from retold.log.snapshots import TRIES_MAX, Placed, Snapshots
+from retold.log.snapshot_messages import Placed
+from retold.log.snapshots import TRIES_MAX, Snapshots
 from retold.ports import Published
 
 SEGMENTS = "segments"
