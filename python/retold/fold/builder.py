@@ -55,7 +55,7 @@ from retold.fold.context import (
     vocabulary_of,
 )
 from retold.fold.counting import PRIMING, count_item, text_tokens
-from retold.fold.extending import open_text, with_open_text
+from retold.fold.extending import extra_of, open_text, with_open_text
 from retold.fold.judging import after_try, settled_by_hand
 from retold.fold.returning import opened
 from retold.fold.spans import placeholder_entry, spread, summary_entry
@@ -122,8 +122,8 @@ class Builder:
         """Fold one event in. Its chain is taken as checked.
 
         Raises:
-            CorruptLogError: if the event does not fit the state. One that returns to an earlier state does not either
-                (`retold.fold.folding`), nor does the opening of a fork, unless what it inherits is the state.
+            CorruptLogError: if the event does not fit the state; one that returns to an earlier one, or opens a fork
+                on what it does not inherit, is for `retold.fold.folding`.
         """
         event = recorded.event
         if self._context is None:
@@ -285,7 +285,7 @@ class Builder:
         old = self._open_text.total
         size = entry.tokens + text_tokens(self._open_text.append(text) - old, self._encoding)
         item = with_open_text(entry.item, before + text)
-        if len(_extra(item)) != len(_extra(entry.item)):  # a new part: what is kept beside the text has grown, too
+        if len(extra_of(item)) != len(extra_of(entry.item)):  # a new part: what is kept beside the text has grown, too
             size = self._count(item)
         self._put(len(self._entries) - 1, structs.replace(entry, item=item, tokens=size))
         if is_reply(item):
@@ -334,13 +334,10 @@ class Builder:
         staged = dict(self._now.staged)
         entries = {entry.item.id: entry for entry in self._entries}  # a search for each took half of a replay's time
         for offload in fact.items:
-            entry = entries.get(offload.item)
-            if entry is None:
+            if (entry := entries.get(offload.item)) is None:
                 raise self._refuse(f"expected an item of the history, {offload.item!r} is not in it", seq)
-            tokens = self._count(offload.placeholder)
-            staged[offload.item] = placeholder_entry(
-                offload.placeholder, seq=entry.seq, original=offload.sha256, tokens=tokens
-            )
+            stand_in, tokens = offload.placeholder, self._count(offload.placeholder)
+            staged[offload.item] = placeholder_entry(stand_in, seq=entry.seq, original=offload.sha256, tokens=tokens)
         self._set(staged=staged)
 
     def _stage_summary(self, fact: SummaryWritten) -> None:
@@ -394,15 +391,10 @@ class Builder:
             size = self._ledger.prefix(self._cut_at(fact.base_seq)).upper + PRIMING
             self._set(**after_try(self._now, fact, before=size, after=size))
 
-    def _bar(self) -> None:
-        """Let what is learnt from reports start at a new place: the history was changed by hand."""
+    def _bar(self) -> None:  # what is learnt from reports starts at a new place: the history was changed by hand
         self._reply_tokens = 0
         self._set(calibration=after_barrier(self._now.calibration))
 
     def _replaced(self, seq: int, *, base_seq: int) -> None:
         self._open_text = None
         self._set(version=self._now.version + 1, version_seq=seq, base_seq=base_seq)
-
-
-def _extra(item: Item) -> str:
-    return getattr(item, "extra", None) or ""

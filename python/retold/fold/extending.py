@@ -76,3 +76,8 @@ def _one_part_more(extra: str | None) -> str | None:
     for shape in lists:
         shape.append({})
     return write_json(forms) if lists else extra
+
+
+def extra_of(item: Item) -> str:
+    """Return what *item* keeps of its source form beside its text, or an empty text."""
+    return getattr(item, "extra", None) or ""
