@@ -103,6 +103,13 @@ class SessionEnd(Struct, frozen=True):
     damaged: bool = False
 
 
+class Aside(Struct, frozen=True):
+    """Say why a session was set aside: the first damaged sequence, and what is wrong there."""
+
+    seq: int
+    reason: str
+
+
 class Row(Struct, frozen=True):
     """Ask for appends to one session, in order; each is all or none.
 
@@ -231,11 +238,18 @@ class Log(Protocol):
         """
         ...
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+    async def replace(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
+    ) -> None:
         """Store *events*, from sequence 1 to *until*, in place of all that is stored for the session.
 
-        What is there is removed only after all of them are stored. Broken off, it is done again. Raises as `copy`.
+        What is there counts until all of them are stored, and is replaced only if it ended at *instead_of* when that
+        began; None: at an event that cannot be read. Broken off, it is done again. Raises as `copy`.
         """
+        ...
+
+    async def reached(self, key: SessionKey) -> int:
+        """Return the largest sequence that anything beside the events proves the session to have had."""
         ...
 
     def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
@@ -251,6 +265,18 @@ class Log(Protocol):
 
     async def sessions(self) -> list[SessionEnd]:
         """Return every session and where it ends, ordered by tenant and name; also one that lost all its events."""
+        ...
+
+    async def set_aside(self, key: SessionKey, aside: Aside) -> None:
+        """Note that the session is damaged, for all who list sessions. Locks nothing; may be repeated."""
+        ...
+
+    async def release(self, key: SessionKey) -> None:
+        """Remove the note: the session is whole again. May be repeated."""
+        ...
+
+    async def aside(self) -> dict[SessionKey, Aside]:
+        """Return the sessions that are set aside."""
         ...
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:

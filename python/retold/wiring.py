@@ -11,7 +11,7 @@ import uuid_utils
 from retold.client import Client
 from retold.errors import UnavailableError
 from retold.log.embedded import EmbeddedServer, find_running, is_used, server_program
-from retold.log.jetstream import connect_log, inspect_server
+from retold.log.jetstream import connect_log, inspect_aside, inspect_server
 from retold.ports import Log
 from retold.settings import Profile, read_settings
 from retold.summarizers import ExtractiveSummarizer
@@ -23,6 +23,7 @@ __all__ = [
     "connect",
     "embedded_server",
     "find_running",
+    "inspect_aside",
     "inspect_server",
     "is_used",
     "run_worker",

@@ -25,6 +25,8 @@ from retold.cli import (
     exporting,
     importing,
     reading,
+    repairing,
+    replaying,
     serving,
 )
 from retold.cli.options import Options
@@ -106,6 +108,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "sessions": reading.sessions,
     "show": reading.show,
     "history": reading.history,
+    "replay": replaying.replay,
+    "rebuild": replaying.rebuild,
     "append": branching.append,
     "diff": differing.diff,
     "fork": branching.fork,
@@ -115,6 +119,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "tag": branching.tag,
     "export": exporting.export,
     "verify": reading.verify,
+    "repair": repairing.repair,
     "count": counting.count,
     "doctor": doctor.doctor,
 }

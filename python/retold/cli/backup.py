@@ -13,9 +13,7 @@ from retold.events import SessionKey, session_key
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[SESSION]...", help="Some sessions; without them, all.")]
 Directory = Annotated[Path, typer.Argument(help="The directory of the backup.")]
-Source = Annotated[
-    Path, typer.Argument(help="The directory of a backup, or events from `retold export`.")
-]
+Source = Annotated[Path, typer.Argument(help="The directory of a backup, or events from `retold export`.")]
 
 _Result = TypeVar("_Result")
 

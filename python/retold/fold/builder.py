@@ -55,7 +55,7 @@ from retold.fold.context import (
     vocabulary_of,
 )
 from retold.fold.counting import PRIMING, count_item, text_tokens
-from retold.fold.extending import extra_of, open_text, with_open_text
+from retold.fold.extending import has_new_part, open_text, with_open_text
 from retold.fold.judging import after_try, settled_by_hand
 from retold.fold.returning import opened
 from retold.fold.spans import placeholder_entry, spread, summary_entry
@@ -285,7 +285,7 @@ class Builder:
         old = self._open_text.total
         size = entry.tokens + text_tokens(self._open_text.append(text) - old, self._encoding)
         item = with_open_text(entry.item, before + text)
-        if len(extra_of(item)) != len(extra_of(entry.item)):  # a new part: what is kept beside the text has grown, too
+        if has_new_part(entry.item, item):
             size = self._count(item)
         self._put(len(self._entries) - 1, structs.replace(entry, item=item, tokens=size))
         if is_reply(item):

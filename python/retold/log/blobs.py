@@ -64,7 +64,7 @@ class Blobs:
         self._known: OrderedDict[str, None] = OrderedDict()
 
     async def claim(self, body: bytes, headers: dict[str, str]) -> bytes:
-        """Return what a message is to carry for *body*: itself, packed where that helps, or a claim that the store holds.
+        """Return what a message is to carry for *body*: itself, packed where that helps, or a claim.
 
         *headers* gains what tells which.
         """

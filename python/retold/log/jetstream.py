@@ -12,6 +12,7 @@ from retold.errors import CorruptLogError, InputError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.log import streams
 from retold.log.api import Stored
+from retold.log.asides import Asides, noted
 from retold.log.blobs import Blobs
 from retold.log.copying import Copier
 from retold.log.feed import Feed
@@ -39,7 +40,7 @@ from retold.log.snapshots import Placed, Snapshots
 from retold.log.streams import ServerFacts
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Before, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
 
 
 class JetStreamLog:
@@ -60,6 +61,7 @@ class JetStreamLog:
         self._projections = Projections(link, self._blobs, self._snapshots)
         self._copier = Copier(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
         self._heads = Heads(link)
+        self._asides = Asides(link)
 
     @classmethod
     async def open(cls, url: str, *, name: str = "retold", replicas: int = 1) -> "JetStreamLog":
@@ -143,9 +145,15 @@ class JetStreamLog:
         await self._copier.copy(checked(key), events, until=until)
         self._heads.reached(key, until)
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
-        """Store *events* behind what is there, then purge that."""
-        await self._copier.replace(checked(key), events, until=until)
+    async def reached(self, key: SessionKey) -> int:
+        """Return the largest sequence that a head, a snapshot, a published history or this process has seen."""
+        return await self._reader.reached(checked(key))
+
+    async def replace(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
+    ) -> None:
+        """Store *events* behind what is there, then say that the session begins with them."""
+        await self._copier.replace(checked(key), events, until=until, instead_of=instead_of)
         self._heads.reached(key, until)
 
     async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
@@ -214,6 +222,18 @@ class JetStreamLog:
         return {
             key_of(stored.subject): seq_of(stored) for stored in await Feed(self._link, stream, subjects).lasts_now()
         }
+
+    async def set_aside(self, key: SessionKey, aside: Aside) -> None:
+        """Note it in the stream of what a worker gave up on."""
+        await self._asides.put(checked(key), aside)
+
+    async def release(self, key: SessionKey) -> None:
+        """Remove the note."""
+        await self._asides.remove(checked(key))
+
+    async def aside(self) -> dict[SessionKey, Aside]:
+        """Return what is noted."""
+        return await self._asides.all()
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Keep *snapshot*, unless a newer one is kept already. It tells where its event lies, if this process knows."""
@@ -312,6 +332,19 @@ async def connect_log(url: str, *, name: str = "retold", replicas: int = 1) -> A
         yield log
     finally:
         await log.close()
+
+
+async def inspect_aside(url: str, *, name: str = "retold doctor") -> dict[SessionKey, Aside]:
+    """Return the sessions that are set aside at *url*, which has the log's streams.
+
+    Raises:
+        UnavailableError: if there is no server, or it has not.
+    """
+    link = await Link.open(url, name=name)
+    try:
+        return await noted(link)
+    finally:
+        await link.close()
 
 
 async def inspect_server(url: str, *, name: str = "retold doctor") -> ServerFacts:

@@ -25,7 +25,7 @@ from retold.log.api import Stored
 from retold.log.blobs import Blobs
 from retold.log.link import Link
 from retold.log.names import EXPECTED_SUBJECT_SEQ, HASH, SEQ, SNAPSHOTS, snapshot_subject, snapshot_subjects
-from retold.log.segments import NOTHING_STORED, Segmented, Layout, Source, cut, keep, layout_of, restore
+from retold.log.segments import NOTHING_STORED, Layout, Segmented, Source, cut, keep, layout_of, restore
 from retold.log.steps import Holds, Step, extended, next_read
 from retold.log.trails import Mark
 from retold.ports import Before, Snapshot
@@ -421,4 +421,3 @@ def _placed(found: _Found, body: bytes) -> Placed:
 
 def _microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
-

@@ -10,6 +10,7 @@ from retold.ports import Log
 from retold.replay.past import Past
 from retold.replay.places import At, check_seq
 
+
 async def load(log: Log, key: SessionKey, *, at: int | None = None, base: Context | None = None) -> Context:
     """Return the state after event *at*; None is the newest.
 
