@@ -122,8 +122,8 @@ class Builder:
         """Fold one event in. Its chain is taken as checked.
 
         Raises:
-            CorruptLogError: if the event does not fit the state. One that returns to an earlier state does not either
-                (`retold.fold.folding`), nor does the opening of a fork, unless what it inherits is the state.
+            CorruptLogError: if the event does not fit the state; one that returns to an earlier one, or opens a fork
+                on what it does not inherit, is for `retold.fold.folding`.
         """
         event = recorded.event
         if self._context is None:
@@ -329,9 +329,10 @@ class Builder:
         staged = dict(self._now.staged)
         entries = {entry.item.id: entry for entry in self._entries}  # a search for each took half of a replay's time
         for offload in fact.items:
-            entry = entries.get(offload.item) or self._entries[self._position(offload.item, seq)]
-            item, tokens = offload.placeholder, self._count(offload.placeholder)
-            staged[offload.item] = placeholder_entry(item, seq=entry.seq, original=offload.sha256, tokens=tokens)
+            if (entry := entries.get(offload.item)) is None:
+                raise self._refuse(f"expected an item of the history, {offload.item!r} is not in it", seq)
+            stand_in, tokens = offload.placeholder, self._count(offload.placeholder)
+            staged[offload.item] = placeholder_entry(stand_in, seq=entry.seq, original=offload.sha256, tokens=tokens)
         self._set(staged=staged)
 
     def _stage_summary(self, fact: SummaryWritten) -> None:
@@ -385,8 +386,7 @@ class Builder:
             size = self._ledger.prefix(self._cut_at(fact.base_seq)).upper + PRIMING
             self._set(**after_try(self._now, fact, before=size, after=size))
 
-    def _bar(self) -> None:
-        """Let what is learnt from reports start at a new place: the history was changed by hand."""
+    def _bar(self) -> None:  # what is learnt from reports starts at a new place: the history was changed by hand
         self._reply_tokens = 0
         self._set(calibration=after_barrier(self._now.calibration))
 

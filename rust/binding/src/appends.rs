@@ -42,20 +42,18 @@ impl Appends {
 
     #[pyo3(signature = (lines, kinds, rows, /))]
     fn load(&self, py: Python<'_>, lines: &[u8], kinds: &[u8], rows: Vec<Row>) -> PyResult<()> {
-        let lanes = rows.into_iter().map(read_row).collect::<PyResult<Vec<Lane>>>()?;
-        py.detach(|| self.lock().load(lines, kinds, lanes));
+        let rows = rows.into_iter().map(read_row).collect::<PyResult<Vec<Lane>>>()?;
+        py.detach(|| self.lock().load(lines, kinds, rows));
         Ok(())
     }
 
     fn send<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let frames = py.detach(|| self.lock().send());
-        PyBytes::new(py, &frames)
+        PyBytes::new(py, &py.detach(|| self.lock().send()))
     }
 
     #[pyo3(signature = (frames, /))]
     fn receive<'py>(&self, py: Python<'py>, frames: &[u8]) -> Bound<'py, PyBytes> {
-        let next = py.detach(|| self.lock().receive(frames));
-        PyBytes::new(py, &next)
+        PyBytes::new(py, &py.detach(|| self.lock().receive(frames)))
     }
 
     #[getter]
