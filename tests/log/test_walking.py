@@ -66,7 +66,9 @@ class _Counted(LogProxy):
 
     events = 0
 
-    async def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Recorded, None]:
+    async def read(
+        self, key: SessionKey, *, after: int = 0, until: int | None = None
+    ) -> AsyncGenerator[Recorded, None]:
         """Pass on, and count."""
         async for recorded in super().read(key, after=after, until=until):
             self.events += 1
