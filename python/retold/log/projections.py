@@ -97,18 +97,28 @@ class Projections:
         await self._snapshots.drop_before(key, first)
 
     async def _republish(self, key: SessionKey, published: Published | None) -> None:
-        """Put *published* in place of what is there, unless that is newer; None takes what is there away."""
+        """Put *published* in place of what is there, unless that is newer; None takes what is there away.
+
+        A newer one is written anew: it names the snapshots that are about to be dropped.
+        """
         for _ in range(TRIES_MAX):
             last = await self._last(key)
             there = None if last is None or VERSION not in last.headers else last
-            if published is None:
-                is_done = there is None or await self._withdraw(key, there)
+            if there is not None and published is not None and _order(there) > (published.version, published.seq):
+                is_done = await self._put(key, await self._newer(key, there) or published, last)
+            elif published is not None:
+                is_done = await self._put(key, published, last)
             else:
-                is_newer = there is not None and _order(there) > (published.version, published.seq)
-                is_done = is_newer or await self._put(key, published, last)
+                is_done = there is None or await self._withdraw(key, there)
             if is_done:
                 return
         raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
+
+    async def _newer(self, key: SessionKey, there: Stored) -> Published | None:
+        """Return the history that *there* holds; None if it cannot be read: then the one made anew is better."""
+        body = await self._body(key, there)
+        is_whole = body is not None and sha256(body).hexdigest() == there.headers.get(HASH)
+        return _published(there, body) if body is not None and is_whole else None
 
     async def _withdraw(self, key: SessionKey, last: Stored) -> bool:
         """Delete the published history, as the key-value store does."""

@@ -145,7 +145,15 @@ class Snapshots:
                     yield found
 
     async def layout(self, key: SessionKey) -> Layout:
-        """Return where the entries of the newest snapshot are stored; nothing if there is none."""
+        """Return where the entries of the newest snapshot are stored; nothing if there is none.
+
+        What is remembered is used only if it is the newest still: another's `swap` drops what it names.
+        """
+        known = self._chains.get(key)
+        if known is not None:
+            stored = await api.get(self._link, SNAPSHOTS, {"last_by_subj": snapshot_subject(key)})
+            if known.position != (0 if stored is None else stored.position):
+                self._chains.pop(key, None)
         return (await self._chain(key)).layout
 
     async def expand(self, key: SessionKey, kept: Segmented) -> bytes | None:

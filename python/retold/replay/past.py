@@ -181,8 +181,10 @@ class Past:
         session = self._sessions.get(key)
         stretch = None if session is None else session.before(moment)
         for recorded in () if stretch is None else stretch.events:
-            if recorded.event.at > moment and recorded.event.seq > 1:
-                return recorded.event.seq - 1
+            if recorded.event.at > moment:
+                if recorded.event.seq > 1:
+                    return recorded.event.seq - 1
+                break  # before the start: said below
         base = await self._base(key, Before(at=moment))
         seq = 0 if base is None else base.seq
         async with aclosing(self._log.read(key, after=seq)) as events:
@@ -228,17 +230,27 @@ class Past:
         """Drop what is kept of a session that was erased since. One round trip, none where nothing is ever kept."""
         if not self._bytes_max:
             return
-        known = self._ends.get(key)
         try:
             end = (await self._log.head(key)).seq
         except CorruptLogError:
             return  # what was read stays true, and what was not will show the damage
-        if known is not None and end > known:
+        if key not in self._sessions:
+            self._ends.pop(key, None)
+        elif not await self._is_unerased(key, end):
+            self.forget(key)
+        if end:
+            self._ends[key] = end
+
+    async def _is_unerased(self, key: SessionKey, end: int) -> bool:
+        """Return whether it is known that nothing was erased between the last look and event *end*."""
+        known = self._ends.get(key)
+        if known is None or end <= known:
+            return known == end
+        try:
             async with aclosing(self._log.read(key, after=known, until=end)) as events:
-                facts = [recorded.event.data async for recorded in events]
-            if any(isinstance(fact, SessionErased) for fact in facts):
-                self.forget(key)
-        self._ends[key] = end
+                return not any([isinstance(recorded.event.data, SessionErased) async for recorded in events])
+        except CorruptLogError:
+            return False  # what is asked for may lie before the damage, and is read anew
 
     def _covering(self, key: SessionKey, seq: int) -> Stretch | None:
         session = self._sessions.get(key)
@@ -250,8 +262,13 @@ class Past:
     async def _read(self, key: SessionKey, seq: int) -> Stretch | None:
         """Read the stretch that gives the state after event *seq*, or the last there is; None if there is no event."""
         near = self._covering(key, max(seq - STEP_EVENTS, 1))
-        base = near.state(near.last) if near is not None else await self._base(key, Before(seq=seq))
-        until = seq + STEP_EVENTS if self._bytes_max else seq
+        base = near.state(min(near.last, seq)) if near is not None else await self._base(key, Before(seq=seq))
+        if self._bytes_max:
+            with suppress(CorruptLogError):  # the damage may lie after what is asked for
+                return await self._read_from(key, base, seq, until=seq + STEP_EVENTS)
+        return await self._read_from(key, base, seq, until=seq)
+
+    async def _read_from(self, key: SessionKey, base: Context | None, seq: int, *, until: int) -> Stretch | None:
         if base is not None:
             with suppress(_Unlinked):
                 return await self._keep_all(key, base=base, until=until, wanted=seq)
@@ -312,7 +329,8 @@ class Past:
             self.kept_bytes -= cost_bytes
             self._sessions[other].drop(first)
             if not self._sessions[other].firsts:
-                del self._sessions[other], self._ends[other]
+                del self._sessions[other]
+                self._ends.pop(other, None)
 
 
 class _Unlinked(Exception):  # noqa: N818 - no error: the events are read from the first
