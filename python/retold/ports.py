@@ -52,6 +52,24 @@ class SessionEnd(Struct, frozen=True):
     damaged: bool = False
 
 
+class Erased(Struct, frozen=True):
+    """Say what an erasure removed.
+
+    Attributes:
+        seq: the sequence of the tombstone; everything before it is gone.
+        events: how many events were removed now.
+        projections: how many snapshots and published histories were.
+        blobs: how many large bodies were.
+        keys: how many data keys were destroyed.
+    """
+
+    seq: int
+    events: int = 0
+    projections: int = 0
+    blobs: int = 0
+    keys: int = 0
+
+
 class Log(Protocol):
     """Remember events, in one total order per session, and the projections made from them.
 
@@ -75,8 +93,21 @@ class Log(Protocol):
         """
         ...
 
+    async def erase(self, key: SessionKey) -> Erased:
+        """Remove everything of the session that lies before its newest tombstone, for good; return what was removed.
+
+        A tombstone is a `SessionErased` that carries how the session was opened, appended before. From then on a
+        session begins with it: no earlier event, snapshot or published history is given out, removed yet or not. May
+        be repeated, and must be after a failure: what was left is removed then.
+
+        Raises:
+            InputError: if the session has no tombstone.
+            CorruptLogError: if its end is damaged.
+        """
+        ...
+
     async def head(self, key: SessionKey) -> Head:
-        """Return where the session ends; `Head()` if there is none.
+        """Return where the session ends; `Head()` if there is none. Needs no key.
 
         Raises:
             CorruptLogError: if its end is damaged or missing.
@@ -86,7 +117,10 @@ class Log(Protocol):
     def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Recorded, None]:
         """Yield the events of sequence ``after < seq <= until`` in order, checked against the chain; None is the end.
 
+        An erased session begins with its newest tombstone, whose `prev` names the end of what was erased.
+
         Raises:
+            SealError: if an event is sealed and its key is not there.
             CorruptLogError: at the first sequence that is missing or damaged; what came before was yielded.
         """
         ...

@@ -118,7 +118,7 @@ class Builder:
         """
         event = recorded.event
         if self._context is None:
-            self._open(event.data, SessionKey(tenant=event.tenant, session=event.session))
+            self._begin(event.data, SessionKey(tenant=event.tenant, session=event.session), event.seq)
         else:
             self._change(event.data, event.seq)
         if event.seq > self.seq:
@@ -127,8 +127,9 @@ class Builder:
     def rewind(self, recorded: Recorded, past: Context) -> None:
         """Fold a `SessionRewound` in: take the history of *past*, keep this session's end and its numbering.
 
-        What was erased between *past* and now stays erased. Usage and whether it was closed are those of *past*; what
-        reports have taught about the provider still holds.
+        What was erased between *past* and now stays erased; of what was before an erasure, *past* need only hold how
+        the session was opened. Usage and whether it was closed are those of *past*; what reports have taught about the
+        provider still holds.
         """
         now = self._now
         if now.erased_seq > past.seq:
@@ -172,6 +173,14 @@ class Builder:
     def _refuse(self, reason: str, seq: int) -> CorruptLogError:
         return CorruptLogError(reason, session=self._now.key.session, seq=seq)
 
+    def _begin(self, fact: Fact, key: SessionKey, seq: int) -> None:
+        """Open the session; one that was erased begins with its tombstone."""
+        if isinstance(fact, SessionErased) and fact.opened is not None:
+            self._open(fact.opened, key)
+            self._erase(fact, seq)
+        else:
+            self._open(fact, key)
+
     def _open(self, fact: Fact, key: SessionKey) -> None:
         if not isinstance(fact, SessionOpened):
             raise CorruptLogError(
@@ -208,7 +217,7 @@ class Builder:
             case SessionClosed():
                 self._set(closed=True)
             case SessionErased():
-                self._erase(seq)
+                self._erase(fact, seq)
             case SessionOpened() | SessionRewound():
                 raise self._refuse(f"expected a fact about an open session, got {type(fact).__name__}", seq)
             case _:
@@ -305,8 +314,11 @@ class Builder:
         if item_id not in self._now.pinned:
             self._set(pinned=(*self._now.pinned, item_id))
 
-    def _erase(self, seq: int) -> None:
+    def _erase(self, fact: SessionErased, seq: int) -> None:
         self._put_all(0, len(self._entries), ())
+        if fact.opened is not None:
+            # The same whether what came before was folded or is gone.
+            self._set(next_item=fact.next_item, version=fact.version)
         self._set(erased_seq=seq, **NOTHING_SAID)
         self._bar()
         self._replaced(seq, base_seq=seq)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from msgspec import structs
+
 from retold.errors import CorruptLogError
 from retold.events import (
     CompactionAbandoned,
@@ -40,7 +42,7 @@ def fold(events: Sequence[Recorded], *, base: Context | None = None) -> Context:
         fact = recorded.event.data
         if isinstance(fact, SessionRewound):
             _check_rewind(recorded, fact, base=base)
-            builder.rewind(recorded, past[fact.to_seq])
+            builder.rewind(recorded, _erased_past(builder, fact) or past[fact.to_seq])
         else:
             builder.apply(recorded)
         if recorded.event.seq in targets:
@@ -56,7 +58,16 @@ def advance(builder: Builder, recorded: Recorded, *, earlier: Sequence[Recorded]
         builder.apply(recorded)
         return
     _check_rewind(recorded, fact, base=base)
-    builder.rewind(recorded, fold([event for event in earlier if event.event.seq <= fact.to_seq], base=base))
+    past = _erased_past(builder, fact)
+    if past is None:
+        past = fold([event for event in earlier if event.event.seq <= fact.to_seq], base=base)
+    builder.rewind(recorded, past)
+
+
+def _erased_past(builder: Builder, fact: SessionRewound) -> Context | None:
+    """Return the state that *fact* returns to if it was erased since, and may be gone; else None."""
+    now = builder.outline
+    return structs.replace(now, seq=fact.to_seq) if now.erased_seq > fact.to_seq else None
 
 
 def _check_rewind(recorded: Recorded, fact: SessionRewound, *, base: Context | None) -> None:

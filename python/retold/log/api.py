@@ -22,6 +22,7 @@ STREAM_NOT_FOUND = 10059
 NOT_ENABLED = frozenset({10039, 10076})
 SAME_NAME = frozenset({10058, 10065})
 """The stream exists with another configuration, or its subjects overlap with another stream's."""
+_NOT_THERE = frozenset({10037, 10043, 10057})
 _PASSING = frozenset({10008, 10009, 10049, 10158, 10168, 10175, 10176, 10210})
 """Errors that pass: no leader yet, store being opened, the same id still in process, a batch whose start was lost."""
 
@@ -125,6 +126,23 @@ def read_ack(message: Msg) -> Ack:
     if _passes(failure):
         raise Lost(failure.description)
     raise UnavailableError(f"the server refused to store: {failure.description} (error {failure.err_code})")
+
+
+async def erase(link: Link, stream: str, position: int) -> bool:
+    """Remove the message at *position* and overwrite its bytes on disk; return whether it was there. May be repeated.
+
+    A message that a limit pushes out of a stream, or a purge, is only forgotten: its bytes stay in the file.
+
+    Raises:
+        Refused: if the stream takes no deletes.
+    """
+    try:
+        await call(link, f"STREAM.MSG.DELETE.{stream}", {"seq": position})
+    except Refused as refused:
+        if refused.failure.err_code in _NOT_THERE:
+            return False
+        raise
+    return True
 
 
 def refuse(failure: Failure) -> None:

@@ -13,13 +13,16 @@ from retold.events import Draft, Head, Recorded, SessionKey
 from retold.log import streams
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
+from retold.log.erasing import Eraser
 from retold.log.feed import Feed
+from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
     EVENTS,
     EVENTS_ALL,
     HISTORIES,
     HISTORIES_ALL,
+    KEYS,
     SNAPSHOTS,
     SNAPSHOTS_ALL,
     checked,
@@ -31,7 +34,8 @@ from retold.log.reader import Reader, seq_of
 from retold.log.streams import ServerFacts
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Published, SessionEnd, Snapshot
+from retold.ports import Erased, Published, SessionEnd, Snapshot
+from retold.security import MasterKeys
 
 
 class JetStreamLog:
@@ -40,19 +44,24 @@ class JetStreamLog:
     Open it with `connect_log` or `JetStreamLog.open`.
     """
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, *, masters: MasterKeys | None = None, is_sealed: bool = False) -> None:
         self._link = link
-        self._trails = Trails()
-        self._blobs = Blobs(link)
-        self._reader = Reader(link, self._blobs, self._trails)
-        self._writer = Writer(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
-        self._projections = Projections(link, self._blobs)
+        self.keys = DataKeys(link, masters, is_on=is_sealed)
+        self._trails = trails = Trails()
+        blobs = Blobs(link)
+        self._reader = reader = Reader(link, blobs=blobs, trails=trails, keys=self.keys)
+        self._writer = Writer(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
+        self._eraser = Eraser(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
+        self._projections = Projections(link, blobs=blobs, keys=self.keys)
 
     @classmethod
-    async def open(cls, url: str, *, name: str = "retold", replicas: int = 1) -> "JetStreamLog":
+    async def open(
+        cls, url: str, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
+    ) -> "JetStreamLog":
         """Connect to *url*, create the streams that are missing with *replicas* copies each, and return the log.
 
-        *name* is what the server shows for the connection. Close the log when done.
+        *name* is what the server shows for the connection. With *masters* the log is sealed from now on, for everybody.
+        Close the log when done.
 
         Raises:
             InputError: if a stream exists that the log cannot use.
@@ -60,11 +69,12 @@ class JetStreamLog:
         """
         link = await Link.open(url, name=name)
         try:
-            await streams.set_up(link, replicas=replicas)
+            await streams.set_up(link, replicas=replicas, sealed=masters is not None)
+            is_sealed = masters is not None or await streams.stands(link, KEYS)
         except BaseException:
             await link.close()
             raise
-        return cls(link)
+        return cls(link, masters=masters, is_sealed=is_sealed)
 
     async def close(self) -> None:
         """Wait for what is being sent, then disconnect. May be repeated; the log is of no use afterwards."""
@@ -84,6 +94,10 @@ class JetStreamLog:
         At most `APPEND_EVENTS_MAX` drafts and `APPEND_BYTES_MAX` bytes. A repeated call is recognised as `writer` says.
         """
         return await self._writer.append(checked(key), drafts, expected=expected)
+
+    async def erase(self, key: SessionKey) -> Erased:
+        """Overwrite what lies before the session's newest tombstone; about 0.1 ms an event."""
+        return await self._eraser.erase(checked(key))
 
     async def head(self, key: SessionKey) -> Head:
         """Return where the session ends, from the stream's leader. One round trip."""
@@ -106,7 +120,7 @@ class JetStreamLog:
         """
         _check_range(after)
         end = (await self._reader.end(checked(key))).head.seq
-        mark = await self._reader.find(key, min(after, end))
+        mark = await self._reader.find(key, max(min(after, end), self._trails.of(key).erased - 1))
 
         async def check(_: int) -> None:
             await self._check_kept(key, mark)
@@ -162,7 +176,8 @@ class JetStreamLog:
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Keep *snapshot*, unless a newer one is kept already."""
-        await self._projections.save_snapshot(checked(key), snapshot)
+        erased = self._trails.of(checked(key)).erased
+        await self._projections.save_snapshot(key, snapshot, erased=erased)
         self._trails.of(key).saw(snapshot.seq)
 
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
@@ -174,7 +189,8 @@ class JetStreamLog:
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""
-        written = await self._projections.publish_history(checked(key), published)
+        erased = self._trails.of(checked(key)).erased
+        written = await self._projections.publish_history(key, published, erased=erased)
         self._trails.of(key).saw(published.seq)
         return written
 
@@ -212,13 +228,17 @@ class JetStreamLog:
             return
         stored = await self._reader.at(mark.position)
         if stored is None or stored.subject != event_subject(key) or seq_of(stored) != mark.head.seq:
+            if await self._reader.is_erased(key, mark.head.seq):
+                return
             raise CorruptLogError("the server has lost it after it was read", session=key.session, seq=mark.head.seq)
 
 
 @asynccontextmanager
-async def connect_log(url: str, *, name: str = "retold", replicas: int = 1) -> AsyncIterator[JetStreamLog]:
+async def connect_log(
+    url: str, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
+) -> AsyncIterator[JetStreamLog]:
     """Open a `JetStreamLog` and close it at the end; see `JetStreamLog.open`."""
-    log = await JetStreamLog.open(url, name=name, replicas=replicas)
+    log = await JetStreamLog.open(url, name=name, replicas=replicas, masters=masters)
     try:
         yield log
     finally:

@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator, Sequence
 from retold.errors import ConflictError, CorruptLogError, InputError
 from retold.events import Draft, Head, Recorded, SessionKey, check_follows, record
 from retold.log.names import checked
-from retold.log.writer import check_drafts, check_sizes
-from retold.ports import Published, SessionEnd, Snapshot
+from retold.log.writer import check_drafts, check_sizes, is_tombstone
+from retold.ports import Erased, Published, SessionEnd, Snapshot
 
 SNAPSHOTS_KEPT = 2
 
@@ -22,6 +22,7 @@ class MemoryLog:
         self._events: dict[SessionKey, list[Recorded]] = {}
         self._ids: dict[tuple[SessionKey, str], int] = {}
         self._heads: dict[SessionKey, Head] = {}
+        self._erased: dict[SessionKey, int] = {}
         self._snapshots: dict[SessionKey, list[Snapshot]] = {}
         self._histories: dict[SessionKey, Published] = {}
         self._waiting: list[asyncio.Future[None]] = []
@@ -44,8 +45,24 @@ class MemoryLog:
         self._events.setdefault(key, []).extend(events)
         self._ids.update({(key, recorded.event.id): recorded.event.seq for recorded in events})
         self._heads[key] = events[-1].head
+        if is_tombstone(drafts[0]):
+            self._erased[key] = events[0].event.seq
         self._wake()
         return events
+
+    async def erase(self, key: SessionKey) -> Erased:
+        """Drop what lies before the session's newest tombstone."""
+        seq = self._erased.get(checked(key), 0)
+        if not seq:
+            raise InputError(f"expected a tombstone in session {key.session!r}: append SessionErased first")
+        events, snapshots = self._events[key], self._snapshots.get(key, [])
+        self._events[key] = [recorded for recorded in events if recorded.event.seq >= seq]
+        self._snapshots[key] = [snapshot for snapshot in snapshots if snapshot.seq >= seq]
+        history = self._histories.get(key)
+        if history is not None and history.seq < seq:
+            del self._histories[key]
+        projections = len(snapshots) - len(self._snapshots[key]) + (history is not None and history.seq < seq)
+        return Erased(seq=seq, events=len(events) - len(self._events[key]), projections=projections)
 
     async def head(self, key: SessionKey) -> Head:
         """Return where the session ends; `Head()` if there is none."""
@@ -59,6 +76,7 @@ class MemoryLog:
             raise InputError(f"expected a sequence of 0 or more, got after={after}")
         seen = self._seen(checked(key))
         goal = seen if until is None else min(until, seen)
+        after = max(after, self._erased.get(key, 0) - 1)
         head = self._head_at(key, after) if goal > after else Head()
         for seq in range(after + 1, goal + 1):
             recorded = self._next(key, seq)
@@ -93,6 +111,8 @@ class MemoryLog:
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Keep *snapshot*, unless the newest kept is of a later sequence or the very same."""
         kept = self._snapshots.setdefault(checked(key), [])
+        if snapshot.seq < self._erased.get(key, 0):
+            return
         if kept and (kept[-1].seq > snapshot.seq or kept[-1] == snapshot):
             return
         kept.append(snapshot)
@@ -101,11 +121,15 @@ class MemoryLog:
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
         """Return the newest kept snapshot with ``seq <= until``, or None."""
         kept = self._snapshots.get(checked(key), [])
-        return next((snapshot for snapshot in reversed(kept) if until is None or snapshot.seq <= until), None)
+        erased = self._erased.get(key, 0)
+        fits = (one for one in reversed(kept) if one.seq >= erased and (until is None or one.seq <= until))
+        return next(fits, None)
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""
         there = self._histories.get(checked(key))
+        if published.seq < self._erased.get(key, 0):
+            return False
         if there is not None and (there.version, there.seq) >= (published.version, published.seq):
             return False
         self._histories[key] = published
@@ -113,7 +137,8 @@ class MemoryLog:
 
     async def load_history(self, key: SessionKey) -> Published | None:
         """Return the published history, or None."""
-        return self._histories.get(checked(key))
+        history = self._histories.get(checked(key))
+        return None if history is None or history.seq < self._erased.get(key, 0) else history
 
     def lose(self, key: SessionKey, seq: int) -> None:
         """Lose event *seq*: the fault that tests plant."""
@@ -138,12 +163,15 @@ class MemoryLog:
         return max(seen + [snapshot.seq for snapshot in self._snapshots.get(key, [])])
 
     def _head_at(self, key: SessionKey, seq: int) -> Head:
+        if seq == self._erased.get(key, 0) - 1:
+            return Head(seq=seq, hash=self._next(key, seq + 1).event.prev)
         return Head() if seq == 0 else self._next(key, seq).head
 
     def _next(self, key: SessionKey, seq: int) -> Recorded:
         events = self._events.get(key, [])
-        if seq <= len(events) and events[seq - 1].event.seq == seq:
-            return events[seq - 1]
+        at = seq - (events[0].event.seq if events else 1)
+        if 0 <= at < len(events) and events[at].event.seq == seq:
+            return events[at]
         found = next((recorded for recorded in events if recorded.event.seq == seq), None)
         if found is None:
             raise CorruptLogError("it is missing", session=key.session, seq=seq)

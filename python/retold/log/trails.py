@@ -38,6 +38,8 @@ class Trail:
         marks: some places, by session sequence.
         seen: the largest sequence known to have been stored.
         witnessed: whether the published history and the snapshots were asked what they have seen.
+        erased: the sequence of the newest tombstone; 0 if none is known. Nothing before it is to be read.
+        sealed: whether a sealed event was seen.
     """
 
     def __init__(self) -> None:
@@ -45,6 +47,8 @@ class Trail:
         self.marks: OrderedDict[int, Mark] = OrderedDict()
         self.seen = 0
         self.witnessed = False
+        self.erased = 0
+        self.sealed = False
 
     def note(self, mark: Mark) -> None:
         """Remember *mark*, and that its sequence exists."""
@@ -53,6 +57,13 @@ class Trail:
         if len(self.marks) > MARKS_MAX:
             self.marks.popitem(last=False)
         self.saw(mark.head.seq)
+
+    def saw_erased(self, seq: int) -> None:
+        """Remember that the session was erased at sequence *seq*."""
+        if seq > self.erased:
+            self.erased = seq
+            for old in [mark for mark in self.marks if mark < seq - 1]:
+                del self.marks[old]
 
     def saw(self, seq: int) -> None:
         """Remember that sequence *seq* was stored."""

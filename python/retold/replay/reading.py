@@ -1,5 +1,6 @@
 """Rebuild the state of a session at any event: newest snapshot at or before it, then the tail."""
 
+from contextlib import aclosing
 from datetime import UTC, datetime
 
 from retold.errors import InputError
@@ -24,11 +25,23 @@ async def load(log: Log, key: SessionKey, *, at: int | None = None, base: Contex
         raise InputError(f"expected a sequence of 1 or more, or a time, got {came}")
     tail = await read_tail(log, key, at=at, base=base)
     if tail.base is None and not tail.events:
+        await _refuse_erased(log, key, at)
         raise InputError(f"expected an existing session, there is none named {key.session!r}")
     context = fold(tail.events, base=tail.base)
     if at is not None and context.seq < at:
         raise InputError(f"expected a sequence of 1 to {context.seq}, got {at}: session {key.session!r} ends before it")
     return context
+
+
+async def _refuse_erased(log: Log, key: SessionKey, at: int | None) -> None:
+    """Say so if the session exists and begins after *at*."""
+    async with aclosing(log.read(key)) as events:
+        async for recorded in events:
+            seq = recorded.event.seq
+            raise InputError(
+                f"expected a sequence of {seq} or more, got {at}: session {key.session!r} was erased at {seq}, and "
+                "what it was before is gone"
+            )
 
 
 async def history_at(log: Log, key: SessionKey, at: int | datetime | None = None) -> History:

@@ -72,7 +72,7 @@ class _Proof:
     def verdict(self, error: CorruptLogError | None = None) -> Verdict:
         return Verdict(
             key=self.key,
-            events=self.builder.seq,
+            events=len(self.events),
             replacements=self.replacements,
             snapshots=self.snapshots,
             published=self.published_ok,

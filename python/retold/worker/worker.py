@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 import stamina
 
-from retold.errors import CorruptLogError, RetoldError, UnavailableError
+from retold.errors import CorruptLogError, RetoldError, SealError, UnavailableError
 from retold.events import SessionKey
 from retold.ports import Clock, Log, Summarizer
 from retold.worker.compactor import Compactor
@@ -40,11 +40,11 @@ class Worker:
         self._places = asyncio.Semaphore(AT_ONCE_MAX)
         self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
         self._waiting: set[SessionKey] = set()
-        self._damaged: dict[SessionKey, CorruptLogError] = {}
+        self._damaged: dict[SessionKey, CorruptLogError | SealError] = {}
 
     @property
-    def damaged(self) -> dict[SessionKey, CorruptLogError]:
-        """Return the sessions that were set aside, each with what is wrong."""
+    def damaged(self) -> dict[SessionKey, CorruptLogError | SealError]:
+        """Return the sessions that were set aside, each with what is wrong: damage, or a key that is not here."""
         return dict(self._damaged)
 
     async def run(self) -> None:
@@ -69,7 +69,7 @@ class Worker:
             self._waiting.discard(key)
             try:
                 await self._bring_up(key)
-            except CorruptLogError as error:
+            except (CorruptLogError, SealError) as error:
                 self._damaged[key] = error
                 self._live.pop(key, None)
                 _log.error("set aside: %s", error)

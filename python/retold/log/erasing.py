@@ -1,0 +1,108 @@
+"""Erasing on the server: what lies before a session's tombstone is overwritten, wherever it was kept.
+
+Rules:
+- The tombstone comes first. From then on no reader is given anything of before, so a crash leaves work, not content.
+- Then the projections: a mark takes their place, behind which nobody who lags can write an older state.
+- Then the keys, the events, the blobs. Each step finds what is left of it, so the whole may be repeated at any time.
+- Messages are removed by JetStream's erasing delete, which overwrites their bytes; a purge would only forget them.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from retold.errors import InputError, UnavailableError
+from retold.events import SessionKey
+from retold.log import api, pages
+from retold.log.api import Refused, Stored
+from retold.log.blobs import Blobs
+from retold.log.keys import DataKeys
+from retold.log.link import Link
+from retold.log.names import (
+    CLAIM,
+    ERASED,
+    EVENTS,
+    EXPECTED_SUBJECT_SEQ,
+    HISTORIES,
+    SEQ,
+    SNAPSHOTS,
+    event_subject,
+    history_subject,
+    snapshot_subject,
+)
+from retold.log.reader import Reader, seq_of
+from retold.log.trails import Trails
+from retold.ports import Erased
+
+AT_ONCE = 64
+"""Deletes under way at once: enough to hide the round trip."""
+TRIES_MAX = 20
+"""How often a projection that somebody is writing is cleared again; each time, one of them has written."""
+
+
+class Eraser:
+    """Remove what tombstones erase."""
+
+    def __init__(self, link: Link, *, blobs: Blobs, reader: Reader, trails: Trails, keys: DataKeys) -> None:
+        self._link = link
+        self._blobs = blobs
+        self._reader = reader
+        self._trails = trails
+        self._keys = keys
+
+    async def erase(self, key: SessionKey) -> Erased:
+        """Remove what lies before the session's newest tombstone; see `retold.ports.Log.erase`."""
+        end = await self._reader.end(key)
+        seq = self._trails.of(key).erased
+        if not seq:
+            raise InputError(
+                f"expected a tombstone in session {key.session!r}, which ends at {end.head.seq} without one: append "
+                "SessionErased first"
+            )
+        first = (await self._reader.find(key, seq - 1)).position + 1
+        claimed, count = list[str](), 0
+        for stream, subject in ((HISTORIES, history_subject(key)), (SNAPSHOTS, snapshot_subject(key))):
+            old = await self._clear(stream, subject, seq=seq)
+            claimed += _claims(old)
+            count += len(old)
+        keys = await self._keys.destroy(key, before_epoch=seq)
+        events = await pages.every(self._link, EVENTS, event_subject(key), before=first)
+        await self._remove(EVENTS, events)
+        blobs = await self._blobs.erase(key, before=seq, claimed=[*claimed, *_claims(events)])
+        return Erased(seq=seq, events=len(events), projections=count, blobs=blobs, keys=keys)
+
+    async def _clear(self, stream: str, subject: str, *, seq: int) -> list[Stored]:
+        """Remove the projections of before *seq* and leave a mark in their place; return them."""
+        cleared: list[Stored] = []
+        for _ in range(TRIES_MAX):
+            kept = await pages.every(self._link, stream, subject)
+            old = [stored for stored in kept if seq_of(stored) < seq]
+            await self._remove(stream, old)
+            cleared += old
+            newer = kept[len(old) :]
+            if newer and kept[-1] is newer[-1]:
+                return cleared
+            headers = {SEQ: str(seq), ERASED: str(seq), EXPECTED_SUBJECT_SEQ: "0"}
+            ack = await self._link.retry(lambda: api.publish(self._link, subject, b"", headers))  # noqa: B023 - awaited
+            if ack.error is None:
+                return cleared
+        raise UnavailableError(f"the projections of {subject} are being written by others; repeat the call")
+
+    async def _remove(self, stream: str, messages: Iterable[Stored]) -> None:
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def one(stored: Stored) -> None:
+            async with places:
+                try:
+                    await api.erase(self._link, stream, stored.position)
+                except Refused:
+                    # A bucket of an earlier release takes no deletes; a purge forgets the message, at least.
+                    request = {"filter": stored.subject, "seq": stored.position + 1}
+                    await api.call(self._link, f"STREAM.PURGE.{stream}", request)
+
+        async with asyncio.TaskGroup() as tasks:
+            for stored in messages:
+                tasks.create_task(one(stored))
+
+
+def _claims(messages: Iterable[Stored]) -> list[str]:
+    return [stored.headers[CLAIM] for stored in messages if CLAIM in stored.headers]
