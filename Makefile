@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CORE_SOURCES := $(shell find rust -name '*.rs' -o -name '*.toml' -o -name '*.vocab' -o -name '*.bin' | grep -v /target/) Cargo.toml Cargo.lock
 FILE ?=
 
-.PHONY: build demo test test-python test-rust fuzz sanitize lint format bench bench-peers lock clean
+.PHONY: build demo test test-python test-rust damage fuzz sanitize lint format bench bench-core bench-peers lock clean
 
 build: $(VENV)/.built
 
@@ -31,6 +31,10 @@ test-python: build
 test-rust:
 	cargo test --workspace --release --locked
 
+# 200 single bits flipped in the files of a small store, one after the other: a minute or two.
+damage: build
+	RETOLD_FLIPS=200 $(BIN)/python -m pytest tests/acceptance/test_store_damage.py -s
+
 # From Python, for each encoding: a million texts against tiktoken, 100,000 cut into deltas, 20,000 of them in bytes, any
 # bytes, 100 MB at once. In Rust: 20,000 texts and 2,000 counters against a slow reference; giant runs, asked about, cut and
 # restored. New ones each time: five minutes.
@@ -53,17 +57,23 @@ lint: build
 	$(BIN)/lint-imports
 	$(BIN)/interrogate --quiet -c pyproject.toml tests
 	cargo fmt --all --check
+	cargo fmt --manifest-path benches/core/Cargo.toml --check
 	cargo clippy --workspace --all-targets --release --locked -- -D warnings
 
 format: build
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	cargo fmt --all
+	cargo fmt --manifest-path benches/core/Cargo.toml
 
 bench: build
 	$(BIN)/retold bench tokens
 	$(BIN)/retold bench append
 	$(BIN)/python -m pytest benches --benchmark-only
+
+# The core without Python, under criterion.
+bench-core:
+	cd benches/core && CARGO_TARGET_DIR=../../target/benches cargo bench --locked
 
 # The other tokenizers, for `make bench` to run beside; none is needed for anything else.
 bench-peers: build

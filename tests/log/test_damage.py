@@ -232,3 +232,57 @@ def test_a_damaged_snapshot_is_passed_over(nats_url: str, key: SessionKey, draft
             assert await log.load_snapshot(key) == Snapshot(seq=2, body=b"state 2")
 
     asyncio.run(run())
+
+
+def test_one_damaged_end_hides_no_other_session(tmp_path: Path, tenant: str, drafts: Iterator[Draft]) -> None:
+    """If the last event of one session cannot be read, all others are listed, woken and followed as before."""
+    keys = [SessionKey(tenant=tenant, session=name) for name in "abc"]
+
+    async def run() -> None:
+        async with EmbeddedServer(tmp_path, profile="fast") as server, connect_log(server.url) as log:
+            for key in keys:
+                await log.append(key, take(drafts, 10))
+        damage(tmp_path, b"text 000020")
+        async with (
+            asyncio.timeout(WAIT_S),
+            EmbeddedServer(tmp_path, profile="fast") as server,
+            connect_log(server.url) as log,
+        ):
+            assert await log.sessions() == [SessionEnd(key, seq=10, damaged=key.session == "b") for key in keys]
+            async with aclosing(log.wakes()) as wakes:
+                assert {(await anext(wakes)).key for _ in keys} == set(keys)
+                await log.append(keys[2], take(drafts, 1))
+                assert await anext(wakes) == SessionEnd(keys[2], seq=11)
+            for key in (keys[0], keys[2]):
+                assert len(await all_seqs(log, key)) >= 10
+            with pytest.raises(CorruptLogError) as found:
+                async with aclosing(log.follow(keys[1])) as follow:
+                    async for _ in follow:
+                        pass
+            assert found.value.seq == 10
+
+    asyncio.run(run())
+
+
+def test_an_end_cut_off_is_found_without_any_projection(
+    tmp_path: Path, key: SessionKey, drafts: Iterator[Draft]
+) -> None:
+    """If a killed server drops the events after a damaged one, a session that nobody compacted yet knows it too."""
+
+    async def run() -> None:
+        server = EmbeddedServer(tmp_path, profile="fast")
+        await server.start()
+        async with connect_log(server.url) as log:
+            await log.append(key, take(drafts, 50))
+        os.kill(server.running.pid, signal.SIGKILL)
+        await server.stop()
+        damage(tmp_path, b"text 000031")
+        async with EmbeddedServer(tmp_path, profile="fast") as server, connect_log(server.url) as log:
+            with pytest.raises(CorruptLogError) as found:
+                await all_seqs(log, key)
+            assert found.value.seq == 31
+            with pytest.raises(CorruptLogError):
+                await log.append(key, take(drafts, 1))
+            assert await log.sessions() == [SessionEnd(key=key, seq=30, damaged=True)]
+
+    asyncio.run(run())

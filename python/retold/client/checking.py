@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import structs
 
 from retold.errors import InputError
-from retold.events import Item, Message, ToolCall, ToolResult, UsageReported
+from retold.events import Item, Message, ToolCall, ToolResult, UsageReported, Window
 from retold.fold import Context, Entry, Tokens
 from retold.formats.json_text import read_json
 from retold.policy.bonds import atoms, open_calls
@@ -112,3 +112,20 @@ def _named(entries: Sequence[Entry], positions: Iterable[int]) -> str:
     ids = [repr(entries[at].item.id) for at in sorted(positions)]
     more = f" and {len(ids) - NAMED_MAX} more" if len(ids) > NAMED_MAX else ""
     return ", ".join(ids[:NAMED_MAX]) + more
+
+
+def check_window(window: Window) -> Window:
+    """Return *window*.
+
+    Raises:
+        InputError: if a size is not in whole tokens, or it leaves no room for a request.
+    """
+    for name in ("hard_limit", "pre_rot", "reserve"):
+        size = getattr(window, name)
+        if not isinstance(size, int):
+            raise InputError(f"expected a {name} in whole tokens, got {type(size).__name__}")
+        if size < 0 or (name == "hard_limit" and size < 1):
+            raise InputError(f"expected a {name} of 1 token or more, got {size}")
+    if window.input_limit < 1:
+        raise InputError(f"expected a reserve below the hard limit of {window.hard_limit}, got {window.reserve}")
+    return window

@@ -2,10 +2,12 @@
 
 from contextlib import suppress
 
+from retold.client.checking import check_window
 from retold.client.session import Session, record_facts
 from retold.errors import ConflictError, InputError
 from retold.events import Policy, SessionKey, SessionOpened, Window, session_key
 from retold.ports import Clock, Log, SessionEnd
+from retold.replay import At
 from retold.tokens import encoding as vocabulary
 
 DEFAULT_WINDOW = Window(hard_limit=200_000)
@@ -37,7 +39,7 @@ class Client:
             UnavailableError: if the log could not be reached.
         """
         key = session_key(name, tenant=tenant)
-        window = _checked(window or DEFAULT_WINDOW)
+        window = check_window(window or DEFAULT_WINDOW)
         vocabulary(encoding)
         if (await self.log.head(key)).seq == 0:
             opened = SessionOpened(window=window, policy=policy, encoding=encoding)
@@ -56,18 +58,16 @@ class Client:
             raise InputError(f"expected an existing session, there is none named {name!r}")
         return Session(self.log, self.clock, key, actor=self._actor)
 
+    async def fork(
+        self, session: str, name: str, *, at: At | None = None, tenant: str = "default", window: Window | None = None
+    ) -> Session:
+        """Open session *name* with the state of *session* at *at* (None: now); see `Session.fork`.
+
+        Raises:
+            InputError: if there is no such session, it does not reach *at*, or there is a session *name* already.
+        """
+        return await (await self.existing(session, tenant=tenant)).fork(name, at=at, window=window)
+
     async def sessions(self) -> list[SessionEnd]:
         """Return every session and where it ends, ordered by tenant and name."""
         return await self.log.sessions()
-
-
-def _checked(window: Window) -> Window:
-    for name in ("hard_limit", "pre_rot", "reserve"):
-        size = getattr(window, name)
-        if not isinstance(size, int):
-            raise InputError(f"expected a {name} in whole tokens, got {type(size).__name__}")
-        if size < 0 or (name == "hard_limit" and size < 1):
-            raise InputError(f"expected a {name} of 1 token or more, got {size}")
-    if window.input_limit < 1:
-        raise InputError(f"expected a reserve below the hard limit of {window.hard_limit}, got {window.reserve}")
-    return window

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
+from retold.client import branching
 from retold.client.checking import check_edit, check_item, check_usage
 from retold.errors import ConflictError, InputError
 from retold.events import (
@@ -16,15 +16,20 @@ from retold.events import (
     ItemAppended,
     ItemExtended,
     ItemPinned,
+    ItemRestored,
+    Policy,
     Recorded,
     SessionClosed,
     SessionKey,
+    SessionUntagged,
     UsageReported,
+    Window,
+    session_key,
 )
 from retold.fold import Context, History, history_of, is_sealed, open_text
 from retold.formats import to_items
 from retold.ports import Clock, Log
-from retold.replay import history_at, load
+from retold.replay import At, history_at, load, seq_at, tagged_seq
 
 CONFLICTS_MAX = 10
 """How often an extension is tried again because somebody else, mostly the worker, wrote first."""
@@ -147,16 +152,100 @@ class Session:
         """
         return await self._record([SessionClosed(reason=reason)])
 
-    async def history(self, *, at: int | datetime | None = None) -> History:
-        """Return the history to send: now, or as it was after event *at* or at that time (UTC if it has no zone).
+    async def rewind(self, to: At) -> int:
+        """Return the history to what it was at *to*, a sequence, a time or a tag; return the event's sequence.
+
+        What came after stays in the log, and out of every later history, summary and snapshot. A rewind can be rewound:
+        to the sequence before it.
 
         Raises:
-            InputError: if the session does not reach *at* or had not begun, or *at* is neither a sequence nor a time.
+            InputError: if the session does not reach *to*, or there is no such tag.
+            CorruptLogError: if an event on the way is missing or damaged.
+        """
+        rewound = await branching.rewound(self._log, self.key, to)
+        seq = await self._record([rewound])
+        await branching.publish(self._log, await self._load())
+        return seq
+
+    async def undo(self) -> int:
+        """Undo the newest compaction: its originals return, what came after it stays. Returns the event's sequence.
+
+        Done again, it undoes the one before. The worker compacts again when the history has grown by a twentieth of the
+        pre-rot threshold, or at once if it is above what can be sent.
+
+        Raises:
+            InputError: if there was no compaction since the session began, was forked, edited or erased.
+            ConflictError: if the session grew while it was looked up; repeat the call.
+        """
+        context = await self._load()
+        return await self._record([branching.undone(context)], expected=context.seq)
+
+    async def restore(self, item_id: str) -> int:
+        """Put an offloaded item's original back in its place in the history; return the event's sequence.
+
+        Raises:
+            InputError: if the item is not in the history, or whole already.
+            CorruptLogError: if the log does not hold the original any more.
+            ConflictError: if the session grew while it was looked up; repeat the call.
+        """
+        context = await self._load()
+        item = await branching.original(self._log, context, item_id)
+        return await self._record([ItemRestored(item=item)], expected=context.seq)
+
+    async def fork(
+        self, name: str, *, at: At | None = None, window: Window | None = None, policy: Policy | None = None
+    ) -> "Session":
+        """Open session *name* of the same tenant with this one's state at *at* (None: now), and return it.
+
+        Nothing is copied: the fork names the event that it starts from, with its hash. From there on, each goes its own
+        way. *window* and *policy* are this session's unless they are given.
+
+        Raises:
+            InputError: if the session does not reach *at*, or there is a session *name* already.
+            CorruptLogError: if an event on the way is missing or damaged.
+        """
+        forked = Session(self._log, self._clock, session_key(name, tenant=self.key.tenant), actor=self._actor)
+        opened = await branching.opened(self._log, self.key, forked.key, at=at, window=window, policy=policy)
+        await forked._record([opened], expected=0)
+        return forked
+
+    async def tag(self, name: str, *, at: At | None = None) -> int:
+        """Name the place *at* (None: now), so that *name* can be used for it; return the event's sequence.
+
+        A name that is in use moves. Names are letters, digits, ``.``, ``_`` and ``-``, and begin with a letter.
+
+        Raises:
+            InputError: if the name cannot be one, the session does not reach *at*, or it has as many tags as it may.
+        """
+        return await self._record([branching.tagged(await self._load(), name, await self._seq(at))])
+
+    async def untag(self, name: str) -> int:
+        """Take the tag *name* off; return the event's sequence.
+
+        Raises:
+            InputError: if there is no such tag.
+        """
+        tagged_seq(await self._load(), name)
+        return await self._record([SessionUntagged(name=name)])
+
+    async def tags(self) -> dict[str, int]:
+        """Return the session's tags, each with the sequence that it stands for."""
+        return dict((await self._load()).tags)
+
+    async def history(self, *, at: At | None = None) -> History:
+        """Return the history to send: now, or as it was after event *at*, at that time (UTC if it has no zone) or tag.
+
+        Raises:
+            InputError: if the session does not reach *at* or had not begun, or *at* is neither a sequence nor a time
+                nor a tag of it.
             CorruptLogError: if an event on the way is missing or damaged.
         """
         if at is not None:
             return await history_at(self._log, self.key, at)
         return history_of(await self._load())
+
+    async def _seq(self, at: At | None) -> int | None:
+        return None if at is None else await seq_at(self._log, self.key, at)
 
     async def _extend(self, text: str) -> int:
         context = await self._load()

@@ -1,8 +1,9 @@
 """Facts: what can happen to a session, past tense. Each is the `data` of one event.
 
-Source facts come from agents and people. Derived facts are written only by a worker; each but `ItemRestored` names the
-`base_seq` of the source event that it was decided at: it changes the history as it stood there, and what was appended
-later follows unchanged. So the result does not depend on how far the agent had got when the worker wrote it.
+Source facts come from agents and people. Derived facts are written only by a worker, but for `ItemRestored`, which
+agents and people write, too. Each of the others names the `base_seq` of the source event that it was decided at: it
+changes the history as it stood there, and what was appended later follows unchanged. So the result does not depend on
+how far the agent had got when the worker wrote it.
 """
 
 from typing import Literal
@@ -47,11 +48,19 @@ class Window(Struct, frozen=True, omit_defaults=True):
         return min(self.pre_rot or 150_000, self.input_limit)
 
 
-class ForkPoint(Struct, frozen=True):
-    """Name the state of another session that a session starts from."""
+class ForkPoint(Struct, frozen=True, omit_defaults=True):
+    """Name the state of another session of the same tenant that a session starts from.
+
+    Attributes:
+        session: the parent.
+        seq: the parent's event after which the two part.
+        head: that event's hash, which proves the state that was forked from. None: nothing is inherited, the point is a
+            remark (sessions opened before forks could be proven).
+    """
 
     session: str
     seq: int
+    head: str | None = None
 
 
 class Pin(Struct, frozen=True):
@@ -208,6 +217,28 @@ class SessionRewound(Struct, frozen=True):
     to_seq: int
 
 
+class CompactionUndone(Struct, frozen=True):
+    """Put the history back to what it would be had the compaction recorded at *seq* not happened.
+
+    Only the newest compaction since the last edit or erasure can be undone. What was appended after it stays.
+    """
+
+    seq: int
+
+
+class SessionTagged(Struct, frozen=True):
+    """Name the place after event *seq*; a name that is in use moves there. Tags outlive rewinds."""
+
+    name: str
+    seq: int
+
+
+class SessionUntagged(Struct, frozen=True):
+    """Take a tag's name off; one that is not in use changes nothing."""
+
+    name: str
+
+
 class SessionClosed(Struct, frozen=True, omit_defaults=True):
     """Say that the session is done. No lock: an item that is appended later opens it again."""
 
@@ -307,7 +338,10 @@ class CompactionAbandoned(Struct, frozen=True):
 
 
 class ItemRestored(Struct, frozen=True):
-    """Put an offloaded item's original back in its place. Carries it, so that no reader has to search for it."""
+    """Put an offloaded item's original back in its place. Carries it, so that no reader has to search for it.
+
+    Whoever asked for it writes it: an agent, a person or a worker.
+    """
 
     item: Item
 
@@ -321,6 +355,9 @@ Source = (
     | HistoryEdited
     | ItemPinned
     | SessionRewound
+    | CompactionUndone
+    | SessionTagged
+    | SessionUntagged
     | SessionClosed
     | SessionErased
 )
@@ -328,6 +365,6 @@ Based = CompactionPlanned | ItemsOffloaded | SummaryWritten | HistoryReplaced | 
 """Derived facts that take effect at their `base_seq`."""
 
 Derived = Based | ItemRestored
-"""Facts that only a worker writes."""
+"""Facts that follow from what was said before: a worker's, and what it took away put back."""
 
 Fact = Source | Derived

@@ -16,9 +16,10 @@ from retold.fold.context import (
 )
 from retold.fold.counting import PRIMING, count_item
 from retold.fold.extending import is_sealed, open_text
-from retold.fold.folding import advance, base_of, fold, in_decision_order, reaches_before
+from retold.fold.folding import advance, base_of, fold, in_decision_order, reaches_before, returns_to
 from retold.fold.history import History, decode_history, encode_history, history_of, replacement_of
 from retold.fold.judging import DUE_SHARE, INEFFECTIVE_GAIN
+from retold.fold.returning import inherited
 from retold.fold.spans import placeholder_entry, spread, summary_entry
 from retold.sizes import Tokens
 
@@ -45,6 +46,7 @@ __all__ = [
     "history_hash",
     "history_of",
     "in_decision_order",
+    "inherited",
     "is_of_this_schema",
     "is_sealed",
     "item_hash",
@@ -54,6 +56,7 @@ __all__ = [
     "reaches_before",
     "replacement_of",
     "request_size",
+    "returns_to",
     "spread",
     "summary_entry",
 ]

@@ -13,12 +13,13 @@ from typing import Any, assert_never
 
 from msgspec import structs
 
-from retold.errors import CorruptLogError, InputError
+from retold.errors import CorruptLogError
 from retold.events import (
     CompactionAbandoned,
     CompactionFailed,
     CompactionPlanned,
     CompactionRequested,
+    CompactionUndone,
     Derived,
     Fact,
     HistoryEdited,
@@ -35,6 +36,8 @@ from retold.events import (
     SessionKey,
     SessionOpened,
     SessionRewound,
+    SessionTagged,
+    SessionUntagged,
     SummaryWritten,
     UsageReported,
 )
@@ -48,14 +51,16 @@ from retold.fold.context import (
     item_hash,
     ledger_of,
     request_size,
+    vocabulary_of,
 )
 from retold.fold.counting import PRIMING, count_item, text_tokens
 from retold.fold.extending import open_text, with_open_text
-from retold.fold.judging import after_try
+from retold.fold.judging import after_try, settled_by_hand
+from retold.fold.returning import beginning, numbering, opened
 from retold.fold.spans import placeholder_entry, spread, summary_entry
 from retold.ledger import Ledger
 from retold.sizes import Tokens
-from retold.tokens import Counter, Encoding, encoding
+from retold.tokens import Counter, Encoding
 
 
 class Builder:
@@ -113,42 +118,24 @@ class Builder:
         """Fold one event in. Its chain is taken as checked.
 
         Raises:
-            CorruptLogError: if the event does not fit the state. A `SessionRewound` does not either: give it to
-                `rewind`, with the state that it returns to.
+            CorruptLogError: if the event does not fit the state. One that returns to an earlier state does not either
+                (`retold.fold.folding`), nor does the opening of a fork, unless what it inherits is the state.
         """
         event = recorded.event
         if self._context is None:
-            self._begin(event.data, SessionKey(tenant=event.tenant, session=event.session), event.seq)
+            self._open(beginning(event.data), SessionKey(tenant=event.tenant, session=event.session))
+            if isinstance(event.data, SessionErased):
+                self._erase(event.data, event.seq)
+        elif self._context.seq == 0:
+            self._open_fork(event.data)
         else:
             self._change(event.data, event.seq)
         if event.seq > self.seq:
             self._set(seq=event.seq, head=recorded.hash)
 
-    def rewind(self, recorded: Recorded, past: Context) -> None:
-        """Fold a `SessionRewound` in: take the history of *past*, keep this session's end and its numbering.
-
-        What was erased between *past* and now stays erased; of what was before an erasure, *past* need only hold how
-        the session was opened. Usage and whether it was closed are those of *past*; what reports have taught about the
-        provider still holds.
-        """
-        now = self._now
-        if now.erased_seq > past.seq:
-            past = structs.replace(past, **NOTHING_SAID)
-        self._restart(
-            structs.replace(
-                past,
-                seq=recorded.event.seq,
-                head=recorded.hash,
-                next_item=now.next_item,
-                version=now.version + 1,
-                version_seq=recorded.event.seq,
-                base_seq=recorded.event.seq,
-                erased_seq=now.erased_seq,
-                requested=None,
-                calibration=after_barrier(now.calibration),
-                **NOTHING_PLANNED,
-            )
-        )
+    def turn_to(self, context: Context) -> None:
+        """Go on from *context*, which a rewind or an undo has made the state."""
+        self._restart(context)
 
     @property
     def _now(self) -> Context:
@@ -167,25 +154,19 @@ class Builder:
         self._entries = list(context.entries)
         self._ledger = ledger_of(context.entries)
         self._reply_tokens = context.calibration.reply_tokens
-        self._encoding = _vocabulary(context)
+        self._encoding = vocabulary_of(context)
         self._open_text = None
 
     def _refuse(self, reason: str, seq: int) -> CorruptLogError:
         return CorruptLogError(reason, session=self._now.key.session, seq=seq)
-
-    def _begin(self, fact: Fact, key: SessionKey, seq: int) -> None:
-        """Open the session; one that was erased begins with its tombstone."""
-        if isinstance(fact, SessionErased) and fact.opened is not None:
-            self._open(fact.opened, key)
-            self._erase(fact, seq)
-        else:
-            self._open(fact, key)
 
     def _open(self, fact: Fact, key: SessionKey) -> None:
         if not isinstance(fact, SessionOpened):
             raise CorruptLogError(
                 f"expected SessionOpened first, got {type(fact).__name__}", session=key.session, seq=1
             )
+        if fact.parent is not None and fact.parent.head is not None:
+            raise CorruptLogError("expected what it inherits to be read before it", session=key.session, seq=1)
         self._restart(
             Context(
                 key=key,
@@ -199,6 +180,11 @@ class Builder:
                 parent=fact.parent,
             )
         )
+
+    def _open_fork(self, fact: Fact) -> None:
+        if not isinstance(fact, SessionOpened):
+            raise self._refuse(f"expected SessionOpened first, got {type(fact).__name__}", 1)
+        self._restart(opened(self._now, fact))
 
     def _change(self, fact: Fact, seq: int) -> None:  # noqa: C901 - one case a fact, each a single call
         match fact:
@@ -218,7 +204,11 @@ class Builder:
                 self._set(closed=True)
             case SessionErased():
                 self._erase(fact, seq)
-            case SessionOpened() | SessionRewound():
+            case SessionTagged():
+                self._tag(fact, seq)
+            case SessionUntagged():
+                self._set(tags={name: place for name, place in self._now.tags.items() if name != fact.name})
+            case SessionOpened() | SessionRewound() | CompactionUndone():
                 raise self._refuse(f"expected a fact about an open session, got {type(fact).__name__}", seq)
             case _:
                 self._derive(fact, seq)
@@ -305,7 +295,7 @@ class Builder:
         self._put_all(first, last + 1, edited)
         if not any(entry.form == "summary" and entry.seq == newest for entry in self._entries):
             self._set(summary=())  # or what was edited away would come back in the next summary, which builds on it
-        self._set(settled_tokens=0, ineffective=0)
+        self._set(settled_tokens=0, ineffective=0, compacted_seq=0)
         self._bar()
         self._replaced(seq, base_seq=seq)
 
@@ -314,12 +304,14 @@ class Builder:
         if item_id not in self._now.pinned:
             self._set(pinned=(*self._now.pinned, item_id))
 
+    def _tag(self, fact: SessionTagged, seq: int) -> None:
+        if not 1 <= fact.seq < seq:
+            raise self._refuse(f"expected a tag of a sequence 1 to {seq - 1}, got {fact.seq}", seq)
+        self._set(tags={**self._now.tags, fact.name: fact.seq})
+
     def _erase(self, fact: SessionErased, seq: int) -> None:
         self._put_all(0, len(self._entries), ())
-        if fact.opened is not None:
-            # The same whether what came before was folded or is gone.
-            self._set(next_item=fact.next_item, version=fact.version)
-        self._set(erased_seq=seq, **NOTHING_SAID)
+        self._set(erased_seq=seq, **NOTHING_SAID, **numbering(fact))
         self._bar()
         self._replaced(seq, base_seq=seq)
 
@@ -358,6 +350,7 @@ class Builder:
         freed = self._now.calibration.freed_tokens + before.total - after.total
         self._set(
             summary=self._now.staged_summary or self._now.summary,
+            compacted_seq=seq,
             calibration=structs.replace(self._now.calibration, freed_tokens=freed),
             **after_try(self._now, fact, before=before.upper + PRIMING, after=after.upper + PRIMING),
             **NOTHING_PLANNED,
@@ -383,6 +376,7 @@ class Builder:
             raise self._refuse(f"expected the original of offloaded item {item.id!r}", seq)
         self._put(position, Entry(item=item, tokens=self._count(item), seq=entry.seq))
         self._bar()
+        self._set(settled_tokens=settled_by_hand(self.upper_tokens, self._now.window, self._now.calibration))
         self._replaced(seq, base_seq=seq)
 
     def _give_up(self, fact: CompactionFailed | CompactionAbandoned) -> None:
@@ -403,10 +397,3 @@ class Builder:
 
 def _extra(item: Item) -> str:
     return getattr(item, "extra", None) or ""
-
-
-def _vocabulary(context: Context) -> Encoding:
-    try:
-        return encoding(context.encoding)
-    except InputError as error:
-        raise CorruptLogError(str(error), session=context.key.session, seq=context.seq or 1) from None

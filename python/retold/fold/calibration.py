@@ -95,6 +95,12 @@ def after_barrier(calibration: Calibration) -> Calibration:
     return Calibration(ratio=calibration.ratio, offset=calibration.offset)
 
 
+def within(calibration: Calibration, window: Window) -> Calibration:
+    """Return what still holds under another *window*: the averages, the offset within its bound there."""
+    offset = min(calibration.offset, _offset_most(window))
+    return Calibration(ratio=calibration.ratio, offset=offset, reply_tokens=calibration.reply_tokens)
+
+
 def learn(
     before: Calibration, report: UsageReported, *, reference_tokens: int, window: Window, same_model: bool
 ) -> Calibration:
@@ -108,12 +114,16 @@ def learn(
     grown = reference_tokens - before.reference_tokens if before.said_tokens and same_model else 0
     ratio = _ratio_after(before.ratio, grown=grown, said=said - before.said_tokens)
     rest = said - reference_tokens * ratio // UNIT
-    share, of = OFFSET_SHARES
-    most = window.pre_rot_tokens * share // of
+    most = _offset_most(window)
     offset = before.offset if rest < 0 else before.offset + _step(min(rest, most) - before.offset, OFFSET_STEP)
     return structs.replace(
         before, ratio=ratio, offset=min(offset, most), said_tokens=said, reference_tokens=reference_tokens
     )
+
+
+def _offset_most(window: Window) -> int:
+    share, of = OFFSET_SHARES
+    return window.pre_rot_tokens * share // of
 
 
 def _input_tokens(report: UsageReported) -> int:

@@ -24,6 +24,7 @@ from retold.fold.calibration import UNTAUGHT, Calibration
 from retold.fold.counting import PRIMING
 from retold.ledger import Ledger
 from retold.sizes import Tokens
+from retold.tokens import Encoding, encoding
 
 EntryForm = Literal["whole", "placeholder", "summary", "cut", "edited"]
 """How an entry came to be what it is: as it was appended, or by which kind of compaction."""
@@ -35,7 +36,8 @@ class Entry(Struct, frozen=True):
     Attributes:
         item: what the model is sent.
         tokens: what it costs.
-        seq: the sequence of the event that brought the item (a summary: the base of its plan).
+        seq: the sequence of the event that brought the item (a summary: the base of its plan). In a fork, what came
+            before it has 0 or less: the parent's sequence less that of the fork point.
         form: how it came to be what it is.
         original: for a placeholder, the content hash of what it stands for.
     """
@@ -72,6 +74,8 @@ class Context(Struct, frozen=True):
         calibration: what the provider's figures say about our counts; limits are read through it.
         closed: whether the session was closed and nothing appended since.
         erased_seq: the last event that erased the session's content; 0 if it never was.
+        compacted_seq: the newest compaction that can be undone, by the sequence of its replacement; 0 if there is none.
+        tags: the places that have names, each the sequence of the last event before it.
     """
 
     key: SessionKey
@@ -100,6 +104,8 @@ class Context(Struct, frozen=True):
     calibration: Calibration = UNTAUGHT
     closed: bool = False
     erased_seq: int = 0
+    compacted_seq: int = 0
+    tags: dict[str, int] = {}
 
     @property
     def erased(self) -> bool:
@@ -128,18 +134,20 @@ NOTHING_SAID: Final[dict[str, Any]] = {
     "settled_tokens": 0,
     "ineffective": 0,
     "calibration": UNTAUGHT,
+    "compacted_seq": 0,
+    "tags": {},
     **NOTHING_PLANNED,
 }
 """What an erasure leaves of a state."""
 
-SNAPSHOT_SCHEMA: Final = 2
+SNAPSHOT_SCHEMA: Final = 3
 """Raised whenever a state of the release before would lack or mean something else: its snapshots are passed over."""
 
 _MARK: Final = f'{{"schema":{SNAPSHOT_SCHEMA},'.encode()
 
 
 class _Snapshot(Struct, frozen=True):
-    schema: Literal[2]
+    schema: Literal[3]
     context: Context
 
 
@@ -203,3 +211,15 @@ def ledger_of(entries: Iterable[Entry]) -> Ledger:
 def request_size(ledger: Ledger) -> Tokens:
     """Return the size of a history as one request: the sum of its items, and what opens the reply. O(1)."""
     return ledger.total + Tokens(reconstructed=PRIMING)
+
+
+def vocabulary_of(context: Context) -> Encoding:
+    """Return the vocabulary that *context* is counted by.
+
+    Raises:
+        CorruptLogError: if there is none of that name here.
+    """
+    try:
+        return encoding(context.encoding)
+    except InputError as error:
+        raise CorruptLogError(str(error), session=context.key.session, seq=context.seq or 1) from None

@@ -9,6 +9,7 @@ from retold.events import (
     CompactionAbandoned,
     CompactionFailed,
     CompactionPlanned,
+    CompactionUndone,
     HistoryReplaced,
     ItemsOffloaded,
     Recorded,
@@ -17,6 +18,7 @@ from retold.events import (
 )
 from retold.fold.builder import Builder
 from retold.fold.context import Context
+from retold.fold.returning import rewound, undone
 
 _BASED = (
     CompactionPlanned,
@@ -31,20 +33,22 @@ _BASED = (
 def fold(events: Sequence[Recorded], *, base: Context | None = None) -> Context:
     """Return the state after *events*, which follow *base* (None: they start at sequence 1). O(bytes of text).
 
+    A fork's events follow what it inherits (`inherited`).
+
     Raises:
-        CorruptLogError: if an event does not fit, or a rewind returns to before *base* (`reaches_before`): fold from
-            an earlier base then.
+        CorruptLogError: if an event does not fit, or one returns to before *base* (`reaches_before`): fold from an
+            earlier base then.
     """
     builder = Builder() if base is None else Builder.resume(base)
-    targets = {one.event.data.to_seq for one in events if isinstance(one.event.data, SessionRewound)}
+    targets = {returns_to(recorded) for recorded in events}
     past: dict[int, Context] = {} if base is None else {base.seq: base}
     for recorded in events:
-        fact = recorded.event.data
-        if isinstance(fact, SessionRewound):
-            _check_rewind(recorded, fact, base=base)
-            builder.rewind(recorded, _erased_past(builder, fact) or past[fact.to_seq])
-        else:
+        to_seq = returns_to(recorded)
+        if to_seq is None:
             builder.apply(recorded)
+        else:
+            _check_return(recorded, to_seq, base=base)
+            _turn(builder, recorded, _erased_past(builder, to_seq) or past[to_seq], events)
         if recorded.event.seq in targets:
             # Kept while passing: folding each past anew doubles the work with every rewind (a hang at 25 of them).
             past[recorded.event.seq] = builder.freeze()
@@ -52,40 +56,60 @@ def fold(events: Sequence[Recorded], *, base: Context | None = None) -> Context:
 
 
 def advance(builder: Builder, recorded: Recorded, *, earlier: Sequence[Recorded], base: Context | None = None) -> None:
-    """Fold one event into *builder*; *earlier* holds the events since *base*, which a rewind may return to."""
-    fact = recorded.event.data
-    if not isinstance(fact, SessionRewound):
+    """Fold one event into *builder*; *earlier* holds the events since *base*, which it may return to."""
+    to_seq = returns_to(recorded)
+    if to_seq is None:
         builder.apply(recorded)
         return
-    _check_rewind(recorded, fact, base=base)
-    past = _erased_past(builder, fact)
+    _check_return(recorded, to_seq, base=base)
+    past = _erased_past(builder, to_seq)
     if past is None:
-        past = fold([event for event in earlier if event.event.seq <= fact.to_seq], base=base)
-    builder.rewind(recorded, past)
+        past = fold([event for event in earlier if event.event.seq <= to_seq], base=base)
+    _turn(builder, recorded, past, earlier)
 
 
-def _erased_past(builder: Builder, fact: SessionRewound) -> Context | None:
-    """Return the state that *fact* returns to if it was erased since, and may be gone; else None."""
+def _erased_past(builder: Builder, to_seq: int) -> Context | None:
+    """Return the state that a rewind to *to_seq* returns to, if it was erased since and may be gone; else None."""
     now = builder.outline
-    return structs.replace(now, seq=fact.to_seq) if now.erased_seq > fact.to_seq else None
+    return structs.replace(now, seq=to_seq) if now.erased_seq > to_seq else None
 
 
-def _check_rewind(recorded: Recorded, fact: SessionRewound, *, base: Context | None) -> None:
+def _turn(builder: Builder, recorded: Recorded, past: Context, events: Sequence[Recorded]) -> None:
+    """Fold in an event that returns to *past*; *events* hold the compaction that it undoes, if it undoes one."""
+    fact, now = recorded.event.data, builder.freeze()
+    if isinstance(fact, CompactionUndone):
+        replaced = events[fact.seq - events[0].event.seq]
+        builder.turn_to(undone(now, past, recorded, replaced=replaced))
+    else:
+        builder.turn_to(rewound(now, past, recorded))
+
+
+def _check_return(recorded: Recorded, to_seq: int, *, base: Context | None) -> None:
     seq = recorded.event.seq
-    first = 1 if base is None else base.seq
-    if not first <= fact.to_seq < seq:
+    first = 1 if base is None else max(1, base.seq)
+    if not first <= to_seq < seq:
+        what = "a rewind to" if isinstance(recorded.event.data, SessionRewound) else "an undo to before"
         raise CorruptLogError(
-            f"expected a rewind to sequence {first} to {seq - 1}, got {fact.to_seq}",
+            f"expected {what} sequence {first} to {seq - 1}, got {to_seq}",
             session=recorded.event.session,
             seq=seq,
         )
 
 
+def returns_to(recorded: Recorded) -> int | None:
+    """Return the sequence whose state *recorded* is folded from beside the present one; None for most events."""
+    match recorded.event.data:
+        case SessionRewound(to_seq=to_seq):
+            return to_seq
+        case CompactionUndone(seq=seq):
+            return seq - 1
+        case _:
+            return None
+
+
 def reaches_before(events: Iterable[Recorded], seq: int) -> bool:
-    """Return whether a rewind among *events* returns to before *seq*, so that a base at *seq* is of no use."""
-    return any(
-        isinstance(recorded.event.data, SessionRewound) and recorded.event.data.to_seq < seq for recorded in events
-    )
+    """Return whether one of *events* returns to before *seq*, so that a base at *seq* is of no use."""
+    return any(to_seq < seq for to_seq in map(returns_to, events) if to_seq is not None)
 
 
 def base_of(recorded: Recorded) -> int | None:
@@ -98,8 +122,8 @@ def in_decision_order(events: Iterable[Recorded]) -> list[Recorded]:
     """Return *events* with each derived event moved to right after the source event that it was decided at.
 
     A worker decides in this order, so what it decides depends on what was said and not on when the worker came by.
-    Folding in this order gives the same history as folding in the log's order. *events* hold no rewind: it returns to
-    what the log's order gave, so fold up to the last one first.
+    Folding in this order gives the same history as folding in the log's order. *events* hold none that returns to an
+    earlier state: what it returns to is what the log's order gave, so fold up to the last one first.
     """
     return sorted(events, key=_decision_place)
 

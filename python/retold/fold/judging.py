@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from retold.events import CompactionFailed, HistoryReplaced
+from retold.events import CompactionFailed, HistoryReplaced, Window
+from retold.fold.calibration import Calibration
 from retold.fold.context import Context
 
 INEFFECTIVE_GAIN = 0.05
@@ -23,3 +24,11 @@ def after_try(now: Context, fact: HistoryReplaced | CompactionFailed, *, before:
     ineffective = now.ineffective + (1 if before >= due else 0) if is_little else 0
     requested = now.requested if now.requested_seq > fact.base_seq else None
     return {"ineffective": ineffective, "settled_tokens": after, "requested": requested}
+
+
+def settled_by_hand(upper_tokens: int, window: Window, calibration: Calibration) -> int:
+    """Return the size from which a history must grow that was enlarged on purpose: its own, or 0 if it cannot be sent.
+
+    Compacted again where it stands, an undone compaction would be done again, and a restored item offloaded.
+    """
+    return upper_tokens if upper_tokens <= calibration.counted(window.input_limit) else 0

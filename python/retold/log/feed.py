@@ -6,6 +6,8 @@ Rules:
 - Deliveries are numbered by the server: a number that jumps means a loss on the way, and a new consumer. So does a
   heartbeat that names a later number than has come: else a lost last message would be missed until the next one.
 - Silence is noticed by missing heartbeats, a lost connection at once.
+- A consumer stands still for ever before a message that the server cannot read. A heartbeat that comes while something
+  should be under way ends it; what it did not bring is asked for by name, and what cannot be had is named.
 """
 
 import asyncio
@@ -19,12 +21,14 @@ import msgspec
 from msgspec import Struct
 from nats.aio.msg import Msg
 
-from retold.log import api
-from retold.log.api import Stored
+from retold.log import api, streams
+from retold.log.api import Refused, Stored
 from retold.log.link import STATUS, Link, Lost
 
 PULL_EVENTS = 256
 """Messages asked for at a time: what may lie here unread."""
+GETS_AT_ONCE = 64
+"""How many subjects are asked for one by one at once, where a consumer stood still."""
 PULL_BYTES_MAX = 16 * 1024 * 1024
 """The most bytes asked for at a time: holds 64 of the largest messages."""
 PULL_EXPIRES_S = 30
@@ -41,16 +45,25 @@ _SIZE_REACHED = "MaxBytes"
 _COUNT_REACHED = "Batch Completed"
 _LAST_SENT = "Nats-Last-Consumer"
 _PULL_OVER = frozenset({"404", "408"})
+LISTING_HEARTBEAT_S = 0.5
+"""A list of what is there waits no longer than this on a consumer that stands still."""
 _LASTS = {"deliver_policy": "last_per_subject", "headers_only": True}
 _EPHEMERAL = {"ack_policy": "none", "mem_storage": True, "num_replicas": 1, "inactive_threshold": INACTIVE_S * _NS}
-_PULL = msgspec.json.encode(
-    {
-        "batch": PULL_EVENTS,
-        "max_bytes": PULL_BYTES_MAX,
-        "expires": PULL_EXPIRES_S * _NS,
-        "idle_heartbeat": HEARTBEAT_S * _NS,
-    }
-)
+
+
+def _pull(*, heartbeat_s: float) -> bytes:
+    return msgspec.json.encode(
+        {
+            "batch": PULL_EVENTS,
+            "max_bytes": PULL_BYTES_MAX,
+            "expires": PULL_EXPIRES_S * _NS,
+            "idle_heartbeat": int(heartbeat_s * _NS),
+        }
+    )
+
+
+_PULL = _pull(heartbeat_s=HEARTBEAT_S)
+_LISTING_PULL = _pull(heartbeat_s=LISTING_HEARTBEAT_S)
 
 
 class Delivery(Struct, frozen=True):
@@ -104,15 +117,15 @@ class _Consumer:
         self._reply = reply
         self.pending = pending
 
-    async def deliveries(self) -> AsyncIterator[Delivery]:
+    async def deliveries(self, pull: bytes = _PULL) -> AsyncIterator[Delivery]:
         """Yield what it delivers, in order and without a gap.
 
         Raises:
-            Lost: when that cannot be said any more.
+            Lost: when that cannot be said any more, or it stands still.
         """
         delivered = 0
         while True:
-            await self._link.send(self._subject, _PULL, reply=self._reply)
+            await self._link.send(self._subject, pull, reply=self._reply)
             for _ in range(PULL_EVENTS):
                 message = await self._message(delivered)
                 if message is None:
@@ -144,6 +157,8 @@ class _Consumer:
                 raise Lost(f"the consumer ended with status {status} {description}")
             if int(headers.get(_LAST_SENT, delivered)) != delivered:
                 raise Lost("the last delivery was lost on the way")
+            if delivered < self.pending:
+                raise Lost("the consumer stands still before a message that cannot be read")
 
 
 class Feed:
@@ -172,7 +187,7 @@ class Feed:
             await check(position)
 
     async def lasts(self) -> AsyncGenerator[Delivery, None]:
-        """Yield the last message of every subject, then every new one, headers only, without an end.
+        """Yield the last message of every subject as `lasts_now`, then every new one, headers only, without an end.
 
         After a break all the last ones come again: what was written meanwhile, or lost by the server, shows in them.
 
@@ -180,28 +195,51 @@ class Feed:
             UnavailableError: if the server does not come back within the link's retries.
         """
         while True:
+            info = await api.call(self._link, f"STREAM.INFO.{self._stream}")
+            position = int(info["state"]["last_seq"])
+            found = await self.lasts_now()
+            for left, stored in zip(range(len(found) - 1, -1, -1), found, strict=True):
+                yield Delivery(stored=stored, buffered=left)
+            config = {"deliver_policy": "by_start_sequence", "opt_start_seq": position + 1, "headers_only": True}
             with suppress(Lost):
-                async with self._consumer(_LASTS) as consumer:
+                async with self._consumer(config) as consumer:
                     async for delivery in consumer.deliveries():
                         yield delivery
 
     async def lasts_now(self) -> list[Stored]:
         """Return the last message of every subject as it stands, headers only.
 
+        One that the server cannot read is there without headers, at position 0.
+
         Raises:
             UnavailableError: if the server does not answer within the link's retries.
         """
-        return await self._link.retry(self._lasts_once)
+        subjects = (await streams.counts(self._link, self._stream, self._subject)).keys()
+        found = {stored.subject: stored for stored in await self._link.retry(self._lasts_once)}
+        missing = [subject for subject in subjects if subject not in found]
+        for first in range(0, len(missing), GETS_AT_ONCE):
+            some = missing[first : first + GETS_AT_ONCE]
+            found |= zip(some, await asyncio.gather(*map(self._last, some)), strict=True)
+        return list(found.values())
 
     async def _lasts_once(self) -> list[Stored]:
+        """Return what a consumer brings, which is all unless it stands still."""
         got: list[Stored] = []
         async with self._consumer(_LASTS) as consumer:
             if consumer.pending:
-                async for delivery in consumer.deliveries():
-                    got.append(delivery.stored)
-                    if len(got) >= consumer.pending:
-                        break
+                with suppress(Lost):
+                    async for delivery in consumer.deliveries(_LISTING_PULL):
+                        got.append(delivery.stored)
+                        if len(got) >= consumer.pending:
+                            break
         return got
+
+    async def _last(self, subject: str) -> Stored:
+        with suppress(Refused):
+            stored = await api.get(self._link, self._stream, {"last_by_subj": subject})
+            if stored is not None:
+                return stored
+        return Stored(subject=subject, position=0, headers={}, body=b"")
 
     @asynccontextmanager
     async def _consumer(self, config: dict[str, Any]) -> AsyncIterator[_Consumer]:

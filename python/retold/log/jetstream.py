@@ -15,11 +15,14 @@ from retold.log.api import Stored
 from retold.log.blobs import Blobs
 from retold.log.erasing import Eraser
 from retold.log.feed import Feed
+from retold.log.heads import Heads
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
     EVENTS,
     EVENTS_ALL,
+    HEADS,
+    HEADS_ALL,
     HISTORIES,
     HISTORIES_ALL,
     KEYS,
@@ -53,6 +56,7 @@ class JetStreamLog:
         self._writer = Writer(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
         self._eraser = Eraser(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
         self._projections = Projections(link, blobs=blobs, keys=self.keys)
+        self._heads = Heads(link)
 
     @classmethod
     async def open(
@@ -78,6 +82,7 @@ class JetStreamLog:
 
     async def close(self) -> None:
         """Wait for what is being sent, then disconnect. May be repeated; the log is of no use afterwards."""
+        await self._heads.close()
         await self._link.close()
 
     async def __aenter__(self) -> Self:
@@ -93,7 +98,9 @@ class JetStreamLog:
 
         At most `APPEND_EVENTS_MAX` drafts and `APPEND_BYTES_MAX` bytes. A repeated call is recognised as `writer` says.
         """
-        return await self._writer.append(checked(key), drafts, expected=expected)
+        recorded = await self._writer.append(checked(key), drafts, expected=expected)
+        self._heads.reached(key, recorded[-1].event.seq)
+        return recorded
 
     async def erase(self, key: SessionKey) -> Erased:
         """Overwrite what lies before the session's newest tombstone; about 0.1 ms an event."""
@@ -124,6 +131,7 @@ class JetStreamLog:
 
         async def check(_: int) -> None:
             await self._check_kept(key, mark)
+            await self._check_next(key, mark)
 
         async with aclosing(Feed(self._link, EVENTS, event_subject(key)).after(mark.position, check=check)) as feed:
             async for stored in feed:
@@ -152,13 +160,14 @@ class JetStreamLog:
 
         A session whose last event the server cannot read is listed as damaged, with the number of its messages.
         """
-        # The projections before the events, which they are made from: so what they prove must be there.
-        proved = await self._lasts(SNAPSHOTS, SNAPSHOTS_ALL)
-        for key, seq in (await self._lasts(HISTORIES, HISTORIES_ALL)).items():
-            proved[key] = max(seq, proved.get(key, 0))
+        # The witnesses before the events that they speak of: so what they prove must be there.
+        proved: dict[SessionKey, int] = {}
+        for stream, subjects in ((HEADS, HEADS_ALL), (SNAPSHOTS, SNAPSHOTS_ALL), (HISTORIES, HISTORIES_ALL)):
+            for key, seq in (await self._lasts(stream, subjects)).items():
+                proved[key] = max(seq, proved.get(key, 0))
         counts = await streams.counts(self._link, EVENTS, EVENTS_ALL)
         counted = {key_of(subject): count for subject, count in counts.items()}
-        lasts = await self._lasts(EVENTS, EVENTS_ALL)
+        lasts = {key: seq for key, seq in (await self._lasts(EVENTS, EVENTS_ALL)).items() if seq >= 0}
         return [
             SessionEnd(
                 key=key,
@@ -231,6 +240,12 @@ class JetStreamLog:
             if await self._reader.is_erased(key, mark.head.seq):
                 return
             raise CorruptLogError("the server has lost it after it was read", session=key.session, seq=mark.head.seq)
+
+    async def _check_next(self, key: SessionKey, mark: Mark) -> None:
+        """Check that what follows *mark*, if anything does, can be read: a consumer says nothing of what cannot be."""
+        async with aclosing(self._reader.read(key, after=mark.head.seq, until=None)) as events:
+            async for _ in events:
+                return
 
 
 @asynccontextmanager

@@ -3,8 +3,8 @@
 Rules:
 - The bucket stands where encryption was turned on. Everything new is sealed then: who has no master key may read what
   is readable, and may not append.
-- An entry a key, ``<tenant>.<session>.<epoch>.<number>``. The epoch is the sequence of the session's newest tombstone (0
-  before the first): what comes after an erasure is never sealed with a key that the erasure destroys, whoever is first.
+- An entry a key, ``<tenant>.<session>.<epoch>.<number>``. The epoch is the sequence of the session's newest tombstone
+  (0 before the first): what comes after an erasure is not sealed with a key that it destroys, whoever is first.
 - A data key is made once, by a write that asks that there be none; of two writers one takes the other's.
 """
 

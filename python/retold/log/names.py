@@ -12,6 +12,7 @@ from retold.events import SessionKey, session_key
 
 EVENTS = "RETOLD_EVENTS"
 SNAPSHOTS = "RETOLD_SNAPSHOTS"
+HEADS = "RETOLD_HEADS"
 DEAD = "RETOLD_DEAD"
 HISTORIES_BUCKET = "RETOLD_HISTORIES"
 HISTORIES = f"KV_{HISTORIES_BUCKET}"
@@ -22,6 +23,7 @@ KEYS = f"KV_{KEYS_BUCKET}"
 
 EVENTS_ALL = "retold.ev.>"
 SNAPSHOTS_ALL = "retold.snap.>"
+HEADS_ALL = "retold.head.>"
 HISTORIES_ALL = f"$KV.{HISTORIES_BUCKET}.*.*"
 KEYS_ALL = f"$KV.{KEYS_BUCKET}.>"
 PARTITIONS = 64
@@ -79,6 +81,11 @@ def event_subject(key: SessionKey) -> str:
 def snapshot_subject(key: SessionKey) -> str:
     """Return the subject of the session's snapshots."""
     return f"retold.snap.{key.tenant}.{key.session}"
+
+
+def head_subject(key: SessionKey) -> str:
+    """Return the subject of the session's head."""
+    return f"retold.head.{key.tenant}.{key.session}"
 
 
 def history_subject(key: SessionKey) -> str:

@@ -9,6 +9,7 @@ Rules:
   The newest message names the tombstone; where a read meets the gap first, the message behind the gap does.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 
@@ -34,11 +35,13 @@ from retold.log.names import (
     CLAIM,
     ERASED,
     EVENTS,
+    HEADS,
     HISTORIES,
     SEALED,
     SEQ,
     SNAPSHOTS,
     event_subject,
+    head_subject,
     history_subject,
     snapshot_subject,
 )
@@ -165,15 +168,20 @@ class Reader:
         return trail.seen if until is None else min(until, trail.seen)
 
     async def _ask_witnesses(self, key: SessionKey) -> None:
-        """Learn, once, up to which sequence the session's projections say that it went.
+        """Learn, once, up to which sequence the session's head and its projections say that it went.
 
         A server that was killed drops what follows a damaged place of its files without a word, and then the events
-        alone look whole. The projections lie in other files.
+        alone look whole. The witnesses lie in other files.
         """
         trail = self._trails.of(key)
         if not trail.witnessed:
-            trail.saw(await self._witness(HISTORIES, history_subject(key)))
-            trail.saw(await self._witness(SNAPSHOTS, snapshot_subject(key)))
+            witnesses = (
+                (HEADS, head_subject(key)),
+                (HISTORIES, history_subject(key)),
+                (SNAPSHOTS, snapshot_subject(key)),
+            )
+            for seq in await asyncio.gather(*(self._witness(stream, subject) for stream, subject in witnesses)):
+                trail.saw(seq)
             trail.witnessed = True
 
     async def _last(self, key: SessionKey) -> Stored | None:

@@ -20,6 +20,8 @@ from retold.log.names import (
     DEAD,
     EVENTS,
     EVENTS_ALL,
+    HEADS,
+    HEADS_ALL,
     HISTORIES,
     HISTORIES_BUCKET,
     KEYS,
@@ -60,6 +62,13 @@ STREAMS: dict[str, dict[str, Any]] = {
         "discard": "old",
         "max_msgs_per_subject": 2,
         "description": "Retold: folded states, two per session",
+    },
+    HEADS: _LOG
+    | {
+        "subjects": [HEADS_ALL],
+        "discard": "old",
+        "max_msgs_per_subject": 1,
+        "description": "Retold: how far each session got, as a witness beside the events",
     },
     DEAD: _LOG | {"subjects": ["retold.dead.>"], "description": "Retold: what a worker gave up on"},
     # The last two are a standard key-value bucket and a standard object store, so that every NATS client reads them.

@@ -9,6 +9,12 @@ from retold.fold import Context, History, fold, history_of
 from retold.log.tail import read_tail
 from retold.ports import Log
 
+At = int | datetime | str
+"""A place of a session: the sequence of the last event before it, a time (UTC if it has no zone), or a tag."""
+
+TAG_CHARACTERS_MAX = 64
+"""The longest name of a tag."""
+
 
 async def load(log: Log, key: SessionKey, *, at: int | None = None, base: Context | None = None) -> Context:
     """Return the state after event *at*; None is the newest.
@@ -44,16 +50,43 @@ async def _refuse_erased(log: Log, key: SessionKey, at: int | None) -> None:
             )
 
 
-async def history_at(log: Log, key: SessionKey, at: int | datetime | None = None) -> History:
-    """Return the history as the model would have been sent it after event *at*, or at that time; None is now.
+async def history_at(log: Log, key: SessionKey, at: At | None = None) -> History:
+    """Return the history as the model would have been sent it after event *at*, at that time or tag; None is now.
 
     Raises:
         InputError: if there is no such session, it had not begun or does not reach *at*, or *at* is neither a sequence
-            nor a time.
+            nor a time nor a tag of it.
         CorruptLogError: if an event on the way is missing or damaged.
     """
-    seq = await at_time(log, key, at) if isinstance(at, datetime) else at
-    return history_of(await load(log, key, at=seq))
+    return history_of(await load(log, key, at=None if at is None else await seq_at(log, key, at)))
+
+
+async def seq_at(log: Log, key: SessionKey, at: At) -> int:
+    """Return the sequence that *at* names: itself, that of the last event at a time, or that of a tag.
+
+    Raises:
+        InputError: if there is no such session, it had not begun at that time, or it has no such tag.
+        CorruptLogError: if an event on the way is missing or damaged.
+    """
+    match at:
+        case datetime():
+            return await at_time(log, key, at)
+        case str():
+            return tagged_seq(await load(log, key), at)
+        case _:
+            return at
+
+
+def tagged_seq(context: Context, name: str) -> int:
+    """Return the sequence that the tag *name* stands for.
+
+    Raises:
+        InputError: if there is no such tag.
+    """
+    if name not in context.tags:
+        told = f"there is no tag {name!r}" if len(name) <= TAG_CHARACTERS_MAX else f"got {len(name)} characters"
+        raise InputError(f"expected a sequence, an ISO time or a tag of session {context.key.session!r}, {told}")
+    return context.tags[name]
 
 
 async def at_time(log: Log, key: SessionKey, moment: datetime) -> int:

@@ -1,10 +1,15 @@
-"""Prove a session: gapless sequences, an unbroken chain, and every recorded hash derived again from the events."""
+"""Prove a session: gapless sequences, an unbroken chain, and every recorded hash derived again from the events.
+
+A fork is proven with what it inherits: its ancestors are folded from their first events up to where it parted from
+them.
+"""
 
 from msgspec import Struct
 
 from retold.errors import CorruptLogError
 from retold.events import HistoryReplaced, Recorded, SessionKey
-from retold.fold import Builder, advance, encode_context, encode_history, is_of_this_schema, replacement_of
+from retold.fold import Builder, Context, advance, encode_context, encode_history, is_of_this_schema, replacement_of
+from retold.log.tail import inheritance
 from retold.ports import Log, Published, Snapshot
 
 
@@ -41,14 +46,20 @@ class _Proof:
         self.published = published
         self.snapshot = snapshot
         self.builder = Builder()
+        self.start: Context | None = None
         self.events: list[Recorded] = []
         self.replacements = 0
         self.snapshots = 0
         self.published_ok = False
 
+    def begin(self, start: Context | None) -> None:
+        """Begin with what a fork inherits, derived from its ancestors' events; None: with nothing."""
+        self.start = start
+        self.builder = Builder() if start is None else Builder.resume(start)
+
     def take(self, recorded: Recorded) -> None:
         self.events.append(recorded)
-        advance(self.builder, recorded, earlier=self.events)
+        advance(self.builder, recorded, earlier=self.events, base=self.start)
         seq = recorded.event.seq
         self.replacements += isinstance(recorded.event.data, HistoryReplaced)
         if self.snapshot is not None and self.snapshot.seq == seq and is_of_this_schema(self.snapshot.body):
@@ -76,9 +87,17 @@ class _Proof:
             replacements=self.replacements,
             snapshots=self.snapshots,
             published=self.published_ok,
-            damaged_seq=None if error is None else error.seq,
-            reason="" if error is None else error.reason,
+            damaged_seq=None if error is None else self._place(error),
+            reason="" if error is None else self._told(error),
         )
+
+    def _place(self, error: CorruptLogError) -> int:
+        return error.seq if error.session in ("", self.key.session) else 1
+
+    def _told(self, error: CorruptLogError) -> str:
+        if error.session in ("", self.key.session):
+            return error.reason
+        return f"it was forked from a session that is damaged: {error}"
 
     def _check(self, holds: bool, seq: int, reason: str) -> None:  # noqa: FBT001 - the check itself
         if not holds:
@@ -91,6 +110,8 @@ async def verify(log: Log, key: SessionKey) -> Verdict:
     try:
         proof = _Proof(key, await log.load_history(key), await log.load_snapshot(key))
         async for recorded in log.read(key):
+            if recorded.event.seq == 1:
+                proof.begin(await inheritance(log, recorded, with_snapshots=False))
             proof.take(recorded)
         proof.end()
     except CorruptLogError as error:

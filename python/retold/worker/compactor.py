@@ -24,7 +24,8 @@ from retold.events import (
     SessionKey,
     SummaryField,
 )
-from retold.fold import Context, encode_context, encode_history, replacement_of
+from retold.fold import Context, encode_context
+from retold.log.publishing import published_of
 from retold.log.tail import read_tail
 from retold.policy import (
     Decision,
@@ -40,7 +41,7 @@ from retold.policy import (
     replace,
     tier_of,
 )
-from retold.ports import Clock, Log, Published, Snapshot, Summarizer
+from retold.ports import Clock, Log, Snapshot, Summarizer
 from retold.worker.live import LiveSession
 
 CONFLICTS_MAX = 1_000
@@ -210,16 +211,9 @@ class Compactor:
         context = live.replaced
         if context is None or context.version <= self._published.get(live.key, 0):
             return
-        history = replacement_of(context)
-        if history.tokens > context.window.input_limit:
+        published = published_of(context)
+        if published is None:
             return  # an edit or a rewind that no compaction could bring under the window: nobody could send it
-        published = Published(
-            version=context.version,
-            seq=context.version_seq,
-            base_seq=context.base_seq,
-            hash=history.hash,
-            body=encode_history(history),
-        )
         await self._log.publish_history(live.key, published)
         self._published[live.key] = context.version
 

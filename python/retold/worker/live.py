@@ -2,8 +2,9 @@
 
 A worker decides after each source event, in order, on the state as it was there, however far the log has got in the
 meantime. So its decisions do not depend on when it came by: a worker that was killed and started again, or one that
-lags, comes to the same history. What lies before a rewind or an erasure is out of the history: places there that nobody
-decided at are passed over, and the first place is the rewind's own, on the state that it returned to.
+lags, comes to the same history. What lies before a rewind is out of the history: places there that nobody decided at
+are passed over, and the first place is the rewind's own, on the state that it returned to. So it is with an undo and an
+erasure.
 """
 
 from collections import deque
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 
 from retold.events import (
     CompactionPlanned,
+    CompactionUndone,
     Head,
     HistoryEdited,
     ItemExtended,
@@ -21,12 +23,9 @@ from retold.events import (
     SessionKey,
     SessionRewound,
 )
-from retold.fold import Builder, Context, base_of, fold, in_decision_order
+from retold.fold import Builder, Context, base_of, fold, in_decision_order, returns_to
 
-_RETURNS = (SessionErased, SessionRewound)
-"""Events after which the history is one that later ones know nothing of: decisions start anew there."""
-
-_BARRIERS = (HistoryEdited, ItemExtended, ItemPinned, ItemRestored, SessionErased, SessionRewound)
+_BARRIERS = (CompactionUndone, HistoryEdited, ItemExtended, ItemPinned, ItemRestored, SessionErased, SessionRewound)
 """Events that change what a plan was made on: a plan with an earlier base is given up."""
 
 
@@ -38,19 +37,20 @@ class LiveSession:
         head: where the log was read to.
         replaced: the state right after its newest replacement, or where it was loaded; None before the first event.
             What is published is taken from it: text that was added to an item later is no part of the replacement.
-        is_stale: whether the session must be loaded again: it was rewound or erased, or another worker wrote to it.
+        is_stale: whether the session must be loaded again: it was rewound or erased, a compaction was undone, or
+            another worker wrote to it.
     """
 
     def __init__(self, key: SessionKey, events: Sequence[Recorded], *, base: Context | None = None) -> None:
         """Start from *events*, which follow *base*: all there is in the log when the worker comes by.
 
-        A rewind among them must not return to before *base*.
+        None among them may return to before *base*.
         """
         self.key = key
         self.head = events[-1].head if events else Head() if base is None else base.end
         self._barrier_seq = 0
         self.is_stale = False
-        rewound = max((at for at, recorded in enumerate(events) if _is_return(recorded)), default=-1) + 1
+        rewound = max((at for at, recorded in enumerate(events) if _starts_anew(recorded)), default=-1) + 1
         start = fold(events[:rewound], base=base) if rewound else base
         later = events[rewound:]
         self._builder = Builder() if start is None else Builder.resume(start)
@@ -101,7 +101,7 @@ class LiveSession:
         """Take in the next event of the log, written by somebody else."""
         self.head = recorded.head
         self._note_barriers([recorded])
-        if _is_return(recorded) or base_of(recorded) is not None:
+        if _starts_anew(recorded) or base_of(recorded) is not None:
             self.is_stale = True
         self._ahead.append(recorded)
 
@@ -135,8 +135,9 @@ class LiveSession:
                 self._barrier_seq = recorded.event.seq
 
 
-def _is_return(recorded: Recorded) -> bool:
-    return isinstance(recorded.event.data, _RETURNS)
+def _starts_anew(recorded: Recorded) -> bool:
+    """Return whether decisions start anew at *recorded*, on a history that earlier ones know nothing of."""
+    return returns_to(recorded) is not None or isinstance(recorded.event.data, SessionErased)
 
 
 def _closed_place(recorded: Recorded) -> int:

@@ -1,0 +1,160 @@
+"""States that are made of earlier ones: after a rewind, after an undone compaction, and at the start of a fork.
+
+Rules:
+- Nothing is copied into an event: each names a place, and the state there is folded again.
+- A fork counts its own sequences from 1. What it inherits stands before them: the parent's sequences less that of the
+  fork point, so the item that the parent appended last is 0. The order is kept, and so is the way back.
+- Item numbers and versions go on counting, so an id never means two things within a history.
+"""
+
+from typing import Any
+
+from msgspec import structs
+
+from retold.errors import CorruptLogError
+from retold.events import (
+    GENESIS,
+    CompactionUndone,
+    Fact,
+    ForkPoint,
+    HistoryReplaced,
+    Keep,
+    Recorded,
+    SessionErased,
+    SessionKey,
+    SessionOpened,
+)
+from retold.fold.calibration import after_barrier, within
+from retold.fold.context import NOTHING_PLANNED, NOTHING_SAID, Context, Entry, ledger_of, request_size
+from retold.fold.judging import settled_by_hand
+
+
+def beginning(fact: Fact) -> Fact:
+    """Return the fact that opens a session whose first event holds *fact*: an erased one begins with its tombstone."""
+    return fact.opened if isinstance(fact, SessionErased) and fact.opened is not None else fact
+
+
+def numbering(fact: SessionErased) -> dict[str, int]:
+    """Return how numbers go on after *fact*: as it says, the same whether what came before was folded or is gone."""
+    return {} if fact.opened is None else {"next_item": fact.next_item, "version": fact.version}
+
+
+def rewound(now: Context, past: Context, recorded: Recorded) -> Context:
+    """Return the state after a `SessionRewound` to *past*: its history, and the numbering and tags of *now*.
+
+    What was erased between *past* and *now* stays erased. Usage and whether it was closed are those of *past*; what
+    reports have taught about the provider still holds.
+    """
+    if now.erased_seq > past.seq:
+        past = structs.replace(past, **NOTHING_SAID)
+    return structs.replace(past, erased_seq=now.erased_seq, tags=now.tags, **_anew(now, recorded))
+
+
+def undone(now: Context, past: Context, recorded: Recorded, *, replaced: Recorded) -> Context:
+    """Return the state *now* without the compaction *replaced*, before which the state was *past*.
+
+    Entries that the compaction kept are as they are now, for they may have grown since; the others as they were. The
+    worker does not compact it again where it stands, unless it is above what can be sent.
+
+    Raises:
+        CorruptLogError: if *replaced* is not the newest compaction that can be undone.
+    """
+    fact, undo = replaced.event.data, recorded.event.data
+    if not isinstance(fact, HistoryReplaced) or not isinstance(undo, CompactionUndone) or undo.seq != now.compacted_seq:
+        reason = f"expected the newest compaction, at sequence {now.compacted_seq}, to be undone"
+        raise CorruptLogError(reason, session=now.key.session, seq=recorded.event.seq)
+    present = {entry.item.id: entry for entry in now.entries}
+    before = [entry for entry in past.entries if entry.seq <= fact.base_seq]
+    kept = _kept(fact, before)
+    entries = (
+        *(present[entry.item.id] if entry.item.id in kept else entry for entry in before),
+        *(entry for entry in now.entries if entry.seq > fact.base_seq),
+    )
+    size = request_size(ledger_of(entries))
+    calibration = after_barrier(now.calibration)
+    return structs.replace(
+        now,
+        entries=entries,
+        tokens=size,
+        summary=past.summary,
+        compacted_seq=past.compacted_seq,
+        ineffective=past.ineffective,
+        settled_tokens=settled_by_hand(size.upper, now.window, calibration),
+        **_anew(now, recorded),
+    )
+
+
+def inherited(past: Context, key: SessionKey) -> Context:
+    """Return what session *key* starts from, at its sequence 0, when it is forked from *past*.
+
+    The parent's open plan and request are its own; its tags name places in its own log.
+    """
+    return structs.replace(
+        past,
+        key=key,
+        seq=0,
+        head=GENESIS,
+        parent=ForkPoint(session=past.key.session, seq=past.seq, head=past.head),
+        entries=tuple(structs.replace(entry, seq=entry.seq - past.seq) for entry in past.entries),
+        summary=tuple(
+            structs.replace(field, seqs=tuple(seq - past.seq for seq in field.seqs)) for field in past.summary
+        ),
+        requested=None,
+        requested_seq=0,
+        compacted_seq=0,
+        closed=False,
+        erased_seq=0,
+        tags={},
+        **NOTHING_PLANNED,
+    )
+
+
+def opened(start: Context, fact: SessionOpened) -> Context:
+    """Return the state after *fact* opened the fork that begins with *start*; its history is a version of its own.
+
+    Under another window, what was settled under the parent's says nothing.
+
+    Raises:
+        CorruptLogError: if *fact* names another parent, or counts by another vocabulary.
+    """
+    if fact.parent != start.parent:
+        raise CorruptLogError("it was forked from another state", session=start.key.session, seq=1)
+    if fact.encoding != start.encoding:
+        reason = f"expected a fork to be counted by {start.encoding}, as its parent is"
+        raise CorruptLogError(reason, session=start.key.session, seq=1)
+    changes: dict[str, Any] = {}
+    if fact.window != start.window:
+        changes = {"settled_tokens": 0, "ineffective": 0, "calibration": within(start.calibration, fact.window)}
+    return structs.replace(
+        start,
+        window=fact.window,
+        policy=fact.policy,
+        version=start.version + 1,
+        version_seq=1,
+        base_seq=1,
+        **changes,
+    )
+
+
+def _anew(now: Context, recorded: Recorded) -> dict[str, Any]:
+    """Return what every return changes: a new version at its own place, nothing planned, nothing asked for."""
+    seq = recorded.event.seq
+    return {
+        "seq": seq,
+        "head": recorded.hash,
+        "next_item": now.next_item,
+        "version": now.version + 1,
+        "version_seq": seq,
+        "base_seq": seq,
+        "requested": None,
+        "calibration": after_barrier(now.calibration),
+        **NOTHING_PLANNED,
+    }
+
+
+def _kept(fact: HistoryReplaced, before: list[Entry]) -> set[str]:
+    """Return the ids of *before* that the body of *fact* kept as they were."""
+    ids = [entry.item.id for entry in before]
+    at = {item_id: position for position, item_id in enumerate(ids)}
+    runs = [span for span in fact.body if isinstance(span, Keep)]
+    return {item_id for run in runs for item_id in ids[at[run.first] : at[run.last] + 1]}
