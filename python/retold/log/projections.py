@@ -42,8 +42,6 @@ TRIES_MAX = 20
 """How often a write that others overtake looks again; each time, one of them has written."""
 
 SNAPSHOTS_KEPT = 2
-HASH_BYTES = 64
-"""SHA-256 in hex."""
 
 _log = logging.getLogger(__name__)
 
@@ -135,7 +133,8 @@ class Projections:
             text = await self._keys.open_body(key, body, bound=bound)
             if text is None:
                 raise CorruptLogError("its published history was not sealed here", session=key.session, seq=seq)
-            content_hash, body = text[:HASH_BYTES].decode(), text[HASH_BYTES:]
+            line, _, body = text.partition(b"\n")
+            content_hash = line.decode()
         return Published(version=version, seq=seq, base_seq=base_seq, hash=content_hash, body=body)
 
     async def _discard(self, stream: str, replaced: Sequence[Stored]) -> None:
@@ -188,7 +187,7 @@ def _is_newer_history(last: Stored, published: Published) -> bool:
 
 def _hashed(published: Published) -> bytes:
     """Return content hash and body as one: what is sealed. In a header, the hash would tell who guesses the content."""
-    return published.hash.encode() + published.body
+    return published.hash.encode() + b"\n" + published.body
 
 
 def _bound(kind: str, key: SessionKey, *numbers: int) -> bytes:

@@ -113,8 +113,10 @@ class Writer:
     async def _store(self, key: SessionKey, drafts: Sequence[Draft], base: Mark) -> list[Recorded] | None:
         """Store the drafts after *base*; None if the session does not end there. Also finds an earlier repeat."""
         seal = await self._seal(key, drafts)
-        events = record(drafts, key=key, head=base.head, seal=seal)
-        check_sizes(events)
+        events = record(drafts, key=key, head=base.head)
+        check_sizes(events)  # of what is said: sealed it may be a third longer, or much shorter
+        if seal is not None:
+            events = record(drafts, key=key, head=base.head, seal=seal)
         messages = [await self._message(recorded, seal=seal) for recorded in events]
         messages[0][1][EXPECTED_SUBJECT_SEQ] = str(base.position)
         ack = await self._link.retry(lambda: self._send(event_subject(key), messages))
