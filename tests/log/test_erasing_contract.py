@@ -61,8 +61,8 @@ def test_an_erased_session_begins_with_its_tombstone(
                 assert await read(one, key, until=4) == []
                 assert await read(one, key, after=1, until=5) == []
                 assert await one.head(key) == stone.head
-            assert [end.seq for end in await fresh.sessions() if end.key == key] == [6]
                 assert (await one.load_snapshot(key), await one.load_history(key)) == (None, None)
+            assert [end.seq for end in await fresh.sessions() if end.key == key] == [6]
 
     asyncio.run(run())
 

@@ -185,7 +185,7 @@ class JetStreamLog:
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Keep *snapshot*, unless a newer one is kept already."""
-        erased = self._trails.of(checked(key)).erased
+        erased = await self._reader.erased(checked(key))
         await self._projections.save_snapshot(key, snapshot, erased=erased)
         self._trails.of(key).saw(snapshot.seq)
 
@@ -193,12 +193,15 @@ class JetStreamLog:
         """Return the newest whole snapshot with ``seq <= until``, or None."""
         snapshot = await self._projections.load_snapshot(checked(key), until=until)
         if snapshot is not None:
+            # Asked after it was loaded: one that was erased meanwhile is not given out.
+            if snapshot.seq < await self._reader.erased(key):
+                return None
             self._trails.of(key).saw(snapshot.seq)
         return snapshot
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""
-        erased = self._trails.of(checked(key)).erased
+        erased = await self._reader.erased(checked(key))
         written = await self._projections.publish_history(key, published, erased=erased)
         self._trails.of(key).saw(published.seq)
         return written
@@ -207,6 +210,8 @@ class JetStreamLog:
         """Return the published history, or None."""
         published = await self._projections.load_history(checked(key))
         if published is not None:
+            if published.seq < await self._reader.erased(key):
+                return None
             self._trails.of(key).saw(published.seq)
         return published
 
@@ -237,7 +242,7 @@ class JetStreamLog:
             return
         stored = await self._reader.at(mark.position)
         if stored is None or stored.subject != event_subject(key) or seq_of(stored) != mark.head.seq:
-            if await self._reader.is_erased(key, mark.head.seq):
+            if mark.head.seq < await self._reader.erased(key):
                 return
             raise CorruptLogError("the server has lost it after it was read", session=key.session, seq=mark.head.seq)
 

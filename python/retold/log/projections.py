@@ -3,8 +3,8 @@
 Rules:
 - Neither is the truth. A damaged snapshot is passed over, for the events can make it again; a damaged history is named.
 - Neither goes backwards: a write states what it found, and is refused if that has changed.
-- In a sealed log both are sealed, bound to their session and sequence. In any other, what is replaced is removed by us,
-  which overwrites its bytes: what a limit pushes out would stay in the server's file, after an erasure, too.
+- What is replaced is removed by us, which overwrites its bytes: what a limit pushes out would stay in the server's
+  file, after an erasure, too. In a sealed log both are sealed, bound to their session and sequence.
 - An erasure leaves a mark in their place: it counts as newest, and holds nothing.
 """
 
@@ -138,9 +138,9 @@ class Projections:
         return Published(version=version, seq=seq, base_seq=base_seq, hash=content_hash, body=body)
 
     async def _discard(self, stream: str, replaced: Sequence[Stored]) -> None:
-        """Overwrite what was replaced, or is about to be, unless it is sealed."""
+        """Overwrite what was replaced, or is about to be."""
         for stored in replaced:
-            if not is_sealed_document(stored.body) and not erased_of(stored):
+            if not erased_of(stored):
                 with suppress(Refused):  # a bucket of an earlier release takes no deletes
                     await api.erase(self._link, stream, stored.position)
 

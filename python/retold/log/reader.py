@@ -241,11 +241,11 @@ class Reader:
                 seq=seq,
             ) from None
 
-    async def is_erased(self, key: SessionKey, seq: int) -> bool:
-        """Return whether the newest event says that event *seq* was erased."""
+    async def erased(self, key: SessionKey) -> int:
+        """Return the sequence of the newest tombstone, as the newest event tells it; 0 if there is none."""
         with suppress(CorruptLogError):
             await self._last(key)
-        return seq < self._trails.of(key).erased
+        return self._trails.of(key).erased
 
     async def _before_tombstone(self, key: SessionKey) -> Mark:
         """Return the place right before the newest tombstone: where what was erased ended, as the tombstone says."""
