@@ -44,7 +44,7 @@ def canary(name: str, number: int) -> str:
 def planted(name: str) -> Iterator[Any]:
     """Yield what a session says, `CANARIES` canaries in all: in texts, arguments, blocks, large bodies, names."""
     word = (canary(name, number) for number in range(CANARIES))
-    large = "".join(random.Random(name).choices("abcdefgh ijklmnop", k=500_000))  # does not compress below a claim
+    large = "".join(random.Random(name).choices("abcdefgh ijklmnop", k=450_000))  # does not compress below a claim
     for turn in range(CANARIES // 10):
         call = f"call-{turn}"
         yield Message(role="user", content=(Text(f"{next(word)} Please look at failure {turn}."),), name=next(word))
@@ -56,7 +56,7 @@ def planted(name: str) -> Iterator[Any]:
         image = json.dumps({"type": "image_url", "image_url": {"url": "data:" + next(word)}})
         yield Message(role="user", content=(Block(form="chat", kind="image_url", body=image),))
         yield f" {next(word)} streamed"
-        if turn % 5 == 0:
+        if turn % 10 == 0:
             yield Message(role="user", content=(Text(f"{canary(name, turn)} {large} {canary(name, turn)}"),))
 
 
@@ -136,7 +136,7 @@ def test_no_canary_is_left_after_an_erasure(tmp_path: Path, masters: MasterKeys 
                 assert is_found == (masters is None)
                 found = await gone.erase(by="the owner", reason="asked on paper")
                 assert found.events > CANARIES
-                assert found.blobs >= 4
+                assert found.blobs >= 2
                 assert (found.projections >= 2, found.keys) == (True, 0 if masters is None else 1)
                 assert (await gone.history()).items == ()
                 assert await kept.history() == history

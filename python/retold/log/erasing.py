@@ -8,7 +8,7 @@ Rules:
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from retold.errors import InputError, UnavailableError
 from retold.events import SessionKey
@@ -87,21 +87,17 @@ class Eraser:
                 return cleared
         raise UnavailableError(f"the projections of {subject} are being written by others; repeat the call")
 
-    async def _remove(self, stream: str, messages: Iterable[Stored]) -> None:
-        places = asyncio.Semaphore(AT_ONCE)
+    async def _remove(self, stream: str, messages: Sequence[Stored]) -> None:
+        for first in range(0, len(messages), AT_ONCE):
+            await asyncio.gather(*(self._remove_one(stream, stored) for stored in messages[first : first + AT_ONCE]))
 
-        async def one(stored: Stored) -> None:
-            async with places:
-                try:
-                    await api.erase(self._link, stream, stored.position)
-                except Refused:
-                    # A bucket of an earlier release takes no deletes; a purge forgets the message, at least.
-                    request = {"filter": stored.subject, "seq": stored.position + 1}
-                    await api.call(self._link, f"STREAM.PURGE.{stream}", request)
-
-        async with asyncio.TaskGroup() as tasks:
-            for stored in messages:
-                tasks.create_task(one(stored))
+    async def _remove_one(self, stream: str, stored: Stored) -> None:
+        try:
+            await api.erase(self._link, stream, stored.position)
+        except Refused:
+            # A bucket of an earlier release takes no deletes; a purge forgets the message, at least.
+            request = {"filter": stored.subject, "seq": stored.position + 1}
+            await api.call(self._link, f"STREAM.PURGE.{stream}", request)
 
 
 def _claims(messages: Iterable[Stored]) -> list[str]:

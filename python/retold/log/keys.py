@@ -103,8 +103,14 @@ class DataKeys:
             return ring
         records = [entry.record for entry in await self.entries(key_subjects(key))]
         if not any(record.order[0] == epoch for record in records):
-            records = await self.add(key, epoch=epoch)
+            records = await self._first(key, epoch=epoch)
         return self._hold(key, [record for record in records if record.order[0] <= epoch])
+
+    async def _first(self, key: SessionKey, *, epoch: int) -> list[KeyRecord]:
+        """Make the first key of *epoch*, unless another writer just has; return all records of the session."""
+        fresh = DataKey(id=f"{epoch}.1", secret=secrets.token_bytes(KEY_BYTES))
+        await self._put(key, _record(fresh, key, self._current()), after=0)
+        return [entry.record for entry in await self.entries(key_subjects(key))]
 
     async def add(self, key: SessionKey, *, epoch: int) -> list[KeyRecord]:
         """Make a data key for what is written from now on; return all records of the session.
