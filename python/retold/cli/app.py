@@ -15,9 +15,9 @@ from typing import Annotated, Any
 
 import typer
 
-from retold.cli import bench, counting, doctor, importing, reading, serving
+from retold.cli import bench, counting, doctor, importing, keeping, reading, serving
 from retold.cli.options import Options
-from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, UnavailableError
+from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, SealError, UnavailableError
 from retold.events import session_key
 
 CHECK_FAILED, WRONG_USAGE, UNAVAILABLE = 1, 2, 3
@@ -98,6 +98,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "verify": reading.verify,
     "count": counting.count,
     "doctor": doctor.doctor,
+    "erase": keeping.erase,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_ended(_command))
@@ -106,6 +107,12 @@ _bench = typer.Typer(no_args_is_help=True, help="Measure this machine, beside th
 _bench.command("tokens")(_ended(bench.count))
 _bench.command("append")(_ended(bench.append))
 app.add_typer(_bench, name="bench")
+
+_keys = typer.Typer(no_args_is_help=True, help="The keys of a sealed log.")
+_keys.command("new")(_ended(keeping.new))
+_keys.command("rotate")(_ended(keeping.rotate))
+_keys.command("status")(_ended(keeping.status))
+app.add_typer(_keys, name="keys")
 
 
 def main() -> None:
@@ -119,7 +126,7 @@ def main() -> None:
 
 def _code_of(error: RetoldError) -> int:
     match error:
-        case InputError():
+        case InputError() | SealError():
             return WRONG_USAGE
         case ConflictError() | CorruptLogError():
             return CHECK_FAILED

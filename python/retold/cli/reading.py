@@ -19,6 +19,7 @@ from retold.events import (
     Opaque,
     Reasoning,
     Recorded,
+    SessionErased,
     SessionKey,
     ToolCall,
     ToolResult,
@@ -196,8 +197,17 @@ def _shown(state: Context, events: list[Recorded]) -> dict[str, Any]:
         "tokens": _tokens_row(state),
         "charged_tokens": state.calibration.charged(state.tokens.upper),
         "closed": state.closed,
+        "erased": _erasure(events[0]),
         "compactions": [_compaction(recorded) for recorded in events if _is_compaction(recorded)],
     }
+
+
+def _erasure(first: Recorded) -> dict[str, Any] | None:
+    """Return who erased the session that begins with *first*, when and why; None if it never was."""
+    fact = first.event.data
+    if not isinstance(fact, SessionErased):
+        return None
+    return {"seq": first.event.seq, "at": first.event.at, "by": fact.by, "reason": fact.reason}
 
 
 def _is_compaction(recorded: Recorded) -> bool:
@@ -239,6 +249,10 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
     out.print(
         f"window    {window.hard_limit:,} tokens, pre-rot {window.pre_rot_tokens:,}, reserve {window.reserve_tokens:,}"
     )
+    first = events[0].event
+    if isinstance(first.data, SessionErased):
+        why = f": {first.data.reason}" if first.data.reason else ""
+        out.print(f"erased    at {first.seq}, {first.at:%Y-%m-%d %H:%M:%S} UTC, by {first.data.by}{why}")
     size = state.tokens
     out.print(
         f"history   {len(state.entries)} entries, {size.upper:,} tokens "

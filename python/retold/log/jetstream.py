@@ -4,6 +4,7 @@ One object holds one connection and may be shared by all tasks of one event loop
 saves round trips; any number of processes may write to the same sessions.
 """
 
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Self
@@ -26,6 +27,7 @@ from retold.log.names import (
     HISTORIES,
     HISTORIES_ALL,
     KEYS,
+    KEYS_ALL,
     SNAPSHOTS,
     SNAPSHOTS_ALL,
     checked,
@@ -105,6 +107,14 @@ class JetStreamLog:
     async def erase(self, key: SessionKey) -> Erased:
         """Overwrite what lies before the session's newest tombstone; about 0.1 ms an event."""
         return await self._eraser.erase(checked(key))
+
+    async def renew_key(self, key: SessionKey) -> None:
+        """Make a new data key for what the session writes from now on; what it wrote stays readable.
+
+        Processes that hold the old one go on with it until they load the session again.
+        """
+        await self.keys.add(checked(key), epoch=await self._reader.erased(key))
+        self.keys.forget(key)
 
     async def head(self, key: SessionKey) -> Head:
         """Return where the session ends, from the stream's leader. One round trip."""
@@ -274,6 +284,20 @@ async def inspect_server(url: str, *, name: str = "retold doctor") -> ServerFact
     link = await Link.open(url, name=name)
     try:
         return await streams.inspect(link)
+    finally:
+        await link.close()
+
+
+async def inspect_keys(url: str, *, name: str = "retold doctor") -> dict[str, int] | None:
+    """Return how many data keys each master key wraps, by its id, at the server at *url*; None: the log is not sealed.
+
+    Raises:
+        UnavailableError: if there is no server.
+    """
+    link = await Link.open(url, name=name)
+    try:
+        keys = DataKeys(link, None, is_on=False)
+        return Counter(entry.record.master for entry in await keys.entries(KEYS_ALL)) if await keys.stand() else None
     finally:
         await link.close()
 

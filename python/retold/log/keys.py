@@ -69,6 +69,10 @@ class DataKeys:
         self._rings: OrderedDict[SessionKey, Ring] = OrderedDict()
         self.is_on = is_on
 
+    def holds(self, master: str) -> bool:
+        """Return whether the master key of that id was given."""
+        return self._masters is not None and self._masters.find(master) is not None
+
     def held(self, key: SessionKey) -> Ring | None:
         """Return the session's keys as far as they were asked for."""
         return self._rings.get(key)
@@ -152,12 +156,15 @@ class DataKeys:
 
     async def entries(self, subjects: str) -> list[Entry]:
         """Return the newest entry of each key that matches *subjects*, oldest first; none if the log is not sealed."""
-        if not self.is_on:
-            self.is_on = await streams.stands(self._link, KEYS)
-        if not self.is_on:
+        if not await self.stand():
             return []
         newest = {stored.subject: _entry(stored) for stored in await pages.every(self._link, KEYS, subjects)}
         return sorted(newest.values(), key=lambda entry: (entry.key, entry.record.order))
+
+    async def stand(self) -> bool:
+        """Return whether the log is sealed now: somebody may have turned it on since."""
+        self.is_on = self.is_on or await streams.stands(self._link, KEYS)
+        return self.is_on
 
     async def destroy(self, key: SessionKey, *, before_epoch: int) -> int:
         """Overwrite the session's keys of the epochs before *before_epoch*; return how many there were."""
