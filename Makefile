@@ -69,13 +69,15 @@ format: build
 bench: build
 	$(BIN)/retold bench tokens
 	$(BIN)/retold bench append
+	$(BIN)/retold bench pipeline
+	$(BIN)/retold bench replay
 	$(BIN)/python -m pytest benches --benchmark-only
 
 # The core without Python, under criterion.
 bench-core:
 	cd benches/core && CARGO_TARGET_DIR=../../target/benches cargo bench --locked
 
-# The other tokenizers, for `make bench` to run beside; none is needed for anything else.
+# The peers for `make bench` to run beside: other tokenizers, LangGraph, pyeventsourcing. None is needed for anything else.
 bench-peers: build
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r pyproject.toml --extra bench
 

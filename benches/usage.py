@@ -135,7 +135,7 @@ def _sessions(data: Path) -> Iterator[Request | Guess]:
         form = "anthropic" if source.startswith("anthropic") else "responses"
         unseen = Unseen()
         for usage, builder, before in _states(facts, encoding):
-            said, reference = usage.input_tokens, builder.outline.calibration.reference_tokens
+            said, reference = usage.input_tokens, builder.outline.calibration.places[0].reference_tokens
             yield Guess(source, reference, before.charged(reference), said)
             size = count_request(render(_sent(builder), form), form=form, model=usage.model)
             yield from unseen.compare(source, size, said)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from retold.fold import History
     from retold.framing import RequestSize, count_request
     from retold.policy import Compacted, compact
+    from retold.replay import Diff, diff
     from retold.wiring import connect, run_worker
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Compacted",
     "ConflictError",
     "CorruptLogError",
+    "Diff",
     "FloorError",
     "History",
     "InputError",
@@ -57,6 +59,7 @@ __all__ = [
     "compact",
     "connect",
     "count_request",
+    "diff",
     "run_worker",
     "tokens",
 ]
@@ -68,6 +71,7 @@ _ROOMS = {
     "retold.fold": ("History",),
     "retold.framing": ("RequestSize", "count_request"),
     "retold.policy": ("Compacted", "compact"),
+    "retold.replay": ("Diff", "diff"),
     "retold.wiring": ("connect", "run_worker"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

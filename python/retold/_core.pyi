@@ -1,5 +1,5 @@
 # ruff: noqa: PYI021 - the compiled module has no docstrings of its own; this is where its text lives
-"""The token core, in Rust. `retold.tokens` is the only door to it: import that.
+"""The core, in Rust. The doors to it are `retold.tokens` and, for `Appends` and `Splitter`, `retold.wire`.
 
 A text is a `str`, or `bytes` of UTF-8; it is borrowed, never copied. A lone surrogate or invalid UTF-8 raises
 InputError with its position (in characters of the `str`, in bytes of the `bytes`), never with the text. Calls on long
@@ -9,10 +9,26 @@ texts let other threads run.
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, Self, TypeAlias, final
 
-__all__ = ["ENCODINGS", "RECONSTRUCTIONS", "Counter", "Encoding", "Ledger", "Vocabulary", "check_vocabularies"]
+__all__ = [
+    "ENCODINGS",
+    "RECONSTRUCTIONS",
+    "Appends",
+    "Counter",
+    "Encoding",
+    "Ledger",
+    "Splitter",
+    "Vocabulary",
+    "check_vocabularies",
+]
 
 _Size: TypeAlias = tuple[int, int, int]
 """Tokens exact, reconstructed and estimated; of an item, each from 0 to 2^32 - 1."""
+
+_Row: TypeAlias = tuple[str, str, str, int, str, int, list[int]]
+"""Subject, tenant, session, its last sequence, hash and position, and how many drafts each append has."""
+
+_Limits: TypeAlias = tuple[int, int, int, int, int]
+"""Bytes of one event, bytes of one append, appends in flight, atomic batches among them, bytes in flight."""
 
 ENCODINGS: Final[tuple[str, ...]]
 """The names of the built-in encodings whose counts are exact."""
@@ -280,3 +296,46 @@ class Ledger:
 
     def snapshot(self) -> bytes:
         """Return bytes from which `Ledger.restore` makes this ledger again: 20 and 12 an item."""
+
+@final
+class Appends:
+    """Say what to send next to append to many sessions, given what was answered. No I/O."""
+
+    def __new__(cls, reply: str, batch: str, version: int, kinds: list[str], limits: _Limits, /) -> Self:
+        """Have the answers come to ``<reply><lane>-<append>``, and name atomic batches ``<batch>-<number>``.
+
+        Events are of schema *version*; *kinds* are the names of the facts' types.
+        """
+
+    def load(self, lines: bytes, kinds: bytes, rows: list[_Row], /) -> None:
+        """Take what is to be appended, a lane a row: *lines* and *kinds* have one line and one byte for each draft.
+
+        Raises:
+            InputError: a hash is not of 64 characters.
+        """
+
+    def send(self) -> bytes:
+        """Return the frames to send now."""
+
+    def receive(self, frames: bytes, /) -> bytes:
+        """Take answers, which are whole frames, and return the frames to send next."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no lane has anything left to send or to hear."""
+
+    def ends(self) -> list[tuple[int, int, str, int]]:
+        """Return how many appends of each lane are stored, and its last sequence, hash and position."""
+
+@final
+class Splitter:
+    """Part what a NATS server sends into our messages and everything else."""
+
+    def __new__(cls, prefix: str, /) -> Self:
+        """Take messages to ``<prefix><run>-…`` for ours."""
+
+    def take(self, chunk: bytes, /) -> tuple[list[tuple[int, bytes]], bytes]:
+        """Return our messages in *chunk* as whole frames, by run, and the rest; what is not whole is held."""
+
+    def reset(self) -> None:
+        """Forget a frame that has begun: the connection is a new one."""

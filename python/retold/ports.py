@@ -3,13 +3,14 @@
 Each port has one contract suite in ``tests/``, which every implementation passes, the in-memory ones included.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 
-from retold.events import Draft, Head, Recorded, SessionKey, SummaryField
+from retold.errors import RetoldError
+from retold.events import Draft, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context
 from retold.policy import SummarizeSpan
 
@@ -70,6 +71,34 @@ class Erased(Struct, frozen=True):
     keys: int = 0
 
 
+class Row(Struct, frozen=True):
+    """Ask for appends to one session, in order; each is all or none.
+
+    Attributes:
+        key: the session.
+        appends: the drafts of each append.
+        expected: the sequence that the session must end at before the first (0: it must not exist yet); None is any.
+    """
+
+    key: SessionKey
+    appends: Sequence[Sequence[Draft]]
+    expected: int | None = None
+
+
+class RowEnd(Struct, frozen=True):
+    """Say how far a row got.
+
+    Attributes:
+        appended: how many of its appends are stored: all of them, unless there is an error.
+        head: where the last one that is stored ends; None if none is.
+        error: why the next one is not stored, as `Log.append` would have raised it; none behind it was tried.
+    """
+
+    appended: int
+    head: Head | None
+    error: RetoldError | None = None
+
+
 class Log(Protocol):
     """Remember events, in one total order per session, and the projections made from them.
 
@@ -106,6 +135,18 @@ class Log(Protocol):
         """
         ...
 
+    async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
+        """Append to many sessions at once, and return how far each got, in the order of *rows*.
+
+        Strictly in order within a session; sessions do not wait for each other. What `append` promises holds for each
+        append of a row, so the call may be repeated with the same drafts. A row's error is returned, not raised; a
+        cancelled call leaves each append wholly stored or not at all.
+
+        Raises:
+            InputError: if two rows name the same session, or a key is out of range; nothing was appended.
+        """
+        ...
+
     async def head(self, key: SessionKey) -> Head:
         """Return where the session ends; `Head()` if there is none. Needs no key.
 
@@ -122,6 +163,37 @@ class Log(Protocol):
         Raises:
             SealError: if an event is sealed and its key is not there.
             CorruptLogError: at the first sequence that is missing or damaged; what came before was yielded.
+        """
+        ...
+
+    def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
+        """Yield every event of the session that can still be read, in the order they lie, unchecked: for a repair."""
+        ...
+
+    async def stored_end(self, key: SessionKey) -> Head:
+        """Return the head that the last event stored gives, even if the session is known to have gone further.
+
+        Raises:
+            CorruptLogError: if that event cannot be read.
+        """
+        ...
+
+    async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Store *events*, which follow `stored_end` and go on to sequence *until*, byte for byte as they are.
+
+        Until all are stored, nobody can append to the session and reading it ends in damage. Broken off, it is taken
+        up again from `stored_end`.
+
+        Raises:
+            ConflictError: if somebody else wrote to the session.
+            CorruptLogError: if an event does not follow the one before, or they end before *until*.
+        """
+        ...
+
+    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Store *events*, from sequence 1 to *until*, in place of all that is stored for the session.
+
+        What is there is removed only after all of them are stored. Broken off, it is done again. Raises as `copy`.
         """
         ...
 
@@ -146,6 +218,10 @@ class Log(Protocol):
 
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
         """Return the newest kept snapshot with ``seq <= until``, or None if there is none."""
+        ...
+
+    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+        """Yield every kept snapshot that is whole, in order."""
         ...
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:

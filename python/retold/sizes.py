@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Tokens(Struct, frozen=True, omit_defaults=True):
+class Tokens(Struct, frozen=True, gc=False, omit_defaults=True):
     """Hold a size in tokens by how it is known: counted, after a published layout, or estimated."""
 
     exact: int = 0

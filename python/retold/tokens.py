@@ -21,7 +21,7 @@ The classes are the core's own, so that a call costs no more than it must; `_cor
 imported here that a program which only counts would have to wait for.
 """
 
-from os import fspath
+from os import fsdecode
 
 from retold._core import ENCODINGS, RECONSTRUCTIONS, Counter, Encoding, Vocabulary, check_vocabularies
 from retold._core import Ledger as CoreLedger
@@ -52,8 +52,11 @@ def encoding(name: str) -> Encoding:
     Raises:
         InputError: there is no such encoding; the message names those that are.
     """
-    known = _ENCODINGS.get(name)
-    return known if known is not None else _ENCODINGS.setdefault(name, Encoding.builtin(name))
+    try:
+        known = _ENCODINGS.get(name)
+        return known if known is not None else _ENCODINGS.setdefault(name, Encoding.builtin(name))
+    except (TypeError, UnicodeError):
+        raise InputError(f"expected the name of an encoding, got {type(name).__name__}") from None
 
 
 def from_file(path: "str | PathLike[str]") -> Encoding:
@@ -65,11 +68,14 @@ def from_file(path: "str | PathLike[str]") -> Encoding:
         InputError: the file cannot be read, or is not a tokenizer that the `tokenizers` library understands.
     """
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - importing pathlib takes longer than counting
+        name = fsdecode(path)
+        with open(name, "rb") as file:  # noqa: PTH123 - importing pathlib takes longer than counting
             content = file.read()
     except OSError as error:
-        raise InputError(f"expected a readable tokenizer.json at {fspath(path)!r}: {error.strerror}") from error
-    return Encoding.from_json(fspath(path), content)
+        raise InputError(f"expected a readable tokenizer.json at {fsdecode(path)!r}: {error.strerror}") from error
+    except (TypeError, ValueError):
+        raise InputError(f"expected the path of a tokenizer.json, got a {type(path).__name__} that is none") from None
+    return Encoding.from_json(name, content)
 
 
 def vocabularies() -> tuple[Vocabulary, ...]:

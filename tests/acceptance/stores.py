@@ -179,7 +179,7 @@ class _Judge:
 
 
 def flip(directory: Path, chance: random.Random) -> str:
-    """Flip one bit and return where: one in two in the events, else in a file chosen evenly by kind; evenly within it."""
+    """Flip one bit and return where: every other time in the events, else in a file of a kind chosen evenly."""
     files = sorted(path for path in (directory / "jetstream").rglob("*") if path.is_file() and path.stat().st_size)
     kinds = sorted({(path.parts[-3] if "msgs" in path.parts else path.parent.name, path.name) for path in files})
     kind = chance.choice([("RETOLD_EVENTS", "1.blk"), chance.choice(kinds)])

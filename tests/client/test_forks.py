@@ -73,7 +73,7 @@ def test_a_fork_at_any_event_is_the_parent_as_it_was_then_and_goes_its_own_way(s
             assert _inherited(start) == _inherited(past)
             assert history_of(start).hash == history_of(past).hash == (await forked.history(at=1)).hash
             assert (start.seq, start.version, start.base_seq) == (1, past.version + 1, 1)
-            assert not (start.plan or start.staged or start.requested or start.closed)
+            assert (start.plan, start.staged, start.requested, start.closed) == (None, {}, None, False)
             assert [entry.seq for entry in start.entries] == [entry.seq - at for entry in past.entries]
         assert encode_context(await load(log, KEY)) == encode_context(before)
         key = session_key("child1", tenant="laws")

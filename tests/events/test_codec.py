@@ -32,7 +32,7 @@ from retold.events import (
     record,
     session_key,
 )
-from retold.fold import fold, history_of
+from retold.fold import Context, fold, history_of, inherited
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -64,9 +64,29 @@ def test_an_event_decoded_and_encoded_again_is_the_same_bytes(story: Story) -> N
         assert encode(again.event) == recorded.body
 
 
-def test_the_stored_history_holds_every_fact() -> None:
-    """The history that is kept of version 1 has each kind of event at least once."""
-    assert {decode(body).event.type for body in _history(1)} == set(FACTS)
+def test_the_stored_histories_hold_every_fact() -> None:
+    """The histories that are kept of version 1 have each kind of event at least once."""
+    bodies = [body for file in HISTORIES.glob("v1*.jsonl") for body in file.read_bytes().splitlines()]
+    assert {decode(body).event.type for body in bodies} == set(FACTS)
+
+
+def test_a_session_and_its_fork_are_read_as_they_were_written() -> None:
+    """Tags, an undo, a rewind and a fork of an old release say what they said, and prove themselves."""
+    expected = json.loads((HISTORIES / "v1-branches.json").read_text(encoding="utf-8"))
+    start: Context | None = None
+    for name in ("v1-branches", "v1-fork"):
+        bodies = (HISTORIES / f"{name}.jsonl").read_bytes().splitlines()
+        key = SessionKey(tenant="laws", session=decode(bodies[0]).event.session)
+        start = None if start is None else inherited(start, key)
+        events = _check_chain(bodies, key=key)
+        assert [encode(recorded.event) for recorded in events] == bodies
+        assert (len(events), events[-1].hash) == (expected[name]["events"], expected[name]["last_hash"])
+        digest = hashlib.sha256(b"".join(msgspec.json.encode(one.event.data) + b"\n" for one in events))
+        assert digest.hexdigest() == expected[name]["facts_sha256"]
+        history = history_of(fold(events, base=start))
+        found = {"version": history.version, "tokens": history.tokens, "hash": history.hash}
+        assert found == expected[name]["history"]
+        start = fold(events[: expected["fork_seq"]], base=start)
 
 
 @pytest.mark.parametrize("version", range(1, VERSION + 1))

@@ -36,7 +36,7 @@ def _report(tokens: int) -> UsageReported:
 
 
 def _learn(before: Calibration, *, said: int, reference: int) -> Calibration:
-    return learn(before, _report(said), reference_tokens=reference, window=WINDOW, same_model=True)
+    return learn(before, _report(said), reference_tokens=reference, window=WINDOW)
 
 
 def _taught(*, ratio: int, offset: int, steps: int = 20, growth: int = 3_000) -> Calibration:
@@ -126,17 +126,40 @@ def test_a_history_counted_too_large_is_not_counted_smaller() -> None:
 def test_another_model_s_report_teaches_no_ratio() -> None:
     """When I switch to a model with another vocabulary, the jump is not taken for growth."""
     taught = _taught(ratio=UNIT, offset=0)
-    moved = learn(taught, _report(120_000), reference_tokens=61_000, window=WINDOW, same_model=False)
+    other = UsageReported(input_tokens=64_500, model="another")
+    moved = learn(taught, other, reference_tokens=62_000, window=WINDOW)
     assert moved.ratio == taught.ratio
+
+
+@law(100)
+@given(st.integers(1_000, 2_200), st.integers(0, 45_000), st.integers(1, 3_000), st.integers(1, 4))
+def test_requests_beside_the_conversation_teach_nothing(ratio: int, offset: int, aside: int, every: int) -> None:
+    """When my agent also reports what a title or a check took, my history is compacted when it would be anyway."""
+    alone = mixed = UNTAUGHT
+    for step, size in enumerate(range(2_000, 62_000, 3_000)):
+        said = offset + size * ratio // UNIT
+        alone, mixed = (_learn(known, said=said, reference=size) for known in (alone, mixed))
+        if step % every == 0:
+            mixed = _learn(mixed, said=aside, reference=size)
+    due, beside = (limits_of(WINDOW, known).offload_at for known in (alone, mixed))
+    assert abs(due - beside) <= due // 10
+
+
+def test_two_models_by_turns_are_each_learnt_by_their_own_growth() -> None:
+    """A small model that answers between the large one's turns does not hide the large one's ratio."""
+    calibration = UNTAUGHT
+    for size in range(2_000, 62_000, 3_000):
+        for model, said in (("large", 15_000 + size * 1_400 // UNIT), ("small", 900)):
+            report = UsageReported(input_tokens=said, model=model)
+            calibration = learn(calibration, report, reference_tokens=size, window=WINDOW)
+    assert abs(calibration.ratio - 1_400) <= 25
 
 
 def test_figures_that_name_the_cache_apart_are_added_up() -> None:
     """Anthropic's own input figure leaves out what was read from the cache; it is the same prompt."""
     apart = UsageReported(input_tokens=40, cached_tokens=30_000)
     both = UsageReported(input_tokens=30_040, cached_tokens=30_000)
-    one, other = (
-        learn(UNTAUGHT, usage, reference_tokens=20_000, window=WINDOW, same_model=True) for usage in (apart, both)
-    )
+    one, other = (learn(UNTAUGHT, usage, reference_tokens=20_000, window=WINDOW) for usage in (apart, both))
     assert one == other
 
 
@@ -158,7 +181,7 @@ def test_a_report_stands_for_what_was_sent_whether_it_comes_before_the_reply_or_
     late.say("assistant", TEXTS[3])
     late.write(_report(5_000))
     assert early.context.calibration == late.context.calibration
-    assert early.context.calibration.said_tokens == 5_000
+    assert early.context.calibration.places[0].said_tokens == 5_000
 
 
 def test_streamed_text_of_a_reply_is_no_part_of_its_request() -> None:

@@ -30,6 +30,7 @@ from retold.fold import (
     item_hash,
     reaches_before,
     replacement_of,
+    returns_to,
 )
 from retold.policy import carry_out, limits_of, plan_id
 from retold.tokens import encoding
@@ -82,7 +83,7 @@ def test_folding_twice_gives_equal_bytes(story: Story) -> None:
 @given(whole_stories())
 def test_decision_order_and_log_order_give_the_same_history(story: Story) -> None:
     """However late a worker wrote its result, I am sent the history that I would have been sent at once."""
-    rewound = max((one.event.seq for one in story.events if isinstance(one.event.data, SessionRewound)), default=0)
+    rewound = max((one.event.seq for one in story.events if returns_to(one) is not None), default=0)
     start = fold(story.events[:rewound]) if rewound else None
     in_order = fold(in_decision_order(story.events[rewound:]), base=start)
     assert _projection(in_order) == _projection(story.context)

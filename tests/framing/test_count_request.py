@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from tests.laws.settings import law
 from tests.laws.stories import Story, whole_stories
 from tests.laws.texts import PROSE
@@ -193,6 +194,129 @@ def test_what_is_no_request_is_refused(request_: Any, expected: str) -> None:
     """When I give something else, I am told what was expected and where."""
     with pytest.raises(InputError, match=expected):
         retold.count_request(request_)
+
+
+LOOP: dict[str, Any] = {"type": "object"}
+LOOP["anyOf"] = [LOOP, LOOP]
+DEEP: Any = "\ud800"
+for _ in range(900):
+    DEEP = {"a": DEEP}
+
+
+@pytest.mark.parametrize(
+    ("messages", "options", "expected"),
+    [
+        ([None], {"form": "chat"}, "an object at the message, got null"),
+        ([[["role", "user"]]], {"form": "anthropic"}, "an object at the message, got a list"),
+        (["x"], {"form": "responses"}, "an object at the message, got a string"),
+        ([], {"tools": 5}, "a list of tools at tools, got a number"),
+        ([], {"tools": {"name": "f"}}, "a list of tools at tools, got an object"),
+        ([], {"tools": [{"name": "f", "parameters": LOOP}]}, r"JSON values .* in tools\[0\]"),
+        ([], {"tools": [{"name": "f", "description": "\ud800"}]}, r"at tools\[0\].description, got a lone surrogate"),
+        ([], {"model": 5}, "a model's name at model, got a number"),
+        ([], {"encoding": 5}, "an encoding or its name, got a number"),
+        ([{"role": "user", "content": "x", "more": DEEP}], {}, "that UTF-8 can carry at the message"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_by_name(messages: Any, options: Any, expected: str) -> None:
+    """Whatever I give for a message, a tool, a model or an encoding, the error is mine to mend and says where."""
+    with pytest.raises(InputError, match=expected):
+        retold.count_request(messages, **options)
+
+
+_ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                "role content type text input messages tools model system instructions name arguments tool_calls id "
+                "function image_url url source data output call_id tool_use_id functions response_format".split()
+            )
+            | st.text(max_size=2)
+            | st.integers(),
+            inner | st.sampled_from(["user", "assistant", "tool", "text", "image_url", "tool_use", "function", "file"]),
+            max_size=5,
+        )
+    ),
+    max_leaves=15,
+)
+
+
+@law(400)
+@given(_ODD, st.sampled_from(["body", "messages", "input", "part", "tool"]), st.sampled_from(get_args(Form)))
+def test_anything_is_counted_within_its_bounds_or_refused(odd: Any, place: str, form: Form) -> None:
+    """Whatever a request holds, and wherever, I get a size or an error that is mine to mend."""
+    said = {"role": "user", "content": "Hello."}
+    requests: dict[str, Any] = {
+        "body": odd,
+        "messages": {"messages": [said, odd]},
+        "input": {"input": [odd]},
+        "part": [{"role": "user", "content": [odd]}],
+        "tool": {"messages": [said], "tools": [odd], "response_format": odd},
+    }
+    try:
+        size = retold.count_request(requests[place], form=form)
+    except InputError:
+        return
+    assert 0 <= size.lower <= size.tokens <= size.upper
+    assert size.counted == size.system + size.messages + size.tools
+    assert (size.label == "estimated") == (size.counted.estimated > 0)
+
+
+def test_an_early_openai_model_is_counted_by_its_own_vocabulary() -> None:
+    """GPT-4 and GPT-3.5 have another vocabulary than what came after them; no other counts them exactly."""
+    messages = [{"role": "user", "content": "Straßenbahnhaltestelle " * 20}]
+    early = {model: retold.count_request(messages, model=model) for model in ("gpt-4", "gpt-35-turbo", "ft:gpt-4-0613")}
+    late = [retold.count_request(messages, model=model) for model in ("gpt-4o", "gpt-4.1", "ft:gpt-4o-mini:x", "")]
+    assert {size.tokens for size in early.values()} == {
+        retold.count_request(messages, model="gpt-4", encoding="cl100k_base").tokens
+    }
+    assert early["gpt-4"].tokens > late[0].tokens == late[-1].tokens
+    assert {size.label for size in (*early.values(), *late)} == {"reconstructed"}
+    for model, encoding in (("gpt-4", "o200k_base"), ("gpt-4o", "cl100k_base")):
+        assert retold.count_request(messages, model=model, encoding=encoding).label == "estimated"
+
+
+def test_functions_of_before_there_were_tools_are_counted() -> None:
+    """A request in the early way takes as much as the same in today's."""
+    messages = CHAT["messages"]
+    late = {"messages": messages, "tools": CHAT["tools"], "tool_choice": "required"}
+    early = {"messages": messages, "functions": [TOOL]}
+    assert retold.count_request(early).tools == retold.count_request(late).tools != Tokens()
+
+
+def test_the_schema_of_an_answer_is_counted_wherever_the_form_has_it() -> None:
+    """When I ask for an answer of a shape, its schema is in the size, and the label says that it is estimated."""
+    shape = {"name": "capital", "schema": PARAMETERS, "strict": True}
+    told = {"type": "json_schema", **shape}
+    plain = {"model": "gpt-4.1", "input": "What is 2+2?"}
+    sizes = [
+        retold.count_request({**plain, "text": {"format": told}}),
+        retold.count_request(
+            {"messages": [ASKED], "response_format": {"type": "json_schema", "json_schema": shape}},
+        ),
+        retold.count_request({"messages": [ASKED], "output_format": told}, form="anthropic"),
+        retold.count_request({"messages": [ASKED], "output_config": {"format": told}}, form="anthropic"),
+    ]
+    assert {size.system.estimated for size in sizes} == {sizes[0].system.estimated}
+    assert sizes[0].system.estimated > 30
+    assert {size.label for size in sizes} == {"estimated"}
+    assert retold.count_request({**plain, "text": {"format": {"type": "text"}}}) == retold.count_request(plain)
+
+
+def test_a_file_may_cost_much_less_than_its_bytes() -> None:
+    """Providers count the pages of a file, and nobody reads them here: the least that it takes is nothing."""
+    data = "QUJD" * 10_000
+    parts: list[tuple[Form, dict[str, Any]]] = [
+        ("anthropic", {"type": "document", "source": {"type": "base64", "data": data}}),
+        ("chat", {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}),
+        ("responses", {"type": "input_file", "file_data": f"data:application/pdf;base64,{data}"}),
+    ]
+    for form, part in parts:
+        size = retold.count_request([{"role": "user", "content": [part]}], form=form)
+        assert size.lower < 20
+        assert 5_000 < size.tokens < size.upper
 
 
 def test_tools_given_twice_and_unknown_forms_are_refused() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.laws.settings import law
 
-from retold.framing.namespace import DEPTH_MAX, Function, namespace_of
+from retold.framing.namespace import DEPTH_MAX, REFERRED_MAX, Function, namespace_of
 
 WRITTEN = """\
 # Tools
@@ -90,6 +90,24 @@ def test_a_reference_is_followed_once_and_a_schema_that_holds_itself_ends() -> N
     written = namespace_of([Function("f", "", parameters)])
     assert written.count("text?: string") == 1
     assert "next?: any" in written
+
+
+def test_kinds_that_may_all_hold_each_other_are_written_within_a_limit() -> None:
+    """A tool for a document of blocks within blocks is counted at once, and not as every nesting that there may be."""
+    kinds = [f"Kind{number}" for number in range(12)]
+    held = {kind: {"$ref": f"#/$defs/{kind}"} for kind in kinds}
+    parameters = {"$defs": {kind: {"type": "object", "properties": held} for kind in kinds}, **held["Kind0"]}
+    written = namespace_of([Function("f", "", parameters)])
+    assert len(written) < 2 * REFERRED_MAX
+    assert written.count("Kind11?:") > 1
+
+
+def test_a_schema_is_written_once_for_a_type_that_is_named_twice() -> None:
+    """A list of types is a union of different ones, however often it names each."""
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(DEPTH_MAX - 1):
+        schema = {"type": ["object", "object", ["object"]], "properties": {"x": schema}}
+    assert _type(schema).count("x?: ") == DEPTH_MAX - 1
 
 
 def test_a_schema_nested_without_end_is_cut_off() -> None:

@@ -1,14 +1,14 @@
 """Logs, clocks and summarizers for the laws of the worker: they fail exactly where a test says."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
-from retold.events import Draft, Fact, Head, Recorded, SessionKey, SummaryField
+from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, decode_history, history_of
 from retold.policy import SummarizeSpan
-from retold.ports import Erased, Log, Published, SessionEnd, Snapshot
+from retold.ports import Erased, Log, Published, Row, RowEnd, SessionEnd, Snapshot
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
@@ -53,6 +53,10 @@ class LogProxy:
         """Pass on."""
         return await self.inner.erase(key)
 
+    async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
+        """Pass on."""
+        return await self.inner.append_rows(rows)
+
     async def head(self, key: SessionKey) -> Head:
         """Pass on."""
         return await self.inner.head(key)
@@ -60,6 +64,22 @@ class LogProxy:
     def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Recorded, None]:
         """Pass on."""
         return self.inner.read(key, after=after, until=until)
+
+    def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
+        """Pass on."""
+        return self.inner.salvage(key)
+
+    async def stored_end(self, key: SessionKey) -> Head:
+        """Pass on."""
+        return await self.inner.stored_end(key)
+
+    async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Pass on."""
+        await self.inner.copy(key, events, until=until)
+
+    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Pass on."""
+        await self.inner.replace(key, events, until=until)
 
     def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Pass on."""
@@ -80,6 +100,10 @@ class LogProxy:
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
         """Pass on."""
         return await self.inner.load_snapshot(key, until=until)
+
+    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+        """Pass on."""
+        return self.inner.snapshots(key)
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Pass on."""

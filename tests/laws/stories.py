@@ -20,6 +20,7 @@ from retold.events import (
     CompactionFailed,
     CompactionPlanned,
     CompactionRequested,
+    CompactionUndone,
     Draft,
     Fact,
     Head,
@@ -38,6 +39,8 @@ from retold.events import (
     SessionErased,
     SessionOpened,
     SessionRewound,
+    SessionTagged,
+    SessionUntagged,
     Text,
     ToolCall,
     ToolResult,
@@ -46,7 +49,7 @@ from retold.events import (
     record,
     session_key,
 )
-from retold.fold import Builder, Context, advance, base_of, fold, item_hash
+from retold.fold import Builder, Context, advance, base_of, fold, item_hash, returns_to
 from retold.policy import Replacement, carry_out, decide, limits_of, plan_id, tier_of
 
 KEY = session_key("story", tenant="laws")
@@ -57,6 +60,8 @@ SAID = ("user", "say", "think", "call", "result", "late", "system", "image", "op
 """What an agent says: no barrier, so a plan made before it stays good."""
 CHANGED = ("extend", "edit", "pin", "rewind", "restore", "erase")
 """What changes the history that a plan was made on."""
+BRANCHED = ("undo", "tag", "untag")
+"""What takes a compaction back, and what names places. Both name sequences, so they are told where they were made."""
 WORKED = ("decide", "commit", "compact", "fail")
 """What a worker does: plan now and write the result later, or both at once, or fail."""
 
@@ -237,6 +242,16 @@ class Story:
             assert original is not None
             self.write(ItemRestored(item=self.originals[original]))
 
+    def _undo(self, _: int) -> None:
+        if seq := self.context.compacted_seq:
+            self.write(CompactionUndone(seq=seq))
+
+    def _tag(self, number: int) -> None:
+        self.write(SessionTagged(name=f"tag{number % 3}", seq=1 + number % len(self.events)))
+
+    def _untag(self, number: int) -> None:
+        self.write(SessionUntagged(name=f"tag{number % 3}"))
+
     def _erase(self, number: int) -> None:
         self.write(SessionErased(by="owner", reason="asked" if number % 2 else ""))
 
@@ -292,8 +307,8 @@ class Story:
 
     def has_barrier_after(self, seq: int) -> bool:
         """Return whether an event after *seq* changed the history that was there."""
-        barriers = HistoryEdited | ItemExtended | ItemPinned | ItemRestored | SessionErased | SessionRewound
-        return any(isinstance(one.event.data, barriers) for one in self.events[seq:])
+        changed = HistoryEdited | ItemExtended | ItemPinned | ItemRestored | SessionErased
+        return any(isinstance(one.event.data, changed) or returns_to(one) is not None for one in self.events[seq:])
 
 
 def stories(*verbs: str, at_least: int = 1, at_most: int = 40) -> st.SearchStrategy[Story]:
@@ -304,7 +319,7 @@ def stories(*verbs: str, at_least: int = 1, at_most: int = 40) -> st.SearchStrat
 
 def whole_stories() -> st.SearchStrategy[Story]:
     """Return told stories with everything that can happen to a session, short ones and long ones."""
-    verbs = (*SAID, *CHANGED, *WORKED)
+    verbs = (*SAID, *CHANGED, *BRANCHED, *WORKED)
     return stories(*verbs) | stories(*verbs, at_least=25, at_most=50)
 
 

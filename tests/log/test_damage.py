@@ -255,10 +255,9 @@ def test_one_damaged_end_hides_no_other_session(tmp_path: Path, tenant: str, dra
                 assert await anext(wakes) == SessionEnd(keys[2], seq=11)
             for key in (keys[0], keys[2]):
                 assert len(await all_seqs(log, key)) >= 10
-            with pytest.raises(CorruptLogError) as found:
-                async with aclosing(log.follow(keys[1])) as follow:
-                    async for _ in follow:
-                        pass
+            async with aclosing(log.follow(keys[1])) as follow:
+                with pytest.raises(CorruptLogError) as found:
+                    await anext(follow)
             assert found.value.seq == 10
 
     asyncio.run(run())

@@ -3,7 +3,8 @@
 import contextlib
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pytest
 import tiktoken
@@ -217,6 +218,11 @@ def test_a_hundred_megabytes_are_counted(run: str) -> None:
         lambda encoding: encoding.count_batch(["text"], threads=0),
         lambda encoding: encoding.count_batch(["text"], threads=-1),
         lambda encoding: encoding.count_batch(["text"], threads="2"),
+        lambda encoding: encoding.count_batch(["text"], threads=True),
+        lambda encoding: encoding.count_batch({"text": 1}),
+        lambda encoding: encoding.count_batch(range(2**62)),
+        lambda encoding: encoding.decode("12"),
+        lambda encoding: encoding.count_until("text", limit=True),
         lambda encoding: encoding.count(None),
         lambda encoding: encoding.count(bytearray(b"text")),
         lambda encoding: encoding.counter().append(None),
@@ -239,10 +245,48 @@ def test_a_wrong_argument_is_an_input_error(call: Callable[[tokens.Encoding], ob
         call(tokens.encoding("o200k_base"))
 
 
+class Endless(Sequence[Any]):
+    """Say to be longer than memory, and hold three items."""
+
+    def __init__(self, *items: str | int) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        """Return a number that no list can have."""
+        return 2**62
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return an item, or end the list."""
+        return self.items[index]
+
+
+def test_a_list_that_lies_about_its_length_is_read_to_its_end() -> None:
+    """No list of mine can end the process."""
+    encoding = tokens.encoding("o200k_base")
+    assert encoding.count_batch(Endless("one", "two", "three")) == [1, 1, 1]
+    assert encoding.decode(Endless(*encoding.encode("one two three"))) == b"one two three"
+
+
+def test_what_is_no_list_of_texts_is_named() -> None:
+    """When I give a generator for a list, I am told that it is one."""
+    encoding = tokens.encoding("o200k_base")
+    with pytest.raises(InputError, match=r"^expected a list of texts, got generator$"):
+        encoding.count_batch(text for text in ("one", "two"))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^text 1: expected str or UTF-8 bytes, got int$"):
+        encoding.count_batch(["one", 2])  # type: ignore[list-item]
+
+
 def test_an_unknown_encoding_names_those_that_exist() -> None:
     """A misspelt encoding is answered with the names to choose from."""
     with pytest.raises(InputError, match=r'cl100k_base, claude-3, claude-4\.7, claude-4\.8, got "o200k"'):
         tokens.encoding("o200k")
+
+
+@pytest.mark.parametrize("name", [5, None, [], b"o200k_base", "\ud800"])
+def test_what_is_no_name_of_an_encoding_is_an_input_error(name: Any) -> None:
+    """A name that is none is my mistake, and is answered as one."""
+    with pytest.raises(InputError, match="expected the name of an encoding"):
+        tokens.encoding(name)
 
 
 def test_an_encoding_is_the_same_object_every_time() -> None:

@@ -1,8 +1,9 @@
 """Counts with a tokenizer.json, with the Hugging Face package as the judge."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -110,6 +111,32 @@ def test_truncation_in_the_file_does_not_hide_how_long_a_text_is(tmp_path: Path)
     assert tokens.from_file(tmp_path / "tokenizer.json").count(CORPUS[0]) == expected
 
 
+def test_dropout_in_the_file_does_not_make_counts_a_matter_of_chance(tmp_path: Path) -> None:
+    """A file from training, which leaves merges out by chance, counts the same text the same each time."""
+    judge = _byte_level()
+    expected = _count(judge, CORPUS[0])
+    assert isinstance(judge.model, models.BPE)
+    judge.model.dropout = 0.5
+    judge.save(str(tmp_path / "tokenizer.json"))
+    encoding = tokens.from_file(tmp_path / "tokenizer.json")
+    assert [encoding.count(CORPUS[0]) for _ in range(10)] == [expected] * 10
+
+
+def test_where_the_library_fails_on_a_text_nothing_of_it_is_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A file that contradicts itself is an error of the call, and my terminal stays clean."""
+    path = tmp_path / "tokenizer.json"
+    _byte_level().save(str(path))
+    content = json.loads(path.read_text())
+    content["pre_tokenizer"] = {"type": "FixedLength", "length": 0}
+    path.write_text(json.dumps(content))
+    encoding = tokens.from_file(path)
+    with pytest.raises(InputError, match="the tokenizers library failed on it"):
+        encoding.count("one two")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_content_of_a_file_is_its_fingerprint(tmp_path: Path) -> None:
     """A snapshot goes with what a file says, wherever the file lies."""
     _byte_level().save(str(tmp_path / "one.json"))
@@ -127,6 +154,13 @@ def test_a_file_that_is_no_tokenizer_is_refused(content: bytes, tmp_path: Path) 
     (tmp_path / "tokenizer.json").write_bytes(content)
     with pytest.raises(InputError, match=r"tokenizer\.json"):
         tokens.from_file(tmp_path / "tokenizer.json")
+
+
+@pytest.mark.parametrize("path", [5, None, "a\0b", "\ud800"])
+def test_what_is_no_path_is_an_input_error(path: Any) -> None:
+    """A path that is none is my mistake, and is answered as one."""
+    with pytest.raises(InputError, match=r"expected the path of a tokenizer\.json"):
+        tokens.from_file(path)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from retold.cli import bench, counting, doctor, importing, keeping, reading, serving
+from retold.cli import backup, bench, counting, doctor, importing, keeping, reading, serving
 from retold.cli.options import Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, SealError, UnavailableError
 from retold.events import session_key
@@ -96,6 +96,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "show": reading.show,
     "history": reading.history,
     "verify": reading.verify,
+    "export": backup.export,
     "count": counting.count,
     "doctor": doctor.doctor,
     "erase": keeping.erase,
@@ -106,6 +107,8 @@ for _name, _command in _COMMANDS.items():
 _bench = typer.Typer(no_args_is_help=True, help="Measure this machine, beside the peers that are installed.")
 _bench.command("tokens")(_ended(bench.count))
 _bench.command("append")(_ended(bench.append))
+_bench.command("replay")(_ended(bench.replay))
+_bench.command("pipeline")(_ended(bench.pipeline))
 app.add_typer(_bench, name="bench")
 
 _keys = typer.Typer(no_args_is_help=True, help="The keys of a sealed log.")
@@ -113,6 +116,12 @@ _keys.command("new")(_ended(keeping.new))
 _keys.command("rotate")(_ended(keeping.rotate))
 _keys.command("status")(_ended(keeping.status))
 app.add_typer(_keys, name="keys")
+
+_backup = typer.Typer(no_args_is_help=True, help="Copy sessions into files, prove the files, put sessions back.")
+_backup.command("write")(_ended(backup.write))
+_backup.command("verify")(_ended(backup.verify))
+_backup.command("restore")(_ended(backup.restore))
+app.add_typer(_backup, name="backup")
 
 
 def main() -> None:

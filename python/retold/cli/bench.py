@@ -11,10 +11,12 @@ import typer
 from msgspec import Struct
 
 from retold.cli.options import Json
+from retold.settings import Profile
 
 Encoding = Annotated[str, typer.Option(help="The encoding.")]
 Rounds = Annotated[int, typer.Option(help="How often each case is timed.", min=1)]
 Seed = Annotated[int, typer.Option(help="Draws the texts and the order.")]
+ServerProfile = Annotated[Profile, typer.Option(help="The embedded server's: safe, balanced or fast.")]
 Chart = Annotated[Path | None, typer.Option(help="Write a bar chart there, as SVG.")]
 Peers = Annotated[list[str] | None, typer.Option("--peer", help="Only this peer; may be repeated.")]
 Texts = Annotated[list[str] | None, typer.Option("--text", help="KIND=FILE: your own text; may be repeated.")]
@@ -90,6 +92,53 @@ def append(  # noqa: PLR0913, PLR0917 - the options of the command
         as_json=as_json,
     )
     _end(ok=run_append(asked))
+
+
+class AskedOfLog(Struct, frozen=True, kw_only=True):
+    """Hold the options that the benchmarks of the log take."""
+
+    profile: Profile
+    rounds: int
+    seed: int
+    chart: Path | None
+    as_json: bool
+
+
+def replay(  # noqa: PLR0913, PLR0917 - the options of the command
+    messages: Annotated[int, typer.Option(help="Messages of the long session, 100 tokens each.", min=100)] = 10_000,
+    longer: Annotated[int, typer.Option(help="Messages of a second one, to show growth; 0: none.", min=0)] = 0,
+    disk_messages: Annotated[int, typer.Option(help="Messages of the session on disk.", min=12)] = 1_300,
+    disk_tokens: Annotated[int, typer.Option(help="Its tokens.", min=100)] = 650_000,
+    profile: ServerProfile = "fast",
+    rounds: Rounds = 9,
+    seed: Seed = 7,
+    chart: Chart = None,
+    as_json: Json = False,
+) -> None:
+    """Read past states of long sessions, and weigh the store, beside tools that keep states or events."""
+    from retold.cli.bench_replay import run_replay  # noqa: PLC0415 - as above
+
+    asked = AskedOfLog(profile=profile, rounds=rounds, seed=seed, chart=chart, as_json=as_json)
+    sizes = {"session_messages": disk_messages, "session_tokens": disk_tokens}
+    _end(ok=run_replay(asked, messages=messages, longer=longer, **sizes))
+
+
+def pipeline(  # noqa: PLR0913, PLR0917 - the options of the command
+    appends: Annotated[int, typer.Option(help="Events that each appends in a round.", min=1)] = 10_240,
+    singles: Annotated[int, typer.Option(help="Events that each appends one by one.", min=10)] = 500,
+    text_bytes: Annotated[int, typer.Option(help="Text in an event; the rest of it is about 340.", min=1)] = 32,
+    events: Annotated[int, typer.Option(help="Events of the stream that is folded.", min=100)] = 100_000,
+    profile: ServerProfile = "fast",
+    rounds: Rounds = 7,
+    seed: Seed = 7,
+    chart: Chart = None,
+    as_json: Json = False,
+) -> None:
+    """Append small events, and fold a full stream, beside nats-py and a bare socket."""
+    from retold.cli.bench_pipeline import run_pipeline  # noqa: PLC0415 - as above
+
+    asked = AskedOfLog(profile=profile, rounds=rounds, seed=seed, chart=chart, as_json=as_json)
+    _end(ok=run_pipeline(asked, appends=appends, singles=singles, text_bytes=text_bytes, events=events))
 
 
 def _end(*, ok: bool) -> None:

@@ -38,12 +38,12 @@ class Timing(Struct, frozen=True, kw_only=True):
 
 
 class Difference(Struct, frozen=True, kw_only=True):
-    """Hold a count that is not Retold's."""
+    """Hold a count, or the hash of an answer, that is not Retold's."""
 
     case: str
     racer: str
-    ours: int
-    theirs: int
+    ours: int | str
+    theirs: int | str
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 from rich.table import Table
@@ -14,10 +14,13 @@ from rich.table import Table
 from retold.cli import bench_chart
 from retold.cli.bench_figures import TIMES, Figure, beside, times
 from retold.cli.bench_peers import PeerState
-from retold.cli.bench_race import Difference, Race, Timing
+from retold.cli.bench_race import Difference, Timing
 from retold.cli.bench_texts import Corpus
 from retold.cli.options import console, print_json, print_table
 from retold.errors import InputError
+
+_USUAL: Final = "tiktoken"
+"""Has a column of ratios of its own where it takes part: it is what people know."""
 
 _COLOURS: Final = {"aim met": "green", "required met": "green", "missed": "red", "not measured": "yellow"}
 
@@ -39,11 +42,25 @@ class Source(Struct, frozen=True, kw_only=True):
     slice_bytes: int
 
 
+class Shown(Protocol):
+    """What a benchmark showed: timings, and answers that differ."""
+
+    timings: list[Timing]
+    differences: list[Difference]
+
+
+class Together(Struct):
+    """Hold what several parts of a benchmark showed."""
+
+    timings: list[Timing]
+    differences: list[Difference]
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """Hold everything that a benchmark found.
 
     Attributes:
-        ok: whether all counts were equal; a figure that is missed does not make it false.
+        ok: whether all answers were equal; a figure that is missed does not make it false.
     """
 
     setting: Setting
@@ -60,26 +77,39 @@ class Report(Struct, frozen=True, kw_only=True):
 
 def report(
     setting: Setting,
-    race: Race,
+    shown: Shown,
     peers: list[PeerState],
     *,
     texts: Sequence[Corpus],
     figures: list[Figure],
     notes: list[str],
 ) -> Report:
-    """Put together what *race* showed."""
+    """Put together what was shown."""
     return Report(
         setting=setting,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        ok=not race.differences,
+        ok=not shown.differences,
         peers=peers,
         texts=[Source(name=text.name, source=text.source, slice_bytes=text.slice_bytes) for text in texts],
-        timings=race.timings,
+        timings=shown.timings,
         figures=figures,
-        differences=race.differences,
+        differences=shown.differences,
         notes=notes,
     )
+
+
+def together(parts: Sequence[Shown]) -> Together:
+    """Return what *parts* showed as one, in their order."""
+    return Together(
+        timings=[timing for part in parts for timing in part.timings],
+        differences=[difference for part in parts for difference in part.differences],
+    )
+
+
+def load_note() -> str:
+    """Return a note on how busy the machine is with everything, this included, averaged over the last minutes."""
+    return "Load average of the last 1, 5 and 15 minutes: {:.1f}, {:.1f}, {:.1f}.".format(*os.getloadavg())
 
 
 def show(found: Report, *, bars: Sequence[Timing], chart: Path | None, as_json: bool) -> None:
@@ -100,7 +130,8 @@ def show(found: Report, *, bars: Sequence[Timing], chart: Path | None, as_json: 
     for note in found.notes:
         out.print(note)
     for difference in found.differences:
-        words = f"retold counts {difference.ours}, {difference.racer} {difference.theirs}"
+        verb = "counts" if isinstance(difference.ours, int) else "gives"
+        words = f"retold {verb} {difference.ours}, {difference.racer} {difference.theirs}"
         sys.stderr.write(f"DIFFERENT, {difference.case}: {words}\n")
 
 
@@ -109,23 +140,22 @@ def _timings(timings: Sequence[Timing]) -> Table:
     table = Table("", "unit", box=None, pad_edge=False)
     for racer in racers:
         table.add_column(racer, justify="right")
-    table.add_column("to tiktoken", justify="right")
-    table.add_column("to the best other", justify="right")
+    compared = [name for name in (_USUAL,) if name in racers]
+    for name in (*compared, "the best other"):
+        table.add_column(f"to {name}", justify="right")
     for case in dict.fromkeys(shown.case for shown in timings):
         row = {shown.racer: shown for shown in timings if shown.case == case}
         cells = [_cell(row[racer]) if racer in row else "" for racer in racers]
-        table.add_row(case, next(iter(row.values())).unit, *cells, *_ratios(case, timings, racers))
+        table.add_row(case, next(iter(row.values())).unit, *cells, *_ratios(case, timings, racers, compared))
     return table
 
 
-def _ratios(case: str, timings: Sequence[Timing], racers: Sequence[str]) -> tuple[str, str]:
+def _ratios(case: str, timings: Sequence[Timing], racers: Sequence[str], compared: Sequence[str]) -> list[str]:
     own = beside(timings, case, ("retold",))
-    tiktoken = beside(timings, case, ("tiktoken",))
-    best = beside(timings, case, set(racers) - {"retold", "tiktoken"})
-    return (
-        "" if own is None or tiktoken is None else f"{number(times(own, tiktoken))}{TIMES}",
-        "" if own is None or best is None else f"{number(times(own, best))}{TIMES} ({best.racer})",
-    )
+    named = [beside(timings, case, (name,)) for name in compared]
+    best = beside(timings, case, set(racers) - {"retold", *compared})
+    cells = ["" if own is None or other is None else f"{number(times(own, other))}{TIMES}" for other in named]
+    return [*cells, "" if own is None or best is None else f"{number(times(own, best))}{TIMES} ({best.racer})"]
 
 
 def _cell(shown: Timing) -> str:

@@ -1,7 +1,8 @@
 """``retold count``: what a request takes, part by part, without a log."""
 
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -14,9 +15,11 @@ from retold.formats.json_text import decode_json
 from retold.framing import RequestSize, count_request
 from retold.sizes import Tokens
 
+STDIN: Final = Path("-")
+
 
 def count(
-    file: Annotated[Path, typer.Argument(help="A request's body or a list of messages, as JSON.")],
+    file: Annotated[Path, typer.Argument(help="A request's body or a list of messages, as JSON; - for stdin.")],
     form: Annotated[Form | None, typer.Option(help="The provider's form; without it, detected.")] = None,
     model: Annotated[str, typer.Option(help="The model; without it, what the body names.")] = "",
     encoding: Annotated[str | None, typer.Option(help="The encoding; without it, by the model.")] = None,
@@ -32,11 +35,12 @@ def count(
 
 def _read(file: Path) -> Any:
     try:
-        return decode_json(file.read_text(encoding="utf-8"))
+        content = sys.stdin.buffer.read() if file == STDIN else file.read_bytes()
+        return decode_json(content.decode("utf-8-sig"))
     except OSError as error:
         raise InputError(f"expected a readable file, got {error.strerror}: {file}") from None
     except (ValueError, RecursionError):
-        raise InputError(f"expected a request as JSON in {file}, got something else") from None
+        raise InputError(f"expected a request as one JSON value in {file}, got something else") from None
 
 
 def _row(size: RequestSize) -> dict[str, Any]:

@@ -16,19 +16,14 @@ from retold.events import (
     CompactionFailed,
     HistoryReplaced,
     Message,
-    Opaque,
-    Reasoning,
     Recorded,
     SessionErased,
     SessionKey,
-    ToolCall,
-    ToolResult,
-    plain_text,
     session_key,
 )
 from retold.fold import Context, Entry, History, fold
 from retold.ports import SessionEnd
-from retold.replay import Verdict, history_at
+from retold.replay import Verdict, history_at, item_text
 from retold.replay import verify as prove
 
 Format = Literal["items", "chat", "responses", "anthropic"]
@@ -281,7 +276,7 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
 def _print_history(found: History) -> None:
     out = console()
     for entry in found.entries:
-        text = " ".join(_first_text(entry).split())
+        text = " ".join(item_text(entry.item).split())
         shown = text if len(text) <= FIRST_CHARACTERS else text[: FIRST_CHARACTERS - 1] + "…"
         out.print(f"{entry.item.id:>6} {_kind(entry):<12} {entry.tokens.upper:>7,} {entry.form:<11} {shown}")
     out.print(f"{len(found.entries)} entries, {found.tokens:,} tokens, version {found.version}, seq {found.seq}")
@@ -291,18 +286,6 @@ def _print_history(found: History) -> None:
 def _kind(entry: Entry) -> str:
     item = entry.item
     return item.role if isinstance(item, Message) else type(item).__name__
-
-
-def _first_text(entry: Entry) -> str:
-    match entry.item:
-        case Message() | ToolResult():
-            return plain_text(entry.item.content)
-        case ToolCall():
-            return f"{entry.item.name} {entry.item.arguments}"
-        case Reasoning():
-            return entry.item.text
-        case Opaque():
-            return f"[{entry.item.kind}]"
 
 
 def _print_verdict(verdict: Verdict) -> None:

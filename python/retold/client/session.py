@@ -30,7 +30,7 @@ from retold.events import (
 from retold.fold import Context, History, history_of, is_sealed, open_text
 from retold.formats import to_items
 from retold.ports import Clock, Erased, Log
-from retold.replay import At, history_at, load, seq_at, tagged_seq
+from retold.replay import At, Diff, compare, history_at, load, seq_at, tagged_seq
 
 CONFLICTS_MAX = 10
 """How often an extension is tried again because somebody else, mostly the worker, wrote first."""
@@ -260,6 +260,18 @@ class Session:
         if at is not None:
             return await history_at(self._log, self.key, at)
         return history_of(await self._load())
+
+    async def diff(self, a: At, b: At | None = None, *, other: "Session | None" = None) -> Diff:
+        """Return what is between the history at *a* and that at *b* (None: now), of *other* if it is given.
+
+        It names the items that came, went and changed, their tokens, the compactions between with their receipts, and
+        what the model could see at *a* and cannot at *b*, with the way back. *other* is a fork, or any other session.
+
+        Raises:
+            InputError: if a place is not there.
+            CorruptLogError: if an event on the way is missing or damaged.
+        """
+        return await compare(self._log, self.key, a, self.key if other is None else other.key, b)
 
     async def _seq(self, at: At | None) -> int | None:
         return None if at is None else await seq_at(self._log, self.key, at)

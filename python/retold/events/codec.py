@@ -22,7 +22,7 @@ from retold.errors import CorruptLogError, InputError, SchemaError, SealError
 from retold.events.envelope import Draft, Event, Head, Recorded, SessionKey, body_hash
 from retold.events.facts import Fact, Policy, SessionErased, SessionOpened
 from retold.events.items import Form, Role
-from retold.events.seals import Seal, is_sealed_document, read_sealed, sealed_document
+from retold.events.seals import Seal, is_sealed_document, key_of_sealed, read_sealed, sealed_document
 
 VERSION = 1
 """The schema version that this release writes."""
@@ -41,11 +41,42 @@ READABLE = (SessionOpened, SessionErased)
 
 
 class Standing(Struct, frozen=True):
-    """Say where an event stands: its sequence, the hash of the event before, and its type."""
+    """Say where an event stands: its session, its sequence, the hash of the event before, and its type.
+
+    Attributes:
+        sealed: the id of the key that its data is sealed with; None if it is not.
+        erases: whether it is a tombstone: the session may begin with it.
+    """
 
     seq: int
     prev: str
     type: str
+    key: SessionKey
+    v: int = VERSION
+    sealed: str | None = None
+    erases: bool = False
+
+
+class Kept(Struct, frozen=True):
+    """Hold an event as it is kept: where it stands, its bytes, which nobody opens, and their hash."""
+
+    standing: Standing
+    body: bytes
+    hash: str
+
+    @property
+    def head(self) -> Head:
+        """Return the head of a session that ends with this event."""
+        return Head(seq=self.standing.seq, hash=self.hash)
+
+    def check_follows(self, head: Head, key: SessionKey) -> None:
+        """Check that it is the event after *head* of session *key*; raises as `check_follows`.
+
+        A tombstone may come first: what was before it is gone, and it says itself where that ended.
+        """
+        if head == Head() and self.standing.erases:
+            head = Head(seq=self.standing.seq - 1, hash=self.standing.prev)
+        check_place(self.standing.seq, prev=self.standing.prev, of=self.standing.key, head=head, key=key)
 
 
 class _Wire(Struct):
@@ -90,7 +121,27 @@ def standing(body: bytes) -> Standing:
         CorruptLogError: if it is not an event.
     """
     wire = _read(body)
-    return Standing(seq=wire.seq, prev=wire.prev, type=wire.type)
+    key = SessionKey(tenant=wire.tenant, session=wire.session)
+    sealed = key_of_sealed(bytes(wire.data))
+    erases = wire.type == SessionErased.__name__ and is_tombstone(_fact(wire))
+    return Standing(seq=wire.seq, prev=wire.prev, type=wire.type, key=key, v=wire.v, sealed=sealed, erases=erases)
+
+
+def kept(body: bytes) -> Kept:
+    """Return the event that *body* holds as it is kept: its bytes, and where they say that it stands. Needs no key.
+
+    Raises:
+        SchemaError: if it was written by a newer version, or is of an unknown type.
+        CorruptLogError: if it is not an event.
+    """
+    at = standing(body)
+    if not 1 <= at.v <= VERSION:
+        raise SchemaError(
+            f"expected schema version 1 to {VERSION}, got version {at.v}", session=at.key.session, seq=at.seq
+        )
+    if at.v == VERSION and at.type not in FACTS:
+        raise SchemaError(f"expected a known event type, got {at.type!r}", session=at.key.session, seq=at.seq)
+    return Kept(standing=at, body=body, hash=body_hash(body))
 
 
 def decode(
@@ -159,12 +210,22 @@ def check_follows(recorded: Recorded, *, head: Head, key: SessionKey) -> None:
         CorruptLogError: if a sequence is missing, the chain is broken, or the event belongs to another session.
     """
     event = recorded.event
-    if event.seq != head.seq + 1:
-        raise CorruptLogError(f"expected this sequence, the log has {event.seq}", session=key.session, seq=head.seq + 1)
-    if event.prev != head.hash:
-        raise CorruptLogError("its link to the event before is broken", session=key.session, seq=event.seq)
-    if (event.tenant, event.session) != (key.tenant, key.session):
-        raise CorruptLogError("it names another session", session=key.session, seq=event.seq)
+    of = SessionKey(tenant=event.tenant, session=event.session)
+    check_place(event.seq, prev=event.prev, of=of, head=head, key=key)
+
+
+def check_place(seq: int, *, prev: str, of: SessionKey, head: Head, key: SessionKey) -> None:
+    """Check that an event *seq* of session *of*, linked to *prev*, is the one after *head* of session *key*.
+
+    Raises:
+        CorruptLogError: as `check_follows`.
+    """
+    if seq != head.seq + 1:
+        raise CorruptLogError(f"expected this sequence, the log has {seq}", session=key.session, seq=head.seq + 1)
+    if prev != head.hash:
+        raise CorruptLogError("its link to the event before is broken", session=key.session, seq=seq)
+    if of != key:
+        raise CorruptLogError("it names another session", session=key.session, seq=seq)
 
 
 def _body(event: Event, data: Raw) -> bytes:
@@ -188,6 +249,11 @@ def _body(event: Event, data: Raw) -> bytes:
         data=data,
     )
     return _encoder.encode(wire)
+
+
+def is_tombstone(fact: Fact) -> bool:
+    """Return whether *fact* erases what comes before it: it carries all that a fold needs from there."""
+    return isinstance(fact, SessionErased) and fact.opened is not None
 
 
 def _sealed_body(event: Event, data: Raw, seal: Seal) -> bytes:

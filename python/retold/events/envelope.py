@@ -24,7 +24,7 @@ SEQ_MAX = 2**53 - 1
 _NAME = re.compile(r"[A-Za-z0-9_=-]{1,128}\Z")
 
 
-class SessionKey(Struct, frozen=True, order=True):
+class SessionKey(Struct, frozen=True, gc=False, order=True):
     """Name one session of one tenant. Both parts are letters, digits, ``_``, ``-`` or ``=``, at most 128 of them."""
 
     tenant: str
@@ -44,14 +44,14 @@ def session_key(session: str, *, tenant: str = "default") -> SessionKey:
     return SessionKey(tenant=tenant, session=session)
 
 
-class Head(Struct, frozen=True):
+class Head(Struct, frozen=True, gc=False):
     """Say where a session ends: its last sequence and that event's hash. A new session ends at 0."""
 
     seq: int = 0
     hash: str = GENESIS
 
 
-class Draft(Struct, frozen=True):
+class Draft(Struct, frozen=True, gc=False):
     """Hold a fact that is to be appended, with what its author knows; the log adds sequence and chain.
 
     Attributes:
@@ -68,7 +68,7 @@ class Draft(Struct, frozen=True):
     cause: str | None = None
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """Hold one immutable fact about a session, in its place."""
 
     id: str
@@ -87,7 +87,7 @@ class Event(Struct, frozen=True):
         return type(self.data).__name__
 
 
-class Recorded(Struct, frozen=True):
+class Recorded(Struct, frozen=True, gc=False):
     """Pair an event with the bytes that were stored and their hash."""
 
     event: Event

@@ -161,19 +161,19 @@ class SessionOpened(Struct, frozen=True):
     parent: ForkPoint | None = None
 
 
-class ItemAppended(Struct, frozen=True):
+class ItemAppended(Struct, frozen=True, gc=False):
     """Append one item to the conversation."""
 
     item: Item
 
 
-class ItemExtended(Struct, frozen=True):
+class ItemExtended(Struct, frozen=True, gc=False):
     """Add streamed *text* to the newest item: a message, a call's arguments, a result or a reasoning text."""
 
     text: str
 
 
-class UsageReported(Struct, frozen=True, omit_defaults=True):
+class UsageReported(Struct, frozen=True, gc=False, omit_defaults=True):
     """Record what the provider said a request cost, in tokens. `input_tokens` covers the whole prompt.
 
     The request is the one that brought the newest reply, or, before that is appended, the history as it stands.

@@ -21,13 +21,13 @@ Form = Literal["chat", "responses", "anthropic"]
 Role = Literal["system", "developer", "user", "assistant"]
 
 
-class Text(Struct, frozen=True, tag="text"):
+class Text(Struct, frozen=True, gc=False, tag="text"):
     """Hold plain text of a message or a tool result."""
 
     text: str
 
 
-class Block(Struct, frozen=True, tag="block"):
+class Block(Struct, frozen=True, gc=False, tag="block"):
     """Hold one content part that is not plain text (an image, a document), as the JSON text that came.
 
     Attributes:
@@ -44,7 +44,7 @@ class Block(Struct, frozen=True, tag="block"):
 Part = Text | Block
 
 
-class Message(Struct, frozen=True, tag="message", omit_defaults=True):
+class Message(Struct, frozen=True, gc=False, tag="message", omit_defaults=True):
     """Hold what somebody said.
 
     Attributes:
@@ -64,7 +64,7 @@ class Message(Struct, frozen=True, tag="message", omit_defaults=True):
     extra: str | None = None
 
 
-class ToolCall(Struct, frozen=True, tag="tool_call"):
+class ToolCall(Struct, frozen=True, gc=False, tag="tool_call"):
     """Hold a model's request to run a tool.
 
     Attributes:
@@ -83,7 +83,7 @@ class ToolCall(Struct, frozen=True, tag="tool_call"):
     extra: str | None = None
 
 
-class ToolResult(Struct, frozen=True, tag="tool_result"):
+class ToolResult(Struct, frozen=True, gc=False, tag="tool_result"):
     """Hold what a tool answered to the call with the same `call_id`."""
 
     call_id: str
@@ -95,7 +95,7 @@ class ToolResult(Struct, frozen=True, tag="tool_result"):
     extra: str | None = None
 
 
-class Reasoning(Struct, frozen=True, tag="reasoning"):
+class Reasoning(Struct, frozen=True, gc=False, tag="reasoning"):
     """Hold a model's reasoning: the readable text, and the provider's signed or encrypted block where there is one.
 
     Attributes:
@@ -111,7 +111,7 @@ class Reasoning(Struct, frozen=True, tag="reasoning"):
     group: str | None = None
 
 
-class Opaque(Struct, frozen=True, tag="opaque", omit_defaults=True):
+class Opaque(Struct, frozen=True, gc=False, tag="opaque", omit_defaults=True):
     """Hold a provider's block that nobody else can read, as the JSON text that came.
 
     Attributes:

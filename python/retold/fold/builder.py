@@ -260,10 +260,9 @@ class Builder:
             self._set(closed=False)
 
     def _report(self, fact: UsageReported) -> None:
-        now, usage = self._now.calibration, self._now.usage
+        now = self._now.calibration
         reference = self._ledger.total.total + PRIMING + now.freed_tokens - self._reply_tokens
-        same = usage is not None and usage.model == fact.model
-        after = learn(now, fact, reference_tokens=reference, window=self._now.window, same_model=same)
+        after = learn(now, fact, reference_tokens=reference, window=self._now.window)
         self._set(usage=fact, calibration=after)
 
     def _extend(self, text: str, seq: int) -> None:

@@ -30,7 +30,7 @@ EntryForm = Literal["whole", "placeholder", "summary", "cut", "edited"]
 """How an entry came to be what it is: as it was appended, or by which kind of compaction."""
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """Hold one entry of a history.
 
     Attributes:

@@ -88,12 +88,9 @@ def _kind(block: Mapping[str, Any], role: Role, *, at: str) -> str:
 
 
 def _read_content_run(blocks: list[Mapping[str, Any]], indexes: list[int], role: Role) -> Message:
-    content: tuple[Part, ...] = ()
-    lefts: list[dict[str, Any]] = []
-    for index in indexes:
-        part, left = read_part(blocks[index], _CONTENT, at=f"content[{index}]")
-        content += (part,)
-        lefts.append(left)
+    read = [read_part(blocks[index], _CONTENT, at=f"content[{index}]") for index in indexes]
+    content = tuple(part for part, _ in read)
+    lefts = [left for _, left in read]
     shape = lefts if any(lefts) or Text("") in content else "parts"
     return Message(role=role, content=content, extra=write_extra("anthropic", content=shape))
 

@@ -49,12 +49,18 @@ def _refuse_constant(name: str) -> NoReturn:
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def check_message(message: Mapping[str, Any]) -> None:
-    """Raise InputError unless *message* is JSON that UTF-8 can carry; the error names the path of a lone surrogate."""
-    text = write_json(dict(message))
+def check_message(message: Mapping[str, Any], *, what: str = "") -> None:
+    """Raise InputError unless *message* is JSON that UTF-8 can carry; the error names the path of a lone surrogate.
+
+    *what* is the path of the message itself, where it is part of something.
+    """
+    text = write_json(dict(message), at=what)
     if _SURROGATE.search(text) is None:
         return
-    path = next(surrogate_paths(message, ""), "the message")
+    try:
+        path = next(surrogate_paths(message, what), what)
+    except RecursionError:
+        path = what or "the message"
     raise InputError(f"expected text that UTF-8 can carry at {path}, got a lone surrogate")
 
 

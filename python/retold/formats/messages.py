@@ -6,6 +6,7 @@ from typing import Any, assert_never
 from retold.events.items import Form, Item
 from retold.formats import anthropic, chat, responses
 from retold.formats.detect import detect_form
+from retold.formats.expect import as_object
 from retold.formats.json_text import check_message
 
 
@@ -16,7 +17,7 @@ def to_items(message: Mapping[str, Any], *, form: Form | None = None) -> tuple[I
     one may be in several. Raises InputError naming the path if the message has a wrong shape, holds what JSON cannot,
     or holds a lone surrogate, which UTF-8 cannot carry.
     """
-    check_message(message)
+    check_message(as_object(message, at=""))
     return read_message(message, detect_form(message) if form is None else form)
 
 

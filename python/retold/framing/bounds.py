@@ -32,13 +32,18 @@ FOREIGN_NEW: Final = Bounds(exact=(1_000, 1_000), reconstructed=(800, 2_200), es
 _CLAUDE_TO_4_6: Final = re.compile(r"(.*[./])?claude-(3|[a-z]+-(3|4(-[0-6])?(-\d{8}|$)|4-[0-6]))")
 
 
-def bounds_of(size: Tokens, *, model: str, is_own: bool, form: Form) -> tuple[int, int]:
-    """Return the least and the most that a provider charges for a request of *size*, in tokens."""
+def bounds_of(size: Tokens, *, files_tokens: int, model: str, is_own: bool, form: Form) -> tuple[int, int]:
+    """Return the least and the most that a provider charges for a request of *size*, in tokens.
+
+    *files_tokens* of it are files. Providers count their pages or seconds, which we do not read, so that the least of
+    these is nothing.
+    """
     known = OWN if is_own else FOREIGN if _is_settled(model, form) else FOREIGN_NEW
-    parts = ((size.exact, known.exact), (size.reconstructed, known.reconstructed), (size.estimated, known.estimated))
+    rest = size.estimated - files_tokens
+    parts = ((size.exact, known.exact), (size.reconstructed, known.reconstructed), (rest, known.estimated))
     return (
         sum(part * low // UNIT for part, (low, _) in parts),
-        sum(-(-part * high // UNIT) for part, (_, high) in parts),
+        sum(-(-part * high // UNIT) for part, (_, high) in (*parts, (files_tokens, known.estimated))),
     )
 
 

@@ -1,19 +1,21 @@
 """Count a whole request: what its provider will charge, how well each part is known, and within which bounds."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from msgspec import Struct, structs
 
+from retold.errors import InputError
 from retold.events import Block, Form, Item, Message, ToolCall, ToolResult
 from retold.fold.counting import CALL_FRAMING, IMAGE_TOKENS, PRIMING, RESULT_FRAMING, count_item
+from retold.formats.expect import kind_of
 from retold.formats.json_text import read_body
 from retold.formats.models import encoding_of
 from retold.framing.bounds import bounds_of
 from retold.framing.pictures import picture_tokens
 from retold.framing.request import Request, read_request
-from retold.framing.tools import tools_tokens
+from retold.framing.tools import answer_tokens, tools_tokens
 from retold.sizes import Tokens
 from retold.tokens import Encoding
 from retold.tokens import encoding as vocabulary
@@ -28,8 +30,11 @@ EARLY_PAIR: Final = 16
 
 DEFAULT_ENCODING: Final = "o200k_base"
 
-_EARLY: Final = re.compile(r"(.*[./])?(chat)?gpt-[34]")
-_OPENAI: Final = re.compile(r"(.*[./])?(chatgpt|codex|computer-use|gpt|o[1-9])")
+_EARLY: Final = re.compile(r"(.*[./:])?(chat)?gpt-[34]")
+_OPENAI: Final = re.compile(r"(.*[./:])?(chatgpt|codex|computer-use|gpt|o[1-9])")
+_CL100K: Final = re.compile(r"(.*[./:])?gpt-(3\.?5|4(?![.o\d]))")
+"""GPT-3.5 and GPT-4, but for 4o, 4.1 and 4.5 (as tiktoken has it)."""
+
 _OPENAI_VOCABULARIES: Final = frozenset({"o200k_base", "o200k_harmony", "cl100k_base"})
 
 
@@ -42,7 +47,8 @@ class RequestSize(Struct, frozen=True):
         messages: the rest of the conversation, with its marks and what opens the reply.
         tools: the tools, and what the provider adds because of them.
         lower: the least that the provider will charge, by what was measured (`retold.framing.bounds`).
-        upper: the most.
+        upper: the most. What only an address or an id stands for (a file, an earlier response) is not in it: nobody but
+            the provider knows what it holds.
     """
 
     form: Form
@@ -95,21 +101,35 @@ def count_request(
     Raises:
         InputError: if *request* is no request, a message is not of its form, or there is no such vocabulary.
     """
-    listed = None if tools is None else tools if isinstance(tools, list | tuple | str) else list(tools)
+    listed = (
+        tools if isinstance(tools, list | str | bytes | Mapping) or not isinstance(tools, Iterable) else list(tools)
+    )
     read = read_request(request, tools=listed, form=form, model=model)
-    wanted = encoding or encoding_of(read.model) or DEFAULT_ENCODING
-    counting = vocabulary(wanted) if isinstance(wanted, str) else wanted
-    is_own = counting.name not in _OPENAI_VOCABULARIES or _is_openai(read)
-    system = _known(_items_tokens(read.system, read, counting), is_own=is_own)
+    counting = _vocabulary(encoding, read)
+    is_own = counting.name not in _OPENAI_VOCABULARIES or counting.name in _own_vocabularies(read)
+    system = _known(_items_tokens(read.system, read, counting), is_own=is_own) + answer_tokens(read, counting)
     messages = _known(_items_tokens(read.items, read, counting) + Tokens(reconstructed=PRIMING), is_own=is_own)
     asked = tools_tokens(read, counting)
-    lower, upper = bounds_of(system + messages + asked, model=read.model, is_own=is_own, form=read.form)
+    files = sum(_files_tokens(item, counting) for item in (*read.system, *read.items))
+    whole = system + messages + asked
+    lower, upper = bounds_of(whole, files_tokens=files, model=read.model, is_own=is_own, form=read.form)
     return RequestSize(form=read.form, system=system, messages=messages, tools=asked, lower=lower, upper=upper)
 
 
-def _is_openai(request: Request) -> bool:
-    """Return whether OpenAI's vocabularies are the model's own; one that is not named is taken for theirs."""
-    return request.form != "anthropic" and (not request.model or _OPENAI.match(request.model) is not None)
+def _vocabulary(given: object, request: Request) -> Encoding:
+    if isinstance(given, Encoding):
+        return given
+    if given is not None and not isinstance(given, str):
+        raise InputError(f"expected an encoding or its name, got {kind_of(given)}")
+    own = next(iter(_own_vocabularies(request)), DEFAULT_ENCODING)
+    return vocabulary(given or encoding_of(request.model) or own)
+
+
+def _own_vocabularies(request: Request) -> tuple[str, ...]:
+    """Return which of OpenAI's vocabularies are the model's own; one that is not named is taken for a newer one."""
+    if request.form == "anthropic" or (request.model and not _OPENAI.match(request.model)):
+        return ()
+    return ("cl100k_base",) if _CL100K.match(request.model) else ("o200k_base", "o200k_harmony")
 
 
 def _known(size: Tokens, *, is_own: bool) -> Tokens:
@@ -120,6 +140,13 @@ def _known(size: Tokens, *, is_own: bool) -> Tokens:
 
 def _items_tokens(items: Iterable[Item], request: Request, encoding: Encoding) -> Tokens:
     return sum((_item_tokens(item, request, encoding) for item in items), Tokens())
+
+
+def _files_tokens(item: Item, encoding: Encoding) -> int:
+    """Return what is estimated of *item* for its documents, recordings and other files."""
+    content = item.content if isinstance(item, Message | ToolResult) else ()
+    files = tuple(part for part in content if isinstance(part, Block) and "image" not in part.kind)
+    return count_item(Message(role="user", content=files), encoding).estimated if files else 0
 
 
 def _item_tokens(item: Item, request: Request, encoding: Encoding) -> Tokens:

@@ -2,7 +2,8 @@
 
 Descriptions are comments above, defaults behind; optional properties have a question mark; enumerations and
 alternatives are unions; a list of a union or of objects is that type with brackets. References within a schema are
-followed, once each on a way down: a schema that holds itself is ``any`` where it does again.
+followed, once each on a way down: a schema that holds itself is ``any`` where it does again, and so is what references
+write beyond `REFERRED_MAX`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,10 @@ from retold.formats.json_text import write_json
 
 DEPTH_MAX: Final = 32
 """Schemas nested deeper than this are ``any``: OpenAI takes ten levels."""
+
+REFERRED_MAX: Final = 20_000
+"""How much a function's references may write, in characters and schemas. (Twelve kinds of block, each of which may hold
+all the others, write 12! of them; no provider is known to.)"""
 
 INDENT: Final = "    "
 
@@ -49,10 +54,12 @@ class _Types:
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
         self._open: list[str] = []
+        self._referred_size = 0
 
     def of(self, schema: Any, indent: str, depth: int) -> str:
         """Return the type that *schema* describes; lines after the first begin with *indent*."""
-        if not isinstance(schema, Mapping) or depth > DEPTH_MAX:
+        self._referred_size += len(self._open) > 0
+        if not isinstance(schema, Mapping) or depth > DEPTH_MAX or self._referred_size > REFERRED_MAX:
             return "any"
         if isinstance(schema.get("$ref"), str):
             return self._referred(schema["$ref"], indent, depth)
@@ -68,7 +75,8 @@ class _Types:
     def _plain(self, schema: Mapping[str, Any], indent: str, depth: int) -> str:
         kind = schema.get("type")
         if isinstance(kind, list):
-            return " | ".join(_once(self.of({**schema, "type": one}, indent, depth + 1) for one in kind)) or "any"
+            kinds = _once(one if isinstance(one, str) else "any" for one in kind)
+            return " | ".join(_once(self._plain({**schema, "type": one}, indent, depth) for one in kinds)) or "any"
         if kind == "array":
             return f"{self.of(schema['items'], indent, depth + 1)}[]" if "items" in schema else "any[]"
         if kind == "object" or (kind is None and "properties" in schema):
@@ -76,11 +84,12 @@ class _Types:
         return _SIMPLE.get(kind, "any") if isinstance(kind, str) else "any"
 
     def _object(self, schema: Mapping[str, Any], indent: str, depth: int) -> str:
-        properties, required = schema.get("properties"), schema.get("required")
+        properties, listed = schema.get("properties"), schema.get("required")
+        required = frozenset(name for name in listed if isinstance(name, str)) if isinstance(listed, list) else ()
         lines = ["{"]
         for name, held in properties.items() if isinstance(properties, Mapping) else ():
             lines += [f"{indent}// {line}" for line in _said_above(held)]
-            mark = "" if isinstance(required, list) and name in required else "?"
+            mark = "" if name in required else "?"
             lines.append(f"{indent}{name}{mark}: {self.of(held, indent + INDENT, depth + 1)},{_said_behind(held)}")
         return "\n".join((*lines, f"{indent}}}"))
 
@@ -91,10 +100,10 @@ class _Types:
         if reference in self._open or not isinstance(held, Mapping):
             return "any"
         self._open.append(reference)
-        try:
-            return self.of(held, indent, depth + 1)
-        finally:
-            self._open.pop()
+        written = self.of(held, indent, depth + 1)
+        self._open.pop()
+        self._referred_size += len(written)
+        return written
 
 
 def _once(types: Iterable[str]) -> list[str]:

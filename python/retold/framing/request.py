@@ -8,7 +8,8 @@ from msgspec import Struct
 from retold.errors import InputError
 from retold.events import Form, Item, Message, Text
 from retold.formats import detect_forms, to_items
-from retold.formats.expect import NOTHING, kind_of, wrong
+from retold.formats.expect import as_object, kind_of, wrong
+from retold.formats.json_text import check_message
 
 
 class Request(Struct, frozen=True):
@@ -18,6 +19,7 @@ class Request(Struct, frozen=True):
         system: system and developer text, wherever the form has it.
         items: everything else of the conversation.
         tools: the tools, as they were given.
+        answer: the schema that the answer must follow, with its name and description; None where there is none.
         forced: whether the model must call a tool.
         model: the model's name; may be empty.
     """
@@ -26,6 +28,7 @@ class Request(Struct, frozen=True):
     system: tuple[Item, ...]
     items: tuple[Item, ...]
     tools: tuple[Mapping[str, Any], ...]
+    answer: Mapping[str, Any] | None
     forced: bool
     model: str
 
@@ -48,9 +51,7 @@ def read_request(request: object, *, tools: object = None, form: Form | None = N
     if len(found) != 1:
         raise InputError(f"expected a request with either messages or input, got {' and '.join(found) or 'neither'}")
     messages = _messages(body[found[0]], at=found[0])
-    if tools is not None and body.get("tools"):
-        raise InputError("expected tools in the request or beside it, got both")
-    listed = _listed(tools if tools is not None else body.get("tools"), at="tools")
+    listed = _tools_of(body, beside=tools)
     form = form or _form_of(body, messages, listed)
     instructions = body.get("system") if form == "anthropic" else body.get("instructions")
     items = [item for message in messages for item in to_items(message, form=form)]
@@ -59,8 +60,9 @@ def read_request(request: object, *, tools: object = None, form: Form | None = N
         system=(*_instructions(instructions, form), *(item for item in items if _is_system(item))),
         items=tuple(item for item in items if not _is_system(item)),
         tools=listed,
-        forced=_is_forced(body.get("tool_choice")),
-        model=model or _text(body.get("model")),
+        answer=_answer_of(body),
+        forced=_is_forced(body.get("tool_choice", body.get("function_call"))),
+        model=_model(model) or _text(body.get("model")),
     )
 
 
@@ -72,14 +74,42 @@ def _messages(value: object, *, at: str) -> list[Mapping[str, Any]]:
     return list(value)
 
 
+def _tools_of(body: Mapping[str, Any], *, beside: object) -> tuple[Mapping[str, Any], ...]:
+    """Return the tools of *body*, early functions among them, or those *beside* it."""
+    listed = _listed(body.get("tools"), at="tools") + _listed(body.get("functions"), at="functions")
+    if beside is None:
+        return listed
+    if listed:
+        raise InputError("expected tools in the request or beside it, got both")
+    return _listed(beside, at="tools")
+
+
+def _answer_of(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the schema that the answer must follow, wherever the form has it."""
+    places = (("response_format",), ("text", "format"), ("output_format",), ("output_config", "format"))
+    for place in places:
+        held: Any = body
+        for name in place:
+            held = held.get(name) if isinstance(held, Mapping) else None
+        if isinstance(held, Mapping) and held.get("type") == "json_schema":
+            inner = held.get("json_schema", held)
+            return inner if isinstance(inner, Mapping) else held
+    return None
+
+
+def _model(value: object) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    raise wrong("a model's name", value, at="model")
+
+
 def _listed(value: object, *, at: str) -> tuple[Mapping[str, Any], ...]:
     if value is None:
         return ()
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise wrong("a list of tools", value, at=at)
     for index, tool in enumerate(value):
-        if not isinstance(tool, Mapping):
-            raise wrong("an object", tool, at=f"{at}[{index}]")
+        check_message(as_object(tool, at=f"{at}[{index}]"), what=f"{at}[{index}]")
     return tuple(value)
 
 
@@ -98,7 +128,7 @@ def _instructions(value: object, form: Form) -> tuple[Item, ...]:
         return (Message(role="system", content=(Text(value),)),)
     if isinstance(value, list) and form == "anthropic":
         return to_items({"role": "system", "content": value}, form=form)
-    raise wrong("a string", value or NOTHING, at="system" if form == "anthropic" else "instructions")
+    raise wrong("a string", value, at="system" if form == "anthropic" else "instructions")
 
 
 def _is_system(item: Item) -> bool:

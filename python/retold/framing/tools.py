@@ -36,6 +36,19 @@ def tools_tokens(request: Request, encoding: Encoding) -> Tokens:
     return _anthropic(request, encoding) if request.form == "anthropic" else _openai(request, encoding)
 
 
+def answer_tokens(request: Request, encoding: Encoding) -> Tokens:
+    """Return what the schema takes that the answer of *request* must follow; nothing where it has none.
+
+    It is told the model as a section of its system text, after the layout of the harmony format. What others than
+    OpenAI add to it, nobody says.
+    """
+    if request.answer is None:
+        return Tokens()
+    name, said = (request.answer.get(field) for field in ("name", "description"))
+    lines = ["# Response Formats", f"## {name}", f"// {said}" if said else "", _json(request.answer.get("schema"))]
+    return Tokens(estimated=encoding.count("\n\n".join(line for line in lines if line)))
+
+
 def _openai(request: Request, encoding: Encoding) -> Tokens:
     functions = [_function(tool, at=f"tools[{index}]") for index, tool in enumerate(request.tools)]
     section = namespace_of(function for function in functions if function is not None)

@@ -1,8 +1,8 @@
 """Heads: how far each session got, written down beside the events, in files of their own.
 
-A server that was killed cuts a damaged block file at the damage, and the events that are left look whole. What a session
-had reached must then be told by something that lies elsewhere. Snapshots and published histories do; this does it for
-sessions that have neither, and for the events since the newest of them.
+A server that was killed cuts a damaged block file at the damage, and the events that are left look whole. What a
+session had reached must then be told by something that lies elsewhere. Snapshots and published histories do; this does
+it for sessions that have neither, and for the events since the newest of them.
 
 Rules:
 - A head is a witness, never the truth: the session has reached at least this sequence. A late or lost one costs nothing

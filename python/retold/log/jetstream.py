@@ -5,15 +5,16 @@ saves round trips; any number of processes may write to the same sessions.
 """
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Self
 
 from retold.errors import CorruptLogError, InputError
-from retold.events import Draft, Head, Recorded, SessionKey
+from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.log import streams
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
+from retold.log.copying import Copier
 from retold.log.erasing import Eraser
 from retold.log.feed import Feed
 from retold.log.heads import Heads
@@ -30,16 +31,18 @@ from retold.log.names import (
     KEYS_ALL,
     SNAPSHOTS,
     SNAPSHOTS_ALL,
+    UNTIL,
     checked,
     event_subject,
     key_of,
 )
 from retold.log.projections import Projections
-from retold.log.reader import Reader, seq_of
+from retold.log.reader import Reader, reaches, seq_of
+from retold.log.rows import RowWriter
 from retold.log.streams import ServerFacts
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Erased, Published, SessionEnd, Snapshot
+from retold.ports import Erased, Published, Row, RowEnd, SessionEnd, Snapshot
 from retold.security import MasterKeys
 
 
@@ -56,8 +59,10 @@ class JetStreamLog:
         blobs = Blobs(link)
         self._reader = reader = Reader(link, blobs=blobs, trails=trails, keys=self.keys)
         self._writer = Writer(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
+        self._rows = RowWriter(link, writer=self._writer, trails=trails, keys=self.keys)
         self._eraser = Eraser(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
         self._projections = Projections(link, blobs=blobs, keys=self.keys)
+        self._copier = Copier(link, blobs=blobs, reader=reader, trails=trails)
         self._heads = Heads(link)
 
     @classmethod
@@ -116,6 +121,14 @@ class JetStreamLog:
         await self.keys.add(checked(key), epoch=await self._reader.erased(key))
         self.keys.forget(key)
 
+    async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
+        """Append to many sessions at once; about 6 µs an event of 300 bytes where this process knows their ends."""
+        ends = await self._rows.append(rows)
+        for row, end in zip(rows, ends, strict=True):
+            if end.head is not None:
+                self._heads.reached(row.key, end.head.seq)
+        return ends
+
     async def head(self, key: SessionKey) -> Head:
         """Return where the session ends, from the stream's leader. One round trip."""
         return (await self._reader.end(checked(key))).head
@@ -128,6 +141,26 @@ class JetStreamLog:
         async with aclosing(self._reader.read(checked(key), after=after, until=until)) as events:
             async for recorded in events:
                 yield recorded
+
+    async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
+        """Yield every event of the session that can still be read, by position; O(messages of the session)."""
+        async with aclosing(self._copier.salvage(checked(key))) as events:
+            async for one in events:
+                yield one
+
+    async def stored_end(self, key: SessionKey) -> Head:
+        """Return the head that the last message gives. One round trip."""
+        return await self._copier.stored_end(checked(key))
+
+    async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Store *events* behind the session's last message, in batches that are stored whole or not at all."""
+        await self._copier.copy(checked(key), events, until=until)
+        self._heads.reached(key, until)
+
+    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Store *events* behind what is there, then purge that."""
+        await self._copier.replace(checked(key), events, until=until)
+        self._heads.reached(key, until)
 
     async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Yield the events after *after*, then each new one.
@@ -177,7 +210,10 @@ class JetStreamLog:
                 proved[key] = max(seq, proved.get(key, 0))
         counts = await streams.counts(self._link, EVENTS, EVENTS_ALL)
         counted = {key_of(subject): count for subject, count in counts.items()}
-        lasts = {key: seq for key, seq in (await self._lasts(EVENTS, EVENTS_ALL)).items() if seq >= 0}
+        found = {key_of(stored.subject): stored for stored in await Feed(self._link, EVENTS, EVENTS_ALL).lasts_now()}
+        lasts = {key: seq_of(stored) for key, stored in found.items() if seq_of(stored) >= 0}
+        for key in lasts:
+            proved[key] = max(proved.get(key, 0), reaches(found[key]))
         return [
             SessionEnd(
                 key=key,
@@ -209,6 +245,14 @@ class JetStreamLog:
             self._trails.of(key).saw(snapshot.seq)
         return snapshot
 
+    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+        """Yield every whole snapshot in order."""
+        snapshots = await self._projections.load_snapshots(checked(key))
+        erased = await self._reader.erased(key)
+        for snapshot in snapshots:
+            if snapshot.seq >= erased:
+                yield snapshot
+
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""
         erased = await self._reader.erased(checked(key))
@@ -236,6 +280,8 @@ class JetStreamLog:
         if stored.position <= mark.position:
             return
         seq = seq_of(stored)
+        if seq <= mark.head.seq and UNTIL in stored.headers:
+            return  # a repair has written it anew, behind what was read; the next event shows that it is the same
         if seq <= mark.head.seq + 1:
             # The next one; anything else is refused here, because it does not follow.
             yield await self._reader.recorded(stored, key=key, head=mark.head), stored.position
@@ -250,7 +296,7 @@ class JetStreamLog:
         """Check that the server still has the event that was yielded last: it may have come back without its tail."""
         if mark.head.seq == 0:
             return
-        stored = await self._reader.at(mark.position)
+        stored = await self._reader.at((await self._reader.relocated(key, mark)).position)
         if stored is None or stored.subject != event_subject(key) or seq_of(stored) != mark.head.seq:
             if mark.head.seq < await self._reader.erased(key):
                 return

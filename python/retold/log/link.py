@@ -20,6 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from retold.errors import InputError, UnavailableError
+from retold.log.tap import Tap
 
 T = TypeVar("T")
 
@@ -101,7 +102,9 @@ class Link:
         self._is_refused = False
         self._client = Client()
         self._up = asyncio.Event()
-        self._prefix = ""
+        self._prefix = self._client.new_inbox()
+        self.tap = Tap(self._client._ps, f"{self._prefix}.w")  # noqa: SLF001 -- see the module `tap`
+        self._client._ps = self.tap  # type: ignore[assignment]  # noqa: SLF001 -- it has what nats-py calls of a parser
         self._tokens = count(1)
         self._sinks: dict[str, Sink] = {}
 
@@ -139,7 +142,6 @@ class Link:
             ping_interval=10,
             skip_subject_validation=True,
         )
-        self._prefix = self._client.new_inbox()
         # Everything that comes was asked for, in bounded amounts: a limit here could only drop some of it.
         await self._client.subscribe(
             f"{self._prefix}.*", cb=self._on_message, pending_msgs_limit=0, pending_bytes_limit=0
@@ -224,6 +226,17 @@ class Link:
             # nats-py swallows a cancellation while it waits for room in its buffer.
             raise asyncio.CancelledError
 
+    def write(self, frames: bytes) -> None:
+        """Send whole frames as they are, behind what was sent before; the caller bounds what is under way.
+
+        Raises:
+            Lost: if there is no connection.
+        """
+        transport = self._client._transport  # noqa: SLF001 -- nats-py has no public door for bytes
+        if not self._client.is_connected or transport is None:
+            raise Lost("not connected")
+        transport.write(frames)
+
     async def forget(self, subject: str) -> None:
         """Send a request whose answer does not matter, if there is a connection; never fails."""
         with suppress(Lost):
@@ -304,6 +317,7 @@ class Link:
         self._up.clear()
         for sink in list(self._sinks.values()):
             sink.lose(Lost("the connection was lost"))
+        self.tap.lose()
 
     async def _on_up(self) -> None:
         self._up.set()

@@ -4,13 +4,14 @@ It passes the contract suite of the real log, its limits included, and finds the
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
-from retold.errors import ConflictError, CorruptLogError, InputError
-from retold.events import Draft, Head, Recorded, SessionKey, check_follows, record
+from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError
+from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, is_tombstone, kept, record
 from retold.log.names import checked
-from retold.log.writer import check_drafts, check_sizes, is_tombstone
-from retold.ports import Erased, Published, SessionEnd, Snapshot
+from retold.log.rows import check_rows
+from retold.log.writer import check_drafts, check_sizes
+from retold.ports import Erased, Published, Row, RowEnd, SessionEnd, Snapshot
 
 SNAPSHOTS_KEPT = 2
 
@@ -45,7 +46,7 @@ class MemoryLog:
         self._events.setdefault(key, []).extend(events)
         self._ids.update({(key, recorded.event.id): recorded.event.seq for recorded in events})
         self._heads[key] = events[-1].head
-        if is_tombstone(drafts[0]):
+        if is_tombstone(drafts[0].data):
             self._erased[key] = events[0].event.seq
         self._wake()
         return events
@@ -63,6 +64,21 @@ class MemoryLog:
             del self._histories[key]
         projections = len(snapshots) - len(self._snapshots[key]) + (history is not None and history.seq < seq)
         return Erased(seq=seq, events=len(events) - len(self._events[key]), projections=projections)
+
+    async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
+        """Append row by row."""
+        check_rows(rows)
+        return [await self._append_row(row) for row in rows]
+
+    async def _append_row(self, row: Row) -> RowEnd:
+        head: Head | None = None
+        for appended, drafts in enumerate(row.appends):
+            try:
+                recorded = await self.append(row.key, drafts, expected=None if appended else row.expected)
+            except RetoldError as error:
+                return RowEnd(appended=appended, head=head, error=error)
+            head = recorded[-1].head
+        return RowEnd(appended=len(row.appends), head=head)
 
     async def head(self, key: SessionKey) -> Head:
         """Return where the session ends; `Head()` if there is none."""
@@ -83,6 +99,41 @@ class MemoryLog:
             check_follows(recorded, head=head, key=key)
             head = recorded.head
             yield recorded
+
+    async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
+        """Yield every event that is there."""
+        for recorded in list(self._events.get(checked(key), [])):
+            if recorded.event.seq >= self._erased.get(key, 0):
+                yield kept(recorded.body)
+
+    async def stored_end(self, key: SessionKey) -> Head:
+        """Return the head of the last event that is there."""
+        events = self._events.get(checked(key), [])
+        return events[-1].head if events else Head()
+
+    async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Store *events* behind what is there, all at once."""
+        await self._put(key, events, before=self._events.get(checked(key), []), until=until)
+
+    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+        """Store *events* in place of what is there, all at once."""
+        await self._put(checked(key), events, before=[], until=until)
+
+    async def _put(self, key: SessionKey, events: AsyncIterable[Kept], *, before: list[Recorded], until: int) -> None:
+        stored = list(before)
+        async for one in events:
+            one.check_follows(stored[-1].head if stored else Head(), key)
+            stored.append(decode(one.body))
+        end = stored[-1].event.seq if stored else 0
+        if end != until:
+            raise CorruptLogError(
+                f"the copy was to go on to {until}, its source ends before", session=key.session, seq=end + 1
+            )
+        self._events[key] = stored
+        self._ids.update({(key, recorded.event.id): recorded.event.seq for recorded in stored})
+        self._heads[key] = stored[-1].head
+        self._erased[key] = max((one.event.seq for one in stored if is_tombstone(one.event.data)), default=0)
+        self._wake()
 
     async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Yield the events after *after* and then each new one, without an end."""
@@ -124,6 +175,12 @@ class MemoryLog:
         erased = self._erased.get(key, 0)
         fits = (one for one in reversed(kept) if one.seq >= erased and (until is None or one.seq <= until))
         return next(fits, None)
+
+    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+        """Yield every kept snapshot in order."""
+        for snapshot in list(self._snapshots.get(checked(key), [])):
+            if snapshot.seq >= self._erased.get(key, 0):
+                yield snapshot
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""

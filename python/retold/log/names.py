@@ -30,6 +30,8 @@ PARTITIONS = 64
 
 SEQ = "Retold-Seq"
 """Header: the session's own sequence, so that wakes and searches need no body."""
+UNTIL = "Retold-Until"
+"""Header: the sequence that a copy goes on to; where it is above the last message's own, the copy was broken off."""
 CLAIM = "Retold-Claim"
 """Header: the SHA-256 of a body that is in the object store; the message's own body is a claim for it."""
 HASH = "Retold-Hash"

@@ -76,14 +76,24 @@ class Projections:
 
     async def load_snapshot(self, key: SessionKey, *, until: int | None) -> Snapshot | None:
         """Return the newest snapshot of ``seq <= until`` that is whole, or None."""
-        kept = await page_or_next(self._link, SNAPSHOTS, snapshot_subject(key), start=1)
-        for stored in sorted(kept, key=lambda stored: (_seq(stored), stored.position), reverse=True):
+        for stored in reversed(await self._kept(key)):
             seq = _seq(stored)
-            if (until is None or seq <= until) and not erased_of(stored):
+            if until is None or seq <= until:
                 body = await self._whole(stored, key=key, seq=seq)
                 if body is not None:
                     return Snapshot(seq=seq, body=body)
         return None
+
+    async def load_snapshots(self, key: SessionKey) -> list[Snapshot]:
+        """Return every snapshot that is whole, in order."""
+        bodies = [
+            (_seq(stored), await self._whole(stored, key=key, seq=_seq(stored))) for stored in await self._kept(key)
+        ]
+        return [Snapshot(seq=seq, body=body) for seq, body in bodies if body is not None]
+
+    async def _kept(self, key: SessionKey) -> list[Stored]:
+        kept = await page_or_next(self._link, SNAPSHOTS, snapshot_subject(key), start=1)
+        return sorted((one for one in kept if not erased_of(one)), key=lambda stored: (_seq(stored), stored.position))
 
     async def publish_history(self, key: SessionKey, published: Published, *, erased: int) -> bool:
         """Put *published* in place of an older one, by (version, seq); return whether it was written.

@@ -40,6 +40,7 @@ from retold.log.names import (
     SEALED,
     SEQ,
     SNAPSHOTS,
+    UNTIL,
     event_subject,
     head_subject,
     history_subject,
@@ -74,6 +75,8 @@ class Reader:
         await self._ask_witnesses(key)
         stored = await self._last(key)
         mark = START if stored is None else self._mark(stored, key)
+        if stored is not None:
+            trail.saw(reaches(stored))
         if mark.head.seq < trail.seen:
             raise CorruptLogError(
                 f"it was stored, and now the log ends before it (sequences up to {trail.seen} are known)",
@@ -82,6 +85,15 @@ class Reader:
             )
         trail.note(mark)
         return mark
+
+    async def stored_end(self, key: SessionKey) -> Mark:
+        """Return what the session's last message says, whatever else is known of the session; `START` if there is none.
+
+        Raises:
+            CorruptLogError: if it is not readable.
+        """
+        stored = await self._last(key)
+        return START if stored is None else self._mark(stored, key)
 
     async def read(self, key: SessionKey, *, after: int, until: int | None) -> AsyncGenerator[Recorded, None]:
         """Yield the events of ``after < seq <= until`` in order; None is the end as it is when the read starts.
@@ -99,7 +111,11 @@ class Reader:
             if mark.head.seq < self._trails.of(key).erased - 1:
                 mark = await self._before_tombstone(key)  # it was erased while it was read
                 continue
-            for stored in await self._following(key, mark, goal=goal):
+            try:
+                following = await self._following(key, mark, goal=goal)
+            except CorruptLogError:
+                following = await self._following(key, await self.relocated(key, mark), goal=goal)
+            for stored in following:
                 if seq_of(stored) != mark.head.seq + 1:
                     break
                 recorded = await self.recorded(stored, key=key, head=mark.head)
@@ -164,7 +180,7 @@ class Reader:
         seq = 0 if last is None else seq_of(last)
         if seq < 0:
             return SEQ_MAX if until is None else until
-        trail.saw(seq)
+        trail.saw(reaches(last) if last is not None else 0)
         return trail.seen if until is None else min(until, trail.seen)
 
     async def _ask_witnesses(self, key: SessionKey) -> None:
@@ -230,6 +246,21 @@ class Reader:
             await self.recorded(stored, key=key, head=mark.head)
             raise CorruptLogError("its sequence header is wrong", session=key.session, seq=missing)
         return [stored]
+
+    async def relocated(self, key: SessionKey, mark: Mark) -> Mark:
+        """Return where the event of *mark* lies now: a repair writes a session anew. *mark* itself if nowhere else.
+
+        Raises:
+            CorruptLogError: if it is another event there, or cannot be read.
+        """
+        found = await self._search(key, mark.head.seq) if mark.head.seq else None
+        if found is None or found.position == mark.position:
+            return mark
+        moved = self._mark(found, key)
+        if moved.head != mark.head:
+            raise CorruptLogError("it is another event than was read", session=key.session, seq=mark.head.seq)
+        self._trails.of(key).moved(moved)
+        return moved
 
     async def _leader(self, key: SessionKey, request: dict[str, object], *, seq: int) -> Stored | None:
         try:
@@ -327,6 +358,12 @@ def erased_of(stored: Stored) -> int:
     """Return the sequence of the tombstone that the header names; 0 if it names none."""
     text = stored.headers.get(ERASED, "")
     return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def reaches(stored: Stored) -> int:
+    """Return the sequence that a session with this last message must reach: more than its own if a copy broke off."""
+    text = stored.headers.get(UNTIL, "")
+    return max(seq_of(stored), int(text) if text.isascii() and text.isdigit() else 0)
 
 
 def seq_of(stored: Stored) -> int:

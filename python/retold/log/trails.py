@@ -6,6 +6,7 @@ trip and never correctness.
 
 from asyncio import Lock
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from weakref import WeakValueDictionary
 
 from msgspec import Struct
@@ -65,6 +66,12 @@ class Trail:
             for old in [mark for mark in self.marks if mark < seq - 1]:
                 del self.marks[old]
 
+    def moved(self, mark: Mark) -> None:
+        """Forget every place but *mark*: the session's messages were written anew, elsewhere in the stream."""
+        self.end = None
+        self.marks.clear()
+        self.note(mark)
+
     def saw(self, seq: int) -> None:
         """Remember that sequence *seq* was stored."""
         self.seen = max(self.seen, seq)
@@ -95,6 +102,18 @@ class Trails:
         self._written[draft] = (key, seq)
         if len(self._written) > WRITTEN_MAX:
             self._written.popitem(last=False)
+
+    def wrote_row(self, key: SessionKey, appends: Iterable[tuple[str, int]]) -> None:
+        """Remember *appends*, each by its first draft and its sequence."""
+        self._written.update({draft: (key, seq) for draft, seq in appends})
+        while len(self._written) > WRITTEN_MAX:
+            self._written.popitem(last=False)
+
+    def first_written(self, key: SessionKey, drafts: Sequence[str]) -> int:
+        """Return how many of *drafts* come before the first that is remembered as written; all if none is."""
+        if self._written.keys().isdisjoint(drafts):
+            return len(drafts)
+        return next((at for at, draft in enumerate(drafts) if self.written(key, draft) is not None), len(drafts))
 
     def written(self, key: SessionKey, draft: str) -> int | None:
         """Return the sequence that an append beginning with *draft* was stored at, or None if it is not remembered."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from retold.errors import ConflictError, InputError, UnavailableError
-from retold.events import READABLE, Draft, Fact, Recorded, SessionErased, SessionKey, record
+from retold.events import READABLE, Draft, Recorded, SessionKey, is_tombstone, record
 from retold.log import api
 from retold.log.api import Ack
 from retold.log.blobs import Blobs
@@ -119,7 +119,7 @@ class Writer:
             events = record(drafts, key=key, head=base.head, seal=seal)
         messages = [await self._message(recorded, seal=seal) for recorded in events]
         messages[0][1][EXPECTED_SUBJECT_SEQ] = str(base.position)
-        ack = await self._link.retry(lambda: self._send(event_subject(key), messages))
+        ack = await self._link.retry(lambda: send(self._link, event_subject(key), messages))
         failure = ack.error
         if failure is not None and failure.err_code in api.WRONG_LAST_SEQUENCE:
             return None
@@ -128,7 +128,7 @@ class Writer:
         if ack.duplicate:
             return await self._stored_before(key, drafts, position=ack.seq)
         self._note(key, drafts, Mark(head=events[-1].head, position=ack.seq))
-        if is_tombstone(drafts[0]):
+        if is_tombstone(drafts[0].data):
             self._trails.of(key).saw_erased(events[0].event.seq)
             self._keys.forget(key)
         return events
@@ -140,25 +140,11 @@ class Writer:
         trail = self._trails.of(key)
         return await self._keys.writing(key, epoch=trail.erased, is_sealed=trail.sealed)
 
-    async def _send(self, subject: str, messages: list[Message]) -> Ack:
-        """Send one event as it is, several as an atomic batch of which the last commits all.
-
-        Every try is a batch of its own: the server forgets an unfinished one after 10 s.
-        """
-        if len(messages) == 1:
-            return await api.publish(self._link, subject, *messages[0])
-        batch = uuid4().hex
-        for number, (body, headers) in enumerate(messages[:-1], start=1):
-            await self._link.send(subject, body, headers=headers | {BATCH_ID: batch, BATCH_SEQ: str(number)})
-        body, headers = messages[-1]
-        commit = {BATCH_ID: batch, BATCH_SEQ: str(len(messages)), BATCH_COMMIT: "1"}
-        return await api.publish(self._link, subject, body, headers | commit)
-
     async def _message(self, recorded: Recorded, *, seal: Ring | None) -> Message:
         event = recorded.event
         key = SessionKey(tenant=event.tenant, session=event.session)
         headers = {MSG_ID: event.id, SEQ: str(event.seq)}
-        erased = event.seq if _erases(event.data) else self._trails.of(key).erased
+        erased = event.seq if is_tombstone(event.data) else self._trails.of(key).erased
         if erased:
             headers[ERASED] = str(erased)
         if seal is not None and seal.current is not None and not isinstance(event.data, READABLE):
@@ -174,7 +160,9 @@ class Writer:
     async def _stored_before(self, key: SessionKey, drafts: Sequence[Draft], *, position: int) -> list[Recorded]:
         """Return the events of an earlier call whose first draft lies at *position* of the stream."""
         stored = await self._reader.at(position)
-        if stored is None or stored.subject != event_subject(key):
+        if stored is None:
+            return await self._find_anywhere(key, drafts)  # it was written anew elsewhere: by a repair
+        if stored.subject != event_subject(key):
             raise InputError(f"draft id {drafts[0].id} belongs to an event of another session: an id is chosen once")
         return await self._repeated(key, drafts, first=seq_of(stored))
 
@@ -215,6 +203,21 @@ class Writer:
         return events
 
 
+async def send(link: Link, subject: str, messages: list[Message]) -> Ack:
+    """Send one event as it is, several as an atomic batch of which the last commits all.
+
+    Every try is a batch of its own: the server forgets an unfinished one after 10 s.
+    """
+    if len(messages) == 1:
+        return await api.publish(link, subject, *messages[0])
+    batch = uuid4().hex
+    for number, (body, headers) in enumerate(messages[:-1], start=1):
+        await link.send(subject, body, headers=headers | {BATCH_ID: batch, BATCH_SEQ: str(number)})
+    body, headers = messages[-1]
+    commit = {BATCH_ID: batch, BATCH_SEQ: str(len(messages)), BATCH_COMMIT: "1"}
+    return await api.publish(link, subject, body, headers | commit)
+
+
 def check_drafts(drafts: Sequence[Draft], *, expected: int | None) -> None:
     """Check what every log asks of an append.
 
@@ -232,17 +235,8 @@ def check_drafts(drafts: Sequence[Draft], *, expected: int | None) -> None:
         )
     if len({draft.id for draft in drafts}) < len(drafts):
         raise InputError("expected every draft to have an id of its own, got one twice")
-    if len(drafts) > 1 and any(is_tombstone(draft) for draft in drafts):
+    if len(drafts) > 1 and any(is_tombstone(draft.data) for draft in drafts):
         raise InputError("expected an erasure to be appended alone: what follows it is sealed with another key")
-
-
-def is_tombstone(draft: Draft) -> bool:
-    """Return whether *draft* erases what comes before it: it carries all that a fold needs from there."""
-    return _erases(draft.data)
-
-
-def _erases(fact: Fact) -> bool:
-    return isinstance(fact, SessionErased) and fact.opened is not None
 
 
 def check_sizes(events: Sequence[Recorded]) -> None:

@@ -1,6 +1,27 @@
 """Any state that ever was: read from the log, rebuilt from a snapshot and its tail, and proven."""
 
+from retold.replay.comparing import compare
+from retold.replay.diffing import Change, Compaction, Diff, Lost, diff, item_text
 from retold.replay.reading import TAG_CHARACTERS_MAX, At, at_time, history_at, load, seq_at, tagged_seq
+from retold.replay.several import in_order
 from retold.replay.verifying import Verdict, verify
 
-__all__ = ["TAG_CHARACTERS_MAX", "At", "Verdict", "at_time", "history_at", "load", "seq_at", "tagged_seq", "verify"]
+__all__ = [
+    "TAG_CHARACTERS_MAX",
+    "At",
+    "Change",
+    "Compaction",
+    "Diff",
+    "Lost",
+    "Verdict",
+    "at_time",
+    "compare",
+    "diff",
+    "history_at",
+    "in_order",
+    "item_text",
+    "load",
+    "seq_at",
+    "tagged_seq",
+    "verify",
+]

@@ -1,16 +1,30 @@
 """Prove a session: gapless sequences, an unbroken chain, and every recorded hash derived again from the events.
 
-A fork is proven with what it inherits: its ancestors are folded from their first events up to where it parted from
-them.
+Rules:
+- Nothing that was derived is used to derive: every state comes from a fold of all events, from the first one on. A fork
+  is proven with what it inherits: its ancestors are folded from their first events up to where it parted from them.
+- What is held is the state. Only a session that returns to an earlier state is read again, and its events held.
+- Damage of the events is told before damage of what was made from them.
 """
+
+from contextlib import aclosing
 
 from msgspec import Struct
 
 from retold.errors import CorruptLogError
 from retold.events import HistoryReplaced, Recorded, SessionKey
-from retold.fold import Builder, Context, advance, encode_context, encode_history, is_of_this_schema, replacement_of
+from retold.fold import (
+    Builder,
+    Context,
+    advance,
+    encode_context,
+    encode_history,
+    is_of_this_schema,
+    replacement_of,
+    returns_to,
+)
 from retold.log.tail import inheritance
-from retold.ports import Log, Published, Snapshot
+from retold.ports import Log, Published
 
 
 class Verdict(Struct, frozen=True):
@@ -20,8 +34,10 @@ class Verdict(Struct, frozen=True):
         events: how many events were read and folded.
         replacements: how many replacement histories were derived again and had the recorded hash.
         snapshots: how many snapshots were equal to a full fold, byte for byte.
+        published: whether the published history was what the events give; False if there is none.
         damaged_seq: the first damaged sequence, or None.
         reason: what is wrong there; empty if nothing is.
+        whole: whether the events are, and only something that was made from them is damaged.
     """
 
     key: SessionKey
@@ -31,6 +47,7 @@ class Verdict(Struct, frozen=True):
     published: bool
     damaged_seq: int | None = None
     reason: str = ""
+    whole: bool = True
 
     @property
     def ok(self) -> bool:
@@ -38,58 +55,94 @@ class Verdict(Struct, frozen=True):
         return self.damaged_seq is None
 
 
+class _Returned(Exception):  # noqa: N818 - no error: the session is read again
+    """Say that an event returns to an earlier state, and no events were held."""
+
+
 class _Proof:
     """Fold a session from its first event and compare with what was recorded on the way."""
 
-    def __init__(self, key: SessionKey, published: Published | None, snapshot: Snapshot | None) -> None:
+    def __init__(self, key: SessionKey, *, holds_events: bool) -> None:
         self.key = key
-        self.published = published
-        self.snapshot = snapshot
+        self.holds_events = holds_events
+        self.published: Published | None = None
+        self.kept: dict[int, bytes] = {}
         self.builder = Builder()
         self.start: Context | None = None
         self.events: list[Recorded] = []
+        self.read = 0
         self.replacements = 0
         self.snapshots = 0
         self.published_ok = False
+        self.damage: CorruptLogError | None = None
 
-    def begin(self, start: Context | None) -> None:
+    async def look(self, log: Log) -> None:
+        """Look at what was made from the events."""
+        try:
+            self.published = await log.load_history(self.key)
+        except CorruptLogError as error:
+            self.damage = error
+        async with aclosing(log.snapshots(self.key)) as snapshots:
+            self.kept = {one.seq: one.body async for one in snapshots if is_of_this_schema(one.body)}
+
+    async def run(self, log: Log) -> None:
+        """Read and fold all events."""
+        async with aclosing(log.read(self.key)) as events:
+            async for recorded in events:
+                if self.read == 0:
+                    self._begin(await inheritance(log, recorded, with_snapshots=False))
+                self._take(recorded)
+        self._end()
+
+    def verdict(self, error: CorruptLogError | None) -> Verdict:
+        """Return the verdict; *error* is damage of the events."""
+        named = error or self.damage
+        return Verdict(
+            key=self.key,
+            events=self.read,
+            replacements=self.replacements,
+            snapshots=self.snapshots,
+            published=self.published_ok,
+            damaged_seq=None if named is None else self._place(named),
+            reason="" if named is None else self._told(named),
+            whole=error is None,
+        )
+
+    def _begin(self, start: Context | None) -> None:
         """Begin with what a fork inherits, derived from its ancestors' events; None: with nothing."""
         self.start = start
         self.builder = Builder() if start is None else Builder.resume(start)
 
-    def take(self, recorded: Recorded) -> None:
-        self.events.append(recorded)
+    def _take(self, recorded: Recorded) -> None:
+        if self.holds_events:
+            self.events.append(recorded)
+        elif returns_to(recorded) is not None:
+            raise _Returned
         advance(self.builder, recorded, earlier=self.events, base=self.start)
+        self.read += 1
         seq = recorded.event.seq
         self.replacements += isinstance(recorded.event.data, HistoryReplaced)
-        if self.snapshot is not None and self.snapshot.seq == seq and is_of_this_schema(self.snapshot.body):
-            self._check(encode_context(self.builder.freeze()) == self.snapshot.body, seq, "its snapshot differs")
-            self.snapshots += 1
+        body = self.kept.pop(seq, None)
+        if body is not None:
+            same = encode_context(self.builder.freeze()) == body
+            self.snapshots += self._holds(same, seq, "its snapshot differs")
         if self.published is not None and self.published.seq == seq:
             history = replacement_of(self.builder.freeze())
             given = (self.published.hash, self.published.version, self.published.body)
             same = (history.hash, history.version, encode_history(history)) == given
-            self._check(same, seq, "the published history is not what the events give")
-            self.published_ok = True
+            self.published_ok = self._holds(same, seq, "the published history is not what the events give")
 
-    def end(self) -> None:
+    def _end(self) -> None:
         seq = self.builder.seq
-        last = max(
-            self.published.seq if self.published else 0,
-            self.snapshot.seq if self.snapshot else 0,
-        )
-        self._check(last <= seq, seq + 1, f"missing: the session reached {last} once, it ends at {seq}")
+        last = max([0 if self.published is None else self.published.seq, *self.kept])
+        if last > seq:
+            reason = f"missing: the session reached {last} once, it ends at {seq}"
+            raise CorruptLogError(reason, session=self.key.session, seq=seq + 1)
 
-    def verdict(self, error: CorruptLogError | None = None) -> Verdict:
-        return Verdict(
-            key=self.key,
-            events=len(self.events),
-            replacements=self.replacements,
-            snapshots=self.snapshots,
-            published=self.published_ok,
-            damaged_seq=None if error is None else self._place(error),
-            reason="" if error is None else self._told(error),
-        )
+    def _holds(self, holds: bool, seq: int, reason: str) -> bool:  # noqa: FBT001 - the check itself
+        if not holds and self.damage is None:
+            self.damage = CorruptLogError(reason, session=self.key.session, seq=seq)
+        return holds
 
     def _place(self, error: CorruptLogError) -> int:
         return error.seq if error.session in ("", self.key.session) else 1
@@ -99,21 +152,18 @@ class _Proof:
             return error.reason
         return f"it was forked from a session that is damaged: {error}"
 
-    def _check(self, holds: bool, seq: int, reason: str) -> None:  # noqa: FBT001 - the check itself
-        if not holds:
-            raise CorruptLogError(reason, session=self.key.session, seq=seq)
-
 
 async def verify(log: Log, key: SessionKey) -> Verdict:
     """Read the whole session, derive every state again, and return what was found. Never raises for damage."""
-    proof = _Proof(key, None, None)
+    proof = _Proof(key, holds_events=False)
     try:
-        proof = _Proof(key, await log.load_history(key), await log.load_snapshot(key))
-        async for recorded in log.read(key):
-            if recorded.event.seq == 1:
-                proof.begin(await inheritance(log, recorded, with_snapshots=False))
-            proof.take(recorded)
-        proof.end()
+        await proof.look(log)
+        try:
+            await proof.run(log)
+        except _Returned:
+            proof = _Proof(key, holds_events=True)
+            await proof.look(log)
+            await proof.run(log)
     except CorruptLogError as error:
         return proof.verdict(error)
-    return proof.verdict()
+    return proof.verdict(None)

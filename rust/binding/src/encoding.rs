@@ -7,7 +7,7 @@ use retold_tokens::{Builtin, Reconstruction};
 use crate::counter::Counter;
 use crate::errors::{refused, to_python};
 use crate::numbers::{Threads, read_ids, read_size};
-use crate::text::{count_with, read_text};
+use crate::text::{at_index, count_with, read_text, read_texts};
 
 /// A vocabulary with its rules.
 #[pyclass(frozen, module = "retold._core")]
@@ -62,8 +62,7 @@ impl Encoding {
     #[pyo3(signature = (texts, threads = Threads::ONE), text_signature = "($self, texts, threads=1)")]
     fn count_batch(&self, texts: &Bound<'_, PyAny>, threads: Threads) -> PyResult<Vec<usize>> {
         let py = texts.py();
-        let expected = |_| refused("expected a list of texts");
-        let texts: Vec<Bound<'_, PyAny>> = texts.extract().map_err(expected)?;
+        let texts = read_texts(texts)?;
         let at = |(index, text)| read_text(text).map_err(|error| at_index(py, index, &error));
         let texts = texts.iter().enumerate().map(at).collect::<PyResult<Vec<&str>>>()?;
         let size_bytes = texts.iter().map(|text| text.len()).fold(0, usize::saturating_add);
@@ -103,8 +102,4 @@ impl Encoding {
         let snapshot: &[u8] = snapshot.extract().map_err(|_| refused("expected a snapshot: bytes"))?;
         count_with(py, snapshot.len(), || self.0.restore(snapshot)).map(Counter::new).map_err(to_python)
     }
-}
-
-fn at_index(py: Python<'_>, index: usize, error: &PyErr) -> PyErr {
-    refused(format!("text {index}: {}", error.value(py)))
 }

@@ -1,18 +1,21 @@
 //! The Python extension `retold._core`.
 //!
-//! Conversion only: every rule lives in `retold-tokens`, every docstring in `python/retold/_core.pyi`, and the one door
-//! to it is `retold/tokens.py`. One file per type or verb.
+//! Conversion only: every rule lives in `retold-tokens` and `retold-wire`, every docstring in `python/retold/_core.pyi`,
+//! and the doors to it are `retold/tokens.py` and `retold/wire.py`. One file per type or verb.
 //!
 //! Rules: an error is an `InputError` whose message holds no text; a long text is counted without the interpreter's
 //! lock; a text is never copied on the way in.
 
 #![forbid(unsafe_code)]
 
+mod appends;
 mod counter;
 mod encoding;
 mod errors;
 mod ledger;
+mod lists;
 mod numbers;
+mod splitter;
 mod text;
 mod vocabularies;
 
@@ -24,11 +27,15 @@ mod _core {
     use retold_tokens::{Builtin, Reconstruction};
 
     #[pymodule_export]
+    use super::appends::Appends;
+    #[pymodule_export]
     use super::counter::Counter;
     #[pymodule_export]
     use super::encoding::Encoding;
     #[pymodule_export]
     use super::ledger::Ledger;
+    #[pymodule_export]
+    use super::splitter::Splitter;
     #[pymodule_export]
     use super::vocabularies::{Vocabulary, check_vocabularies};
 

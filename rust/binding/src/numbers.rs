@@ -4,15 +4,17 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 use pyo3::prelude::*;
-use pyo3::types::PyInt;
+use pyo3::types::{PyBool, PyInt};
 use retold_tokens::Size;
 
 use crate::errors::refused;
+use crate::lists::{items_of, kind_of};
 
 /// Return an offset, a length or a limit; `what` names it in the error. One beyond any text is as good as the greatest.
 pub(crate) fn read_size(value: &Bound<'_, PyAny>, what: &str) -> PyResult<usize> {
     let huge = || value.is_instance_of::<PyInt>() && value.gt(0).unwrap_or(false);
-    let size = value.extract().ok().or_else(|| huge().then_some(usize::MAX));
+    let size = || value.extract().ok().or_else(|| huge().then_some(usize::MAX));
+    let size = if value.is_instance_of::<PyBool>() { None } else { size() };
     size.ok_or_else(|| refused(format!("expected {what}: a whole number of at least 0")))
 }
 
@@ -31,14 +33,18 @@ impl<'py> FromPyObject<'_, 'py> for Threads {
         if value.is_none() {
             return Ok(Self(available_parallelism().unwrap_or(NonZeroUsize::MIN)));
         }
-        let refusal = |_| refused("expected a number of threads: a whole number of at least 1, or None");
-        value.extract().map(Self).map_err(refusal)
+        let threads = if value.is_instance_of::<PyBool>() { None } else { value.extract().ok() };
+        let expected = "expected a number of threads: a whole number of at least 1, or None";
+        threads.map(Self).ok_or_else(|| refused(expected))
     }
 }
 
 /// Return token ids.
 pub(crate) fn read_ids(value: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
-    value.extract().map_err(|_| refused("expected a list of token ids: whole numbers of at least 0"))
+    let expected = "a list of token ids: whole numbers of at least 0";
+    let read =
+        |id: Bound<'_, PyAny>| id.extract().map_err(|_| refused(format!("expected {expected}, got {}", said(&id))));
+    items_of(value, expected)?.map(|id| id.and_then(read)).collect()
 }
 
 /// Return a budget in tokens.
@@ -58,10 +64,18 @@ pub(crate) fn read_sizes(value: &Bound<'_, PyAny>) -> PyResult<Vec<Size>> {
 
 fn read_row(index: usize, row: &Bound<'_, PyAny>) -> PyResult<Size> {
     row.extract().map(|(exact, reconstructed, estimated)| Size { exact, reconstructed, estimated }).map_err(|_| {
-        refused(format!("item {index}: expected three numbers of tokens from 0 to {}, got {row}", u32::MAX))
+        let numbers = row.extract::<(i64, i64, i64)>().ok().map(|numbers| format!("{numbers:?}"));
+        let came = numbers.unwrap_or_else(|| kind_of(row));
+        refused(format!("item {index}: expected three numbers of tokens from 0 to {}, got {came}", u32::MAX))
     })
 }
 
 fn wrong_part(value: &Bound<'_, PyAny>) -> PyErr {
-    refused(format!("expected a number of tokens from 0 to {}, got {value}", u32::MAX))
+    refused(format!("expected a number of tokens from 0 to {}, got {}", u32::MAX, said(value)))
+}
+
+/// Return what an error may say of a value: a number, or what else it is, never a text.
+fn said(value: &Bound<'_, PyAny>) -> String {
+    let number = value.extract::<i64>().ok().map(|number| number.to_string());
+    number.unwrap_or_else(|| kind_of(value))
 }

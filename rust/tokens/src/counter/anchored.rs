@@ -9,7 +9,7 @@
 )]
 
 use super::held::Held;
-use super::settling::{MARK_DISTANCE_BYTES, Mark};
+use super::settling::{MARK_DISTANCE_BYTES, Mark, kept_at};
 use crate::claude::{Anchor, Before, Claude, OpenRun, anchor_after, last_anchor};
 use crate::error::Error;
 
@@ -63,12 +63,8 @@ impl Anchored {
 
     pub(super) fn truncate(&mut self, len: usize) -> Result<(), Error> {
         let place = self.held.place(len)?;
-        let kept = self.marks.partition_point(|mark| mark.reach <= len);
-        let Some(settled) = kept.checked_sub(1).and_then(|last| self.marks.get(last)) else {
-            let held_from = self.marks.first().map_or(0, |mark| mark.reach);
-            return Err(Error::NotHeld { offset: len, held_from });
-        };
-        self.settled = *settled;
+        let (kept, settled) = kept_at(&self.marks, len)?;
+        self.settled = settled;
         self.marks.truncate(kept);
         self.held.cut(place);
         self.settle();

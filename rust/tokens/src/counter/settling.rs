@@ -98,12 +98,8 @@ impl Settling {
 
     pub(super) fn truncate(&mut self, len: usize) -> Result<(), Error> {
         let place = self.held.place(len)?;
-        let kept = self.marks.partition_point(|mark| mark.reach <= len);
-        let Some(settled) = kept.checked_sub(1).and_then(|last| self.marks.get(last)) else {
-            let held_from = self.marks.first().map_or(0, |mark| mark.reach);
-            return Err(Error::NotHeld { offset: len, held_from });
-        };
-        self.settled = *settled;
+        let (kept, settled) = kept_at(&self.marks, len)?;
+        self.settled = settled;
         self.open = if kept == 1 { self.resumed.clone() } else { None };
         self.marks.truncate(kept);
         self.held.cut(place);
@@ -242,6 +238,14 @@ impl Mark {
         self.tokens += tokens;
         self.reach = self.reach.max(reach);
     }
+}
+
+/// Return how many marks a text that is cut at `len` keeps, and the last of these.
+pub(super) fn kept_at(marks: &[Mark], len: usize) -> Result<(usize, Mark), Error> {
+    let kept = marks.partition_point(|mark| mark.reach <= len);
+    let last = kept.checked_sub(1).and_then(|last| marks.get(last));
+    let held_from = marks.first().map_or(0, |mark| mark.reach);
+    last.map(|last| (kept, *last)).ok_or(Error::NotHeld { offset: len, held_from })
 }
 
 /// Remember a boundary, if the last one that was remembered is far enough before it.

@@ -1,0 +1,19 @@
+"""Backups: sessions as files, event by event and byte by byte; written, proven, put back, and mended from."""
+
+from retold.backup.files import Backup, Export, open_source
+from retold.backup.restoring import Copy, Restored, check_holds, prove, restore
+from retold.backup.writing import Written, export, write
+
+__all__ = [
+    "Backup",
+    "Copy",
+    "Export",
+    "Restored",
+    "Written",
+    "check_holds",
+    "export",
+    "open_source",
+    "prove",
+    "restore",
+    "write",
+]

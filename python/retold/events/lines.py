@@ -1,0 +1,76 @@
+"""Drafts as lines of JSON, from which the core makes events: many in one call, and read back in one.
+
+An event's bytes are the draft's own, put around with its place (`rust/wire`), so both ways of writing an event, this one
+and `codec.encode`, give the same bytes; a law holds them together.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct, structs
+
+from retold.errors import InputError
+from retold.events.codec import FACTS, record
+from retold.events.envelope import Draft, Head, SessionKey
+
+F = TypeVar("F")
+
+KINDS = list(FACTS)
+"""The types' names; a kind is a place in it."""
+
+_KIND_OF = {fact: kind for kind, fact in enumerate(FACTS.values())}
+
+
+class _Line(Struct, Generic[F], gc=False):
+    """Read a draft back as strictly as an event is read."""
+
+    id: str
+    at: Annotated[datetime, Meta(tz=True)]
+    actor: str
+    data: F
+    cause: str | None
+
+
+_encoder = msgspec.json.Encoder()
+_decoders: list[msgspec.json.Decoder[Any]] = [
+    msgspec.json.Decoder(_Line[fact])  # type: ignore[valid-type] -- made for each fact
+    for fact in FACTS.values()
+]
+_ANY = SessionKey(tenant="any", session="any")
+
+
+def draft_lines(drafts: Sequence[Draft]) -> tuple[bytes, bytes]:
+    """Return *drafts* as JSON, one a line, and the kind of each as one byte. About 1.5 µs a draft of one type.
+
+    Raises:
+        InputError: as `codec.encode`.
+    """
+    try:
+        kinds = bytes([_KIND_OF[type(draft.data)] for draft in drafts])
+        text = _encoder.encode_lines(drafts)
+        if _reads_back(drafts, text, kinds):
+            return text, kinds
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+        pass  # said better, and for the one that it is true of, by the codec
+    return _settled_lines(drafts)
+
+
+def _reads_back(drafts: Sequence[Draft], text: bytes, kinds: bytes) -> bool:
+    if not kinds:
+        return True
+    if kinds.count(kinds[0]) == len(kinds):
+        read = _decoders[kinds[0]].decode_lines(text)
+    else:
+        read = [_decoders[kind].decode(line) for kind, line in zip(kinds, text.splitlines(), strict=True)]
+    return [one.data for one in read] == [draft.data for draft in drafts]
+
+
+def _settled_lines(drafts: Sequence[Draft]) -> tuple[bytes, bytes]:
+    """Return the lines of *drafts* as they will be read: a list that was given for a tuple is a tuple then."""
+    settled = [structs.replace(draft, data=record([draft], key=_ANY, head=Head())[0].event.data) for draft in drafts]
+    text, kinds = _encoder.encode_lines(settled), bytes([_KIND_OF[type(draft.data)] for draft in settled])
+    if not _reads_back(settled, text, kinds):
+        raise InputError("expected facts that are read as they were written, got another")
+    return text, kinds
