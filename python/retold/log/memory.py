@@ -202,7 +202,8 @@ class MemoryLog:
         self._events[key] = [recorded for recorded in self._events[key] if recorded.event.seq != seq]
 
     def _repeated(self, key: SessionKey, drafts: Sequence[Draft]) -> list[Recorded] | None:
-        found = [self._ids.get((key, draft.id), 0) for draft in drafts]
+        erased = self._erased.get(key, 0)
+        found = [seq if (seq := self._ids.get((key, draft.id), 0)) >= erased else 0 for draft in drafts]
         first = found[0]
         if not any(found):
             return None
