@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from retold.errors import CorruptLogError
-from retold.events import SessionKey
+from retold.events import SessionKey, is_sealed_document
 from retold.log import api, pages, streams
 from retold.log.link import Link, Lost
 from retold.log.names import BLOBS, BLOBS_BUCKET, CLAIM, CLAIM_BYTES
@@ -120,9 +120,10 @@ class Blobs:
         return bytes(body)
 
     async def erase(self, key: SessionKey, *, before: int, claimed: Iterable[str]) -> int:
-        """Overwrite the session's blobs of the sequences before *before*, and those *claimed*; return how many.
+        """Remove the session's blobs of the sequences before *before*, and those *claimed*; return how many.
 
-        The claimed ones are for stores of an earlier release, whose chunks do not name their session.
+        Plain ones are overwritten. The claimed ones are for stores of an earlier release, whose chunks do not name the
+        session.
         """
         subjects = {
             subject: subject.split(".")[-2]
@@ -134,9 +135,12 @@ class Blobs:
             if meta is not None:
                 subjects[_chunks(meta.nuid)] = name
         for subject, name in subjects.items():
-            for filtered in (subject, _meta_subject(name)):
-                for stored in await pages.every(self._link, BLOBS, filtered):
+            await api.purge(self._link, BLOBS, _meta_subject(name))
+            chunks = await pages.every(self._link, BLOBS, subject)
+            if chunks and not _is_sealed(chunks[0].body):
+                for stored in chunks:
                     await api.erase(self._link, BLOBS, stored.position)
+            await api.purge(self._link, BLOBS, subject)
             self._known.pop(name, None)
         return len(set(subjects.values()))
 
@@ -174,6 +178,11 @@ class Blobs:
     async def _store(self, subject: str, body: bytes, headers: dict[str, str]) -> int:
         ack = await api.publish(self._link, subject, body, headers)
         return ack.seq
+
+
+def _is_sealed(chunk: bytes) -> bool:
+    """Return whether *chunk* begins a sealed event or projection: no JSON text can hold these bytes, quotes and all."""
+    return is_sealed_document(chunk) or b'"data":{"sealed":' in chunk
 
 
 def _chunks(nuid: str) -> str:

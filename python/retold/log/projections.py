@@ -148,11 +148,12 @@ class Projections:
         return Published(version=version, seq=seq, base_seq=base_seq, hash=content_hash, body=body)
 
     async def _discard(self, stream: str, replaced: Sequence[Stored]) -> None:
-        """Overwrite what was replaced, or is about to be."""
+        """Overwrite what was replaced, or is about to be; what is sealed need only go."""
         for stored in replaced:
             if not erased_of(stored):
+                remove = api.forget if is_sealed_document(stored.body) else api.erase
                 with suppress(Refused):  # a bucket of an earlier release takes no deletes
-                    await api.erase(self._link, stream, stored.position)
+                    await remove(self._link, stream, stored.position)
 
     async def _whole(self, stored: Stored, *, key: SessionKey, seq: int) -> bytes | None:
         try:
