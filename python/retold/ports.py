@@ -11,15 +11,65 @@ from msgspec import Struct
 
 from retold.errors import RetoldError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, SummaryField
-from retold.fold import Context
+from retold.fold import Context, encode_context
 from retold.policy import SummarizeSpan
 
 
 class Snapshot(Struct, frozen=True):
-    """Hold a folded state as bytes, and the sequence it was folded up to (inclusive)."""
+    """Hold a folded state as bytes, and what it is found by.
+
+    Attributes:
+        seq: the sequence that it was folded up to, inclusive.
+        body: the state (`retold.fold.encode_context`).
+        head: the hash of that last event; empty if it is not known.
+        latest: the latest time that an event up to there names; None if it is not known.
+        next_item: the number of the next item without an id of its own; 0 if it is not known.
+        version: how many replacements there had been.
+    """
 
     seq: int
     body: bytes
+    head: str = ""
+    latest: datetime | None = None
+    next_item: int = 0
+    version: int = 0
+
+
+def snapshot_of(context: Context) -> Snapshot:
+    """Return the snapshot of *context*. O(bytes of its entries)."""
+    return Snapshot(
+        seq=context.seq,
+        body=encode_context(context),
+        head=context.head,
+        latest=context.latest,
+        next_item=context.next_item,
+        version=context.version,
+    )
+
+
+class Before(Struct, frozen=True):
+    """Say how early a snapshot must be: by all that is not None.
+
+    Attributes:
+        seq: folded up to this sequence at most.
+        at: no event in it names a later time.
+        item: the item of this number had not come.
+        version: the replacement of this number had not come.
+    """
+
+    seq: int | None = None
+    at: datetime | None = None
+    item: int | None = None
+    version: int | None = None
+
+    def holds(self, snapshot: Snapshot) -> bool:
+        """Return whether *snapshot* is early enough; where that is not known of it, it is not."""
+        return (
+            (self.seq is None or snapshot.seq <= self.seq)
+            and (self.at is None or (snapshot.latest is not None and snapshot.latest <= self.at))
+            and (self.item is None or 0 < snapshot.next_item <= self.item)
+            and (self.version is None or snapshot.version < self.version)
+        )
 
 
 class Published(Struct, frozen=True):
@@ -213,15 +263,33 @@ class Log(Protocol):
         ...
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
-        """Keep *snapshot* of a sequence that the session has; the newest two per session are kept. May be repeated."""
+        """Keep *snapshot* of a sequence that the session has, unless one of a later sequence is kept. May be repeated.
+
+        All are kept; what neighbours share is stored once.
+        """
         ...
 
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
         """Return the newest kept snapshot with ``seq <= until``, or None if there is none."""
         ...
 
+    async def find_snapshot(self, key: SessionKey, before: Before) -> Snapshot | None:
+        """Return the newest kept snapshot that is early enough, or None if there is none."""
+        ...
+
     def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
         """Yield every kept snapshot that is whole, in order."""
+        ...
+
+    async def swap_projections(self, key: SessionKey, made: AsyncIterable[Snapshot | Published]) -> None:
+        """Put what *made* yields in place of the session's snapshots and of its published history.
+
+        It yields snapshots in ascending order, then at most one history. Readers see the old snapshots or the new ones,
+        and the old history or the new one; so does who comes after a crash. May be repeated.
+
+        Raises:
+            ConflictError: if somebody else has written a snapshot meanwhile; nothing was changed, repeat the call.
+        """
         ...
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:

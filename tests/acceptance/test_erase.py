@@ -5,7 +5,9 @@ import base64
 import json
 import random
 import re
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ from retold.security import MasterKey, MasterKeys
 from retold.wiring import client_of, worker_for
 
 CANARIES = 200
+INFLATED_BYTES = 512 * 1024
+"""How much of what was deflated is looked at: the canaries stand at the beginning of what holds them."""
 WINDOW = Window(hard_limit=8_000, pre_rot=4_000)
 MASTERS = MasterKeys(keys=(MasterKey(id="test", secret=bytes(range(32))),))
 STREAMS = ("RETOLD_EVENTS", "RETOLD_SNAPSHOTS", "RETOLD_DEAD", "KV_RETOLD_HISTORIES", "OBJ_RETOLD_BLOBS")
@@ -92,10 +96,20 @@ def forms(name: str) -> re.Pattern[bytes]:
     return re.compile(b"|".join(re.escape(part) for part in parts))
 
 
+def inflated(stored: bytes) -> bytes:
+    """Return *stored* with everything in it that can be inflated, wherever that begins."""
+    parts = [stored]
+    for start in (match.start() for match in re.finditer(rb"\x78[\x01\x5e\x9c\xda]", stored)):
+        with suppress(zlib.error):
+            parts.append(zlib.decompressobj().decompress(stored[start : start + INFLATED_BYTES], INFLATED_BYTES))
+    return b"\n".join(parts)
+
+
 def in_files(directory: Path, name: str) -> list[str]:
-    """Return the files of the store that hold a canary of *name*."""
+    """Return the files of the store that hold a canary of *name*, deflated or not."""
     wanted = forms(name)
-    return [path.name for path in sorted(directory.rglob("*")) if path.is_file() and wanted.search(path.read_bytes())]
+    files = [path for path in sorted(directory.rglob("*")) if path.is_file()]
+    return [path.name for path in files if wanted.search(inflated(path.read_bytes()))]
 
 
 async def in_streams(url: str, name: str) -> list[str]:
@@ -110,7 +124,7 @@ async def in_streams(url: str, name: str) -> list[str]:
                 message = await stream.get_msg(each, seq=position)
             except nats.js.errors.NotFoundError:
                 continue
-            if wanted.search(message.data or b"") or wanted.search(str(message.headers).encode()):
+            if wanted.search(inflated(message.data or b"")) or wanted.search(str(message.headers).encode()):
                 found.append(each)
                 break
     await client.close()

@@ -28,7 +28,7 @@ from retold.wiring import connect
 
 Retold: TypeAlias = Callable[..., CompletedProcess[str]]
 
-TINY_REPLAY = ("--messages", "100", "--disk-messages", "24", "--disk-tokens", "1200", "--rounds", "2")
+TINY_REPLAY = ("--messages", "100", "--disk-messages", "24", "--disk-tokens", "1200", "--rounds", "2", "--reads", "4")
 TINY_PIPELINE = ("--appends", "1", "--singles", "10", "--events", "200", "--rounds", "1")
 
 
@@ -56,7 +56,13 @@ def test_bench_pipeline_shows_every_racer(retold: Retold) -> None:
     """I see Retold beside nats-py and a bare socket, with and without headers, and how fast a stream is folded."""
     done = retold("bench", "pipeline", *TINY_PIPELINE)
     assert done.returncode == 0, done.stderr
-    for words in ("publish_async, headers", "raw socket, headers", "one by one, p99", "fold of the whole stream, CPU"):
+    for words in (
+        "retold, sessions",
+        "publish_async, headers",
+        "raw socket, headers",
+        "one by one, p99",
+        "fold of the whole stream, CPU",
+    ):
         assert words in done.stdout
 
 
@@ -183,9 +189,7 @@ def test_a_past_state_that_is_wrong_fails_the_benchmark(monkeypatch: pytest.Monk
         return dict.fromkeys(seqs, history)
 
     monkeypatch.setattr(bench_history, "states", wrong)
-    found = asyncio.run(
-        bench_history.read_histories(messages=60, budget_tokens=3_000, profile="fast", rounds=1, seed=1)
-    )
+    found = asyncio.run(bench_history.read_histories(messages=60, profile="fast", rounds=1, reads=4, seed=1))
     states = {difference.case.rpartition(", ")[2] for difference in found.differences}
     assert states >= {"warm", "new client"}
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, decode_history, history_of
 from retold.policy import SummarizeSpan
-from retold.ports import Erased, Log, Published, Row, RowEnd, SessionEnd, Snapshot
+from retold.ports import Before, Erased, Log, Published, Row, RowEnd, SessionEnd, Snapshot
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
@@ -101,9 +101,17 @@ class LogProxy:
         """Pass on."""
         return await self.inner.load_snapshot(key, until=until)
 
+    async def find_snapshot(self, key: SessionKey, before: Before) -> Snapshot | None:
+        """Pass on."""
+        return await self.inner.find_snapshot(key, before)
+
     def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
         """Pass on."""
         return self.inner.snapshots(key)
+
+    async def swap_projections(self, key: SessionKey, made: AsyncIterable[Snapshot | Published]) -> None:
+        """Pass on."""
+        await self.inner.swap_projections(key, made)
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Pass on."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -34,8 +35,8 @@ def damage(directory: Path, text: bytes) -> None:
 
 
 def large(draft: Draft) -> Draft:
-    """Return *draft* with a text that goes to the object store."""
-    item = Message(role="user", content=(Text(text="x" * 700_000),))
+    """Return *draft* with a text that packing does not keep out of the object store."""
+    item = Message(role="user", content=(Text(text=random.Random(7).randbytes(350_000).hex()),))
     return Draft(id=draft.id, at=draft.at, actor=draft.actor, data=ItemAppended(item=item))
 
 
@@ -183,8 +184,8 @@ def test_a_large_event_lies_in_a_standard_object_store(nats_url: str, key: Sessi
             message = await stream.get_last_msg(EVENTS, event_subject(key))
             assert message.data is not None
             assert len(message.data) < 200
-            before = (await stream.stream_info("OBJ_RETOLD_BLOBS")).state.last_seq
             await log.save_snapshot(key, Snapshot(seq=1, body=recorded[0].body))
+            before = (await stream.stream_info("OBJ_RETOLD_BLOBS")).state.last_seq
             async with connect_log(nats_url) as another:
                 await another.save_snapshot(key, Snapshot(seq=1, body=recorded[0].body))
             assert (await stream.stream_info("OBJ_RETOLD_BLOBS")).state.last_seq == before
@@ -230,6 +231,9 @@ def test_a_damaged_snapshot_is_passed_over(nats_url: str, key: SessionKey, draft
             headers = {"Retold-Seq": "3", "Retold-Hash": sha256(b"state 3").hexdigest()}
             await client.jetstream().publish(f"retold.snap.{key.tenant}.{key.session}", b"st@te 3", headers=headers)
             assert await log.load_snapshot(key) == Snapshot(seq=2, body=b"state 2")
+            async with connect_log(nats_url) as other:
+                await other.save_snapshot(key, Snapshot(seq=3, body=b"state 3"))
+                assert await other.load_snapshot(key) == Snapshot(seq=3, body=b"state 3")
 
     asyncio.run(run())
 

@@ -9,17 +9,19 @@ from retold.events import Draft, SessionKey
 from retold.ports import Published, Snapshot
 
 
-def test_the_newest_two_snapshots_are_kept(logs: Logs, key: SessionKey, drafts: Iterator[Draft]) -> None:
-    """I can go back to the snapshot before the newest, saving one again drops none, and an old one displaces none."""
+def test_every_snapshot_is_kept(logs: Logs, key: SessionKey, drafts: Iterator[Draft]) -> None:
+    """I can go back to any snapshot, saving one again adds none, and an old one displaces none."""
 
     async def run() -> None:
         async with logs.open() as log:
             await log.append(key, take(drafts, 9))
             for seq in (3, 6, 9, 9, 4):
                 await log.save_snapshot(key, Snapshot(seq=seq, body=b"state %d" % seq))
-            assert await log.load_snapshot(key) == Snapshot(seq=9, body=b"state 9")
-            assert await log.load_snapshot(key, until=8) == Snapshot(seq=6, body=b"state 6")
-            assert await log.load_snapshot(key, until=5) is None
+            kept = [Snapshot(seq=seq, body=b"state %d" % seq) for seq in (3, 6, 9)]
+            assert [snapshot async for snapshot in log.snapshots(key)] == kept
+            for until, seq in ((None, 9), (9, 9), (8, 6), (5, 3), (3, 3)):
+                assert await log.load_snapshot(key, until=until) == Snapshot(seq=seq, body=b"state %d" % seq)
+            assert await log.load_snapshot(key, until=2) is None
             await log.save_snapshot(key, Snapshot(seq=9, body=b"state 9, made anew"))
             assert await log.load_snapshot(key) == Snapshot(seq=9, body=b"state 9, made anew")
 

@@ -1,4 +1,4 @@
-"""Laws of the diff: it accounts for every item, every token and every line, and the ways back that it names lead back."""
+"""Laws of the diff: it accounts for every item, token and line, and the ways back that it names lead back."""
 
 import asyncio
 from collections.abc import Sequence
@@ -70,7 +70,7 @@ def _summary_lines(history: History) -> set[str]:
 def test_a_history_and_itself_differ_in_nothing(story: Story, a: int) -> None:
     """Where nothing happened, nothing is reported."""
     _, _, found = _sides(story, a, a)
-    assert not (found.added or found.removed or found.changed or found.lost or found.compactions)
+    assert (found.added, found.removed, found.changed, found.lost, found.compactions) == ((), (), (), (), ())
 
 
 async def _compacted(facts: Sequence[Fact]) -> tuple[MemoryLog, Session]:

@@ -147,7 +147,7 @@ class Backup:
 
 
 class Export:
-    """Read one session out of a file of its events, as ``retold export`` writes it."""
+    """Read one session out of a file of its events, as ``retold export --format events`` writes it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -15,7 +15,19 @@ from typing import Annotated, Any
 
 import typer
 
-from retold.cli import backup, bench, counting, doctor, importing, keeping, reading, serving
+from retold.cli import (
+    backup,
+    bench,
+    branching,
+    counting,
+    differing,
+    doctor,
+    exporting,
+    importing,
+    keeping,
+    reading,
+    serving,
+)
 from retold.cli.options import Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, SealError, UnavailableError
 from retold.events import session_key
@@ -95,8 +107,15 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "sessions": reading.sessions,
     "show": reading.show,
     "history": reading.history,
+    "append": branching.append,
+    "diff": differing.diff,
+    "fork": branching.fork,
+    "rewind": branching.rewind,
+    "undo": branching.undo,
+    "restore": branching.restore,
+    "tag": branching.tag,
+    "export": exporting.export,
     "verify": reading.verify,
-    "export": backup.export,
     "count": counting.count,
     "doctor": doctor.doctor,
     "erase": keeping.erase,

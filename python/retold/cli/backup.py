@@ -1,6 +1,5 @@
-"""``retold backup write``, ``verify`` and ``restore``, and ``retold export``: sessions as files, and back."""
+"""``retold backup write``, ``verify`` and ``restore``: sessions as files, and back."""
 
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from retold.events import SessionKey, session_key
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[SESSION]...", help="Some sessions; without them, all.")]
 Directory = Annotated[Path, typer.Argument(help="The directory of the backup.")]
-Source = Annotated[Path, typer.Argument(help="The directory of a backup, or a file that `retold export` wrote.")]
+Source = Annotated[Path, typer.Argument(help="The directory of a backup, or events from `retold export`.")]
 
 _Result = TypeVar("_Result")
 
@@ -41,11 +40,6 @@ def restore(context: typer.Context, source: Source, sessions: Names = None, as_j
     """
     rows, ok = run(_restore(context.obj, source, sessions or []))
     _print_all(rows, ok=ok, as_json=as_json)
-
-
-def export(context: typer.Context, session: str) -> None:
-    """Write a session's events to stdout, one a line, as a backup has them: `retold backup restore FILE` reads it."""
-    run(_export(context.obj, session_key(session, tenant=context.obj.tenant)))
 
 
 async def _write(options: Options, directory: Path, names: Sequence[str]) -> tuple[list[dict[str, Any]], bool]:
@@ -83,18 +77,6 @@ async def _restore(options: Options, path: Path, names: Sequence[str]) -> tuple[
             reason = one.reason if one.verdict is None else _placed(one.verdict)
             rows.append(_row(one.copy.key, ok=one.ok, events=one.copy.events, added=one.added, reason=reason))
     return rows, all(row["ok"] for row in rows)
-
-
-async def _export(options: Options, key: SessionKey) -> None:
-    from retold.backup import export  # noqa: PLC0415 - loads the client
-
-    count = 0
-    async with options.client() as client, aclosing(export(client.log, key)) as events:
-        async for one in events:
-            sys.stdout.buffer.write(one.body + b"\n")
-            count += 1
-    if not count:
-        raise InputError(f"expected an existing session, there is none named {key.session!r}")
 
 
 @asynccontextmanager

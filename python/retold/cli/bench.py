@@ -107,6 +107,7 @@ class AskedOfLog(Struct, frozen=True, kw_only=True):
 def replay(  # noqa: PLR0913, PLR0917 - the options of the command
     messages: Annotated[int, typer.Option(help="Messages of the long session, 100 tokens each.", min=100)] = 10_000,
     longer: Annotated[int, typer.Option(help="Messages of a second one, to show growth; 0: none.", min=0)] = 0,
+    reads: Annotated[int, typer.Option(help="Past states read warm in a round; a quarter as many cold.", min=1)] = 40,
     disk_messages: Annotated[int, typer.Option(help="Messages of the session on disk.", min=12)] = 1_300,
     disk_tokens: Annotated[int, typer.Option(help="Its tokens.", min=100)] = 650_000,
     profile: ServerProfile = "fast",
@@ -116,18 +117,18 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of the command
     as_json: Json = False,
 ) -> None:
     """Read past states of long sessions, and weigh the store, beside tools that keep states or events."""
-    from retold.cli.bench_replay import run_replay  # noqa: PLC0415 - as above
+    from retold.cli.bench_replay import Sizes, run_replay  # noqa: PLC0415 - as above
 
     asked = AskedOfLog(profile=profile, rounds=rounds, seed=seed, chart=chart, as_json=as_json)
-    sizes = {"session_messages": disk_messages, "session_tokens": disk_tokens}
-    _end(ok=run_replay(asked, messages=messages, longer=longer, **sizes))
+    sizes = Sizes(messages=messages, longer=longer, reads=reads, disk_messages=disk_messages, disk_tokens=disk_tokens)
+    _end(ok=run_replay(asked, sizes))
 
 
 def pipeline(  # noqa: PLR0913, PLR0917 - the options of the command
     appends: Annotated[int, typer.Option(help="Events that each appends in a round.", min=1)] = 10_240,
     singles: Annotated[int, typer.Option(help="Events that each appends one by one.", min=10)] = 500,
     text_bytes: Annotated[int, typer.Option(help="Text in an event; the rest of it is about 340.", min=1)] = 32,
-    events: Annotated[int, typer.Option(help="Events of the stream that is folded.", min=100)] = 100_000,
+    events: Annotated[int, typer.Option(help="Events of the stream that is folded.", min=100)] = 200_000,
     profile: ServerProfile = "fast",
     rounds: Rounds = 7,
     seed: Seed = 7,

@@ -26,14 +26,18 @@ from retold.settings import Profile
 from retold.wiring import connect
 
 WINDOW: Final = Window(hard_limit=200_000)
+TOKENS_PER_MESSAGE: Final = 100
+"""A million tokens in 10,000 messages."""
+
 WARM: Final = "warm"
 CLIENT: Final = "new client"
 PROCESS: Final = "new process"
 _AT_LEAST: Final = 50
 """So many messages are appended between two visits of the worker."""
 
-_WARM_READS: Final = 40
-_CLIENT_READS: Final = 12
+_CLIENT_SHARE: Final = 4
+"""A new client reads a quarter as often: connecting takes longer than reading."""
+
 _PERCENTILES: Final = {"p50": 50, "p90": 90}
 _REQUIRED_MS: Final = {WARM: (5.0, 2.0), CLIENT: (25.0, 10.0), PROCESS: (25.0, 10.0)}
 """What is asked of the median, and aimed at (the aims are ours)."""
@@ -65,25 +69,25 @@ def case(messages: int, state: str, percentile: str) -> str:
     return f"history(at), {messages:,} messages, {state}, {percentile}"
 
 
-async def read_histories(*, messages: int, budget_tokens: int, profile: Profile, rounds: int, seed: int) -> Histories:
-    """Fill a session and time random places of it."""
-    conversation = make_conversation(messages=messages, budget_tokens=budget_tokens, seed=seed)
+async def read_histories(*, messages: int, profile: Profile, rounds: int, reads: int, seed: int) -> Histories:
+    """Fill a session and time *reads* random places of it in each of *rounds* rounds."""
+    conversation = make_conversation(messages=messages, budget_tokens=messages * TOKENS_PER_MESSAGE, seed=seed)
     chance = random.Random(f"places {seed}")  # noqa: S311 - the same for the same seed
     with folder() as directory:
         async with served(directory, profile) as url:
             kept = await keep(url, conversation, window=WINDOW, at_least=_AT_LEAST)
             found = Histories(messages=messages, timings=[], differences=[], kept=kept, said_tokens=conversation.tokens)
-            warm = [_places(chance, kept.events, _WARM_READS) for _ in range(rounds)]
-            cold = [_places(chance, kept.events, _CLIENT_READS) for _ in range(rounds)]
+            warm = [_places(chance, kept.events, reads) for _ in range(rounds)]
+            cold = [_places(chance, kept.events, max(1, reads // _CLIENT_SHARE)) for _ in range(rounds)]
             alone = _places(chance, kept.events, rounds)
             async with connect(url) as client:
                 whole = await states(client, kept.key, [seq for seqs in (*warm, *cold, alone) for seq in seqs])
-            for state, reads in (
+            for state, shown in (
                 (WARM, await _warm(url, warm)),
                 (CLIENT, [[await first_read(url, seq) for seq in seqs] for seqs in cold]),
                 (PROCESS, [[await _alone(url, seq)] for seq in alone]),
             ):
-                _keep(found, state, reads, whole)
+                _keep(found, state, shown, whole)
     return found
 
 

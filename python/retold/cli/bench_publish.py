@@ -22,12 +22,14 @@ from retold.cli.bench_fleet import BESIDE, bare, beside_config, frames, message,
 from retold.cli.bench_race import Difference, Timing, quiet, timing
 from retold.cli.bench_wire import Frame, Wire
 from retold.client import Client, Session
-from retold.events import SessionKey
+from retold.events import Draft, ItemAppended, SessionKey
 from retold.log.names import EVENTS
+from retold.ports import Row
 from retold.wiring import connect
 
 WINDOWS: Final = (256, 1024)
 RETOLD: Final = "retold"
+SESSIONS: Final = "retold, sessions"
 ASYNC: Final = "publish_async"
 ASYNC_HEADERS: Final = "publish_async, headers"
 RAW: Final = "raw socket"
@@ -138,6 +140,26 @@ _Work = Callable[[], Awaitable[int]]
 
 
 async def _by_retold(ground: _Ground, keys: Sequence[SessionKey], number: int, window: int) -> _Work:
+    """Append to all sessions in one call, one event after the other in each; drafts are made while it is timed."""
+    log, clock = ground.client.log, ground.client.clock
+    await asyncio.gather(*(ground.client.session(key.session, tenant=key.tenant) for key in keys))
+    facts = [ItemAppended(item=message(text)) for text in ground.said(number)]
+    share = number // window
+
+    def row(nth: int) -> Row:
+        now = clock.now()
+        drafts = [Draft(id=clock.new_id(), at=now, actor="bench", data=fact) for fact in facts[nth * share :][:share]]
+        return Row(key=keys[nth], appends=[[draft] for draft in drafts])
+
+    async def work() -> int:
+        ends = await log.append_rows([row(nth) for nth in range(window)])
+        return sum(end.appended for end in ends)
+
+    return work
+
+
+async def _by_sessions(ground: _Ground, keys: Sequence[SessionKey], number: int, window: int) -> _Work:
+    """Append by `Session.append`, all sessions at once, one event after the other in each."""
     sessions = await asyncio.gather(*(ground.client.session(key.session, tenant=key.tenant) for key in keys))
     items = [message(text) for text in ground.said(number)]
     share = number // window
@@ -188,12 +210,13 @@ def _sent(wire: Wire, made: Sequence[bytes], window: int) -> _Work:
 
 _PUBLISHERS: Final = {
     RETOLD: _by_retold,
+    SESSIONS: _by_sessions,
     ASYNC: _by_async,
     ASYNC_HEADERS: _by_async_with_headers,
     RAW: _by_socket,
     RAW_HEADERS: _by_socket_with_headers,
 }
-_READABLE: Final = (RETOLD, ASYNC_HEADERS, RAW_HEADERS)
+_READABLE: Final = (RETOLD, SESSIONS, ASYNC_HEADERS, RAW_HEADERS)
 
 
 async def _one_by_one(ground: _Ground, *, number: int, rounds: int, chance: random.Random) -> None:

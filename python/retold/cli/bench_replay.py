@@ -1,5 +1,7 @@
 """``retold bench replay``: any past state in milliseconds, and what it takes on disk, beside others' ways."""
 
+from msgspec import Struct
+
 from retold.cli import bench_history, bench_rebuild
 from retold.cli.bench import AskedOfLog
 from retold.cli.bench_history import Histories
@@ -8,15 +10,29 @@ from retold.cli.bench_report import Setting, load_note, report, show, together
 from retold.cli.bench_session import make_conversation
 from retold.cli.options import run
 
-TOKENS_PER_MESSAGE = 100
-"""Of the long session: a million tokens in 10,000 messages."""
+
+class Sizes(Struct, frozen=True, kw_only=True):
+    """Hold how large everything is.
+
+    Attributes:
+        messages: of the session whose past states are read.
+        longer: messages of a second one; 0: there is none.
+        reads: past states that are read warm in each round.
+        disk_messages: of the session that is weighed and rebuilt.
+    """
+
+    messages: int
+    longer: int
+    reads: int
+    disk_messages: int
+    disk_tokens: int
 
 
-def run_replay(asked: AskedOfLog, *, messages: int, longer: int, session_tokens: int, session_messages: int) -> bool:
+def run_replay(asked: AskedOfLog, sizes: Sizes) -> bool:
     """Run and show ``bench replay``; return whether all answers were equal."""
-    conversation = make_conversation(messages=session_messages, budget_tokens=session_tokens, seed=asked.seed)
-    found = run(_histories(asked, messages))
-    grown = run(_histories(asked, longer)) if longer else None
+    conversation = make_conversation(messages=sizes.disk_messages, budget_tokens=sizes.disk_tokens, seed=asked.seed)
+    found = run(_histories(asked, sizes.messages, sizes.reads))
+    grown = run(_histories(asked, sizes.longer, sizes.reads)) if sizes.longer else None
     rebuilt = run(bench_rebuild.rebuild(conversation, profile=asked.profile, rounds=asked.rounds, seed=asked.seed))
     shown = together([found, *([grown] if grown else []), rebuilt])
     result = report(
@@ -31,13 +47,9 @@ def run_replay(asked: AskedOfLog, *, messages: int, longer: int, session_tokens:
     return result.ok
 
 
-async def _histories(asked: AskedOfLog, messages: int) -> Histories:
+async def _histories(asked: AskedOfLog, messages: int, reads: int) -> Histories:
     return await bench_history.read_histories(
-        messages=messages,
-        budget_tokens=messages * TOKENS_PER_MESSAGE,
-        profile=asked.profile,
-        rounds=asked.rounds,
-        seed=asked.seed,
+        messages=messages, profile=asked.profile, rounds=asked.rounds, reads=reads, seed=asked.seed
     )
 
 

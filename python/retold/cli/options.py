@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -76,6 +77,18 @@ def _settings() -> "Settings":
     from retold.settings import read_settings  # noqa: PLC0415 - pydantic takes a tenth of a second to load
 
     return read_settings()
+
+
+def place_of(text: str | None) -> int | datetime | str | None:
+    """Return the place that *text* names: a sequence, an ISO time, or else a tag; None is now."""
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return text
 
 
 def window_of(*, hard_limit: int, pre_rot: int) -> Window:

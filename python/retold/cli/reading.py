@@ -1,7 +1,6 @@
 """``retold sessions``, ``show``, ``history``, ``verify``: reading what is so, and proving it."""
 
 import sys
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import typer
@@ -9,7 +8,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from retold.cli.options import Json, Options, console, print_json, print_table, run
+from retold.cli.options import Json, Options, console, place_of, print_json, print_table, run
 from retold.errors import InputError
 from retold.events import (
     CompactionAbandoned,
@@ -21,9 +20,9 @@ from retold.events import (
     SessionKey,
     session_key,
 )
-from retold.fold import Context, Entry, History, fold
+from retold.fold import Context, Entry, History
 from retold.ports import SessionEnd
-from retold.replay import Verdict, history_at, item_text
+from retold.replay import At, Verdict, history_at, item_text, load
 from retold.replay import verify as prove
 
 Format = Literal["items", "chat", "responses", "anthropic"]
@@ -63,13 +62,13 @@ def show(context: typer.Context, session: str, as_json: Json = False) -> None:
 def history(
     context: typer.Context,
     session: str,
-    at: Annotated[str | None, typer.Option(help="A sequence, or a time such as 2026-01-31T12:00 (UTC).")] = None,
+    at: Annotated[str | None, typer.Option(help="A sequence, a time such as 2026-01-31T12:00 (UTC), or a tag.")] = None,
     form: Annotated[Format, typer.Option("--format", help="Print messages of a provider's form.")] = "items",
     as_json: Json = False,
 ) -> None:
     """Print the history that the model is sent: now, or as it was."""
     key = session_key(session, tenant=context.obj.tenant)
-    found = run(_history(context.obj, key, _moment(at)))
+    found = run(_history(context.obj, key, place_of(at)))
     if form != "items":
         print_json(found.as_form(form))
     elif as_json:
@@ -104,13 +103,11 @@ async def _sessions(options: Options) -> list[SessionEnd]:
 
 async def _show(options: Options, key: SessionKey) -> tuple[Context, list[Recorded]]:
     async with options.client() as client:
-        events = [recorded async for recorded in client.log.read(key)]
-    if not events:
-        raise InputError(f"expected an existing session, there is none named {key.session!r}")
-    return fold(events), events
+        state = await load(client.log, key)
+        return state, [recorded async for recorded in client.log.read(key, until=state.seq)]
 
 
-async def _history(options: Options, key: SessionKey, at: int | datetime | None) -> History:
+async def _history(options: Options, key: SessionKey, at: At | None) -> History:
     async with options.client() as client:
         return await history_at(client.log, key, at)
 
@@ -129,17 +126,6 @@ async def _verify(options: Options, session: str | None) -> list[Verdict]:
             keys, description="verifying", transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True)
         )
         return [await prove(client.log, key) for key in shown]
-
-
-def _moment(text: str | None) -> int | datetime | None:
-    if text is None:
-        return None
-    if text.isascii() and text.isdigit():
-        return int(text)
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise InputError(f"expected --at to be a sequence or an ISO time, got {text!r}") from None
 
 
 # ---- rows for JSON --------------------------------------------------------------------------------------------------
@@ -193,6 +179,8 @@ def _shown(state: Context, events: list[Recorded]) -> dict[str, Any]:
         "charged_tokens": state.calibration.charged(state.tokens.upper),
         "closed": state.closed,
         "erased": _erasure(events[0]),
+        "parent": state.parent,
+        "tags": state.tags,
         "compactions": [_compaction(recorded) for recorded in events if _is_compaction(recorded)],
     }
 
@@ -244,10 +232,13 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
     out.print(
         f"window    {window.hard_limit:,} tokens, pre-rot {window.pre_rot_tokens:,}, reserve {window.reserve_tokens:,}"
     )
-    first = events[0].event
-    if isinstance(first.data, SessionErased):
-        why = f": {first.data.reason}" if first.data.reason else ""
-        out.print(f"erased    at {first.seq}, {first.at:%Y-%m-%d %H:%M:%S} UTC, by {first.data.by}{why}")
+    if (erased := _erasure(events[0])) is not None:
+        why = f": {erased['reason']}" if erased["reason"] else ""
+        out.print(f"erased    at {erased['seq']}, {erased['at']:%Y-%m-%d %H:%M:%S} UTC, by {erased['by']}{why}")
+    if state.parent is not None:
+        out.print(f"parent    {state.parent.session} at {state.parent.seq}")
+    for name, seq in sorted(state.tags.items(), key=lambda tag: tag[1]):
+        out.print(f"tag       {name} at {seq}")
     size = state.tokens
     out.print(
         f"history   {len(state.entries)} entries, {size.upper:,} tokens "

@@ -7,7 +7,7 @@ from retold.client.session import Session, record_facts
 from retold.errors import ConflictError, InputError
 from retold.events import Policy, SessionKey, SessionOpened, Window, session_key
 from retold.ports import Clock, Log, SessionEnd
-from retold.replay import At
+from retold.replay import At, Past
 from retold.tokens import encoding as vocabulary
 
 DEFAULT_WINDOW = Window(hard_limit=200_000)
@@ -22,6 +22,7 @@ class Client:
         self.log = log
         self.clock = clock
         self._actor = actor
+        self._past = Past(log)
 
     async def session(
         self,
@@ -45,7 +46,7 @@ class Client:
             opened = SessionOpened(window=window, policy=policy, encoding=encoding)
             with suppress(ConflictError):  # somebody else may open it in between, which is what is wanted
                 await record_facts(self.log, self.clock, key, [opened], actor=self._actor, expected=0)
-        return Session(self.log, self.clock, key, actor=self._actor)
+        return Session(self.log, self.clock, key, actor=self._actor, past=self._past)
 
     async def existing(self, name: str, *, tenant: str = "default") -> Session:
         """Return a session that exists already.
@@ -56,7 +57,7 @@ class Client:
         key: SessionKey = session_key(name, tenant=tenant)
         if (await self.log.head(key)).seq == 0:
             raise InputError(f"expected an existing session, there is none named {name!r}")
-        return Session(self.log, self.clock, key, actor=self._actor)
+        return Session(self.log, self.clock, key, actor=self._actor, past=self._past)
 
     async def fork(
         self, session: str, name: str, *, at: At | None = None, tenant: str = "default", window: Window | None = None

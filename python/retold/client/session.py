@@ -30,7 +30,7 @@ from retold.events import (
 from retold.fold import Context, History, history_of, is_sealed, open_text
 from retold.formats import to_items
 from retold.ports import Clock, Erased, Log
-from retold.replay import At, Diff, compare, history_at, load, seq_at, tagged_seq
+from retold.replay import At, Diff, Past, compare, load, seq_at, tagged_seq
 
 CONFLICTS_MAX = 10
 """How often an extension is tried again because somebody else, mostly the worker, wrote first."""
@@ -42,8 +42,9 @@ class Session:
     Every append returns the sequence of its last event, and is durable by then as far as the server's profile says.
     """
 
-    def __init__(self, log: Log, clock: Clock, key: SessionKey, *, actor: str) -> None:
-        """Work on session *key* of *log*, writing as *actor*."""
+    def __init__(self, log: Log, clock: Clock, key: SessionKey, *, actor: str, past: Past | None = None) -> None:
+        """Work on session *key* of *log*, writing as *actor*; *past* is shared by the sessions of a client."""
+        self._past = Past(log) if past is None else past
         self._log = log
         self._clock = clock
         self._actor = actor
@@ -250,16 +251,29 @@ class Session:
         return dict((await self._load()).tags)
 
     async def history(self, *, at: At | None = None) -> History:
-        """Return the history to send: now, or as it was after event *at*, at that time (UTC if it has no zone) or tag.
+        """Return the history to send: now, or as it was after event *at*, at that time or tag, or when that item came.
+
+        A time is UTC if it has no zone. An item is named by its id (``i12``; ``s3`` is a summary). What was read is kept
+        warm: where the session was read before, this takes milliseconds and no event is read again.
 
         Raises:
             InputError: if the session does not reach *at* or had not begun, or *at* is neither a sequence nor a time
-                nor a tag of it.
+                nor a tag nor an item of it.
             CorruptLogError: if an event on the way is missing or damaged.
         """
         if at is not None:
-            return await history_at(self._log, self.key, at)
+            return await self._past.history(self.key, at)
         return history_of(await self._load())
+
+    async def warm(self) -> None:
+        """Read the whole session ahead, so that `history` at any place in it needs no more than to fold a few events.
+
+        What is kept is bounded (`retold.replay.past.WARM_BYTES_MAX`), for all sessions of the client together.
+
+        Raises:
+            CorruptLogError: if an event is missing or damaged.
+        """
+        await self._past.warm(self.key)
 
     async def diff(self, a: At, b: At | None = None, *, other: "Session | None" = None) -> Diff:
         """Return what is between the history at *a* and that at *b* (None: now), of *other* if it is given.

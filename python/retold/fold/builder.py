@@ -49,6 +49,7 @@ from retold.fold.context import (
     Entry,
     history_hash,
     item_hash,
+    later,
     ledger_of,
     request_size,
     vocabulary_of,
@@ -130,8 +131,11 @@ class Builder:
             self._open_fork(event.data)
         else:
             self._change(event.data, event.seq)
+        latest = later(self._now.latest, event.at)
         if event.seq > self.seq:
-            self._set(seq=event.seq, head=recorded.hash)
+            self._set(seq=event.seq, head=recorded.hash, latest=latest)
+        elif latest is not self._now.latest:
+            self._set(latest=latest)
 
     def turn_to(self, context: Context) -> None:
         """Go on from *context*, which a rewind or an undo has made the state."""
@@ -324,8 +328,11 @@ class Builder:
 
     def _stage_offloads(self, fact: ItemsOffloaded, seq: int) -> None:
         staged = dict(self._now.staged)
+        entries = {entry.item.id: entry for entry in self._entries}  # a search for each took half of a replay's time
         for offload in fact.items:
-            entry = self._entries[self._position(offload.item, seq)]
+            entry = entries.get(offload.item)
+            if entry is None:
+                raise self._refuse(f"expected an item of the history, {offload.item!r} is not in it", seq)
             tokens = self._count(offload.placeholder)
             staged[offload.item] = placeholder_entry(
                 offload.placeholder, seq=entry.seq, original=offload.sha256, tokens=tokens

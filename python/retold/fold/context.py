@@ -1,6 +1,7 @@
 """What is so: the state of one session after some event, frozen. Everything that moves it lives in `builder`."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, Literal
 
@@ -76,6 +77,7 @@ class Context(Struct, frozen=True):
         erased_seq: the last event that erased the session's content; 0 if it never was.
         compacted_seq: the newest compaction that can be undone, by the sequence of its replacement; 0 if there is none.
         tags: the places that have names, each the sequence of the last event before it.
+        latest: the latest time that an event up to here names; authors' clocks differ, so it need not be the last one's.
     """
 
     key: SessionKey
@@ -106,6 +108,7 @@ class Context(Struct, frozen=True):
     erased_seq: int = 0
     compacted_seq: int = 0
     tags: dict[str, int] = {}
+    latest: datetime | None = None
 
     @property
     def erased(self) -> bool:
@@ -196,11 +199,7 @@ def history_hash(entries: Sequence[Entry]) -> str:
     It covers what the model is sent and the items' ids; it does not cover sequences, so two runs that interleaved
     differently have the same hash.
     """
-    digest = sha256()
-    for entry in entries:
-        digest.update(_encoder.encode(entry.item))
-        digest.update(b"\n")
-    return digest.hexdigest()
+    return sha256(_encoder.encode_lines([entry.item for entry in entries])).hexdigest()
 
 
 def ledger_of(entries: Iterable[Entry]) -> Ledger:
@@ -223,3 +222,8 @@ def vocabulary_of(context: Context) -> Encoding:
         return encoding(context.encoding)
     except InputError as error:
         raise CorruptLogError(str(error), session=context.key.session, seq=context.seq or 1) from None
+
+
+def later(latest: datetime | None, at: datetime) -> datetime:
+    """Return the later of two times; None is before any. Where they are equal, *latest* itself."""
+    return at if latest is None or at > latest else latest

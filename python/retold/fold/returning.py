@@ -25,7 +25,7 @@ from retold.events import (
     SessionOpened,
 )
 from retold.fold.calibration import after_barrier, within
-from retold.fold.context import NOTHING_PLANNED, NOTHING_SAID, Context, Entry, ledger_of, request_size
+from retold.fold.context import NOTHING_PLANNED, NOTHING_SAID, Context, Entry, later, ledger_of, request_size
 from retold.fold.judging import settled_by_hand
 
 
@@ -34,9 +34,9 @@ def beginning(fact: Fact) -> Fact:
     return fact.opened if isinstance(fact, SessionErased) and fact.opened is not None else fact
 
 
-def numbering(fact: SessionErased) -> dict[str, int]:
+def numbering(fact: SessionErased) -> dict[str, Any]:
     """Return how numbers go on after *fact*: as it says, the same whether what came before was folded or is gone."""
-    return {} if fact.opened is None else {"next_item": fact.next_item, "version": fact.version}
+    return {} if fact.opened is None else {"next_item": fact.next_item, "version": fact.version, "latest": None}
 
 
 def rewound(now: Context, past: Context, recorded: Recorded) -> Context:
@@ -104,6 +104,7 @@ def inherited(past: Context, key: SessionKey) -> Context:
         compacted_seq=0,
         closed=False,
         erased_seq=0,
+        latest=None,
         tags={},
         **NOTHING_PLANNED,
     )
@@ -146,6 +147,7 @@ def _anew(now: Context, recorded: Recorded) -> dict[str, Any]:
         "version": now.version + 1,
         "version_seq": seq,
         "base_seq": seq,
+        "latest": later(now.latest, recorded.event.at),
         "requested": None,
         "calibration": after_barrier(now.calibration),
         **NOTHING_PLANNED,

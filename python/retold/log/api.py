@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 
 from retold.errors import UnavailableError
 from retold.log.link import Link, Lost
+from retold.log.packing import unpack
 
 WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
 """The subject does not end where the publish said: a conflict, or our own earlier try. R1 and R3 differ."""
@@ -48,7 +49,7 @@ class Ack(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """Hold one message as the server has it. `position` is its sequence in the stream, not in the session."""
+    """Hold one message as it was stored, unpacked. `position` is its sequence in the stream, not in the session."""
 
     subject: str
     position: int
@@ -201,18 +202,22 @@ def direct(message: Msg) -> Stored:
     """Return the message that a direct get answered with."""
     headers = message.headers or {}
     return Stored(
-        subject=headers["Nats-Subject"], position=int(headers["Nats-Sequence"]), headers=headers, body=message.data
+        subject=headers["Nats-Subject"],
+        position=int(headers["Nats-Sequence"]),
+        headers=headers,
+        body=unpack(message.data, headers),
     )
 
 
 def _stored(held: _Held | None) -> Stored | None:
     if held is None:
         return None
+    headers = _headers(base64.b64decode(held.hdrs))
     return Stored(
         subject=held.subject,
         position=held.seq,
-        headers=_headers(base64.b64decode(held.hdrs)),
-        body=base64.b64decode(held.data),
+        headers=headers,
+        body=unpack(base64.b64decode(held.data), headers),
     )
 
 

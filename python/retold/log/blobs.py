@@ -22,7 +22,8 @@ from retold.errors import CorruptLogError
 from retold.events import SessionKey, is_sealed_document
 from retold.log import api, pages, streams
 from retold.log.link import Link, Lost
-from retold.log.names import BLOBS, BLOBS_BUCKET, CLAIM, CLAIM_BYTES
+from retold.log.names import BLOBS, BLOBS_BUCKET, CLAIM, CLAIM_BYTES, PACKED
+from retold.log.packing import pack
 
 CHUNK_BYTES = 256 * 1024
 CHUNKS_IN_FLIGHT_MAX = 16
@@ -67,12 +68,27 @@ class Blobs:
         self._known: OrderedDict[str, None] = OrderedDict()
 
     async def claim(self, body: bytes, headers: dict[str, str], *, key: SessionKey, seq: int) -> bytes:
-        """Return what a message is to carry for *body*: itself, or a claim, once the store has it.
+        """Return what a message is to carry for *body*: itself, packed where that helps, or a claim that is stored.
 
-        *key* and *seq* say whose it is. *headers* gains the claim's header in the second case.
+        *key* and *seq* say whose it is. *headers* gains what tells which.
         """
-        if len(body) <= min(CLAIM_BYTES, self._link.max_payload_bytes - HEADROOM_BYTES):
+        packed = pack(body, headers)
+        if len(packed) <= self._carried_bytes_max:
+            return packed
+        headers.pop(PACKED, None)
+        return await self._claimed(body, headers, key=key, seq=seq)
+
+    async def carry(self, body: bytes, headers: dict[str, str], *, key: SessionKey, seq: int) -> bytes:
+        """Return what a message is to carry for a *body* that is packed already: itself, or a claim."""
+        if len(body) <= self._carried_bytes_max:
             return body
+        return await self._claimed(body, headers, key=key, seq=seq)
+
+    @property
+    def _carried_bytes_max(self) -> int:
+        return min(CLAIM_BYTES, self._link.max_payload_bytes - HEADROOM_BYTES)
+
+    async def _claimed(self, body: bytes, headers: dict[str, str], *, key: SessionKey, seq: int) -> bytes:
         name = await self.put(body, key=key, seq=seq)
         headers[CLAIM] = name
         return msgspec.json.encode(Claim(sha256=name, size=len(body)))

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from retold.errors import CorruptLogError, InputError, UnavailableError
-from retold.events import READABLE, SessionKey, standing
+from retold.events import READABLE, SessionKey, is_sealed_document, standing
 from retold.log import api, pages
 from retold.log.api import Refused, Stored
 from retold.log.blobs import Blobs
@@ -30,7 +30,7 @@ from retold.log.names import (
     SNAPSHOTS,
     event_subject,
     history_subject,
-    snapshot_subject,
+    snapshot_subjects,
 )
 from retold.log.reader import Reader, seq_of
 from retold.log.trails import Trails
@@ -63,7 +63,11 @@ class Eraser:
             )
         first = (await self._reader.find(key, seq - 1)).position + 1
         claimed, count = list[str](), 0
-        for stream, subject in ((HISTORIES, history_subject(key)), (SNAPSHOTS, snapshot_subject(key))):
+        live, aside = snapshot_subjects(key)
+        rebuilt = [stored for stored in await pages.every(self._link, SNAPSHOTS, aside) if seq_of(stored) < seq]
+        await self._remove(SNAPSHOTS, rebuilt)
+        claimed += _claims(rebuilt)
+        for stream, subject in ((HISTORIES, history_subject(key)), (SNAPSHOTS, live)):
             old = await self._clear(stream, subject, seq=seq)
             claimed += _claims(old)
             count += len(old)
@@ -96,8 +100,9 @@ class Eraser:
             await asyncio.gather(*(self._remove_one(stream, stored) for stored in messages[first : first + AT_ONCE]))
 
     async def _remove_one(self, stream: str, stored: Stored) -> None:
+        remove = api.forget if is_sealed_document(stored.body) else api.erase
         try:
-            await api.erase(self._link, stream, stored.position)
+            await remove(self._link, stream, stored.position)
         except Refused:
             # A bucket of an earlier release takes no deletes; a purge forgets the message, at least.
             await api.purge(self._link, stream, stored.subject, before=stored.position + 1)

@@ -24,6 +24,7 @@ from nats.aio.msg import Msg
 from retold.log import api, streams
 from retold.log.api import Refused, Stored
 from retold.log.link import STATUS, Link, Lost
+from retold.log.packing import unpack
 
 PULL_EVENTS = 256
 """Messages asked for at a time: what may lie here unread."""
@@ -269,10 +270,11 @@ def _read(message: Msg) -> tuple[Stored, int]:
     """
     tokens = message.reply.split(".")
     shift = 0 if len(tokens) == 9 else 2
+    headers = message.headers or {}
     stored = Stored(
         subject=message.subject,
         position=int(tokens[5 + shift]),
-        headers=message.headers or {},
-        body=message.data,
+        headers=headers,
+        body=unpack(message.data, headers),
     )
     return stored, int(tokens[6 + shift])

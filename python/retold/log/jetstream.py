@@ -39,10 +39,11 @@ from retold.log.names import (
 from retold.log.projections import Projections
 from retold.log.reader import Reader, reaches, seq_of
 from retold.log.rows import RowWriter
+from retold.log.snapshots import Placed, Snapshots
 from retold.log.streams import ServerFacts
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Erased, Published, Row, RowEnd, SessionEnd, Snapshot
+from retold.ports import Before, Erased, Published, Row, RowEnd, SessionEnd, Snapshot
 from retold.security import MasterKeys
 
 
@@ -61,7 +62,8 @@ class JetStreamLog:
         self._writer = Writer(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
         self._rows = RowWriter(link, writer=self._writer, trails=trails, keys=self.keys)
         self._eraser = Eraser(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
-        self._projections = Projections(link, blobs=blobs, keys=self.keys)
+        self._snapshots = Snapshots(link, blobs=blobs, trails=trails, keys=self.keys)
+        self._projections = Projections(link, blobs=blobs, snapshots=self._snapshots, trails=trails, keys=self.keys)
         self._copier = Copier(link, blobs=blobs, reader=reader, trails=trails)
         self._heads = Heads(link)
 
@@ -230,39 +232,57 @@ class JetStreamLog:
         }
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
-        """Keep *snapshot*, unless a newer one is kept already."""
-        erased = await self._reader.erased(checked(key))
-        await self._projections.save_snapshot(key, snapshot, erased=erased)
+        """Keep *snapshot*, unless a newer one is kept already. It tells where its event lies, if this process knows."""
+        await self._reader.erased(checked(key))
+        await self._snapshots.save(key, self._placed(key, snapshot))
         self._trails.of(key).saw(snapshot.seq)
 
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
         """Return the newest whole snapshot with ``seq <= until``, or None."""
-        snapshot = await self._projections.load_snapshot(checked(key), until=until)
-        if snapshot is not None:
-            # Asked after it was loaded: one that was erased meanwhile is not given out.
-            if snapshot.seq < await self._reader.erased(key):
-                return None
-            self._trails.of(key).saw(snapshot.seq)
-        return snapshot
+        return await self.find_snapshot(key, Before(seq=until))
+
+    async def find_snapshot(self, key: SessionKey, before: Before) -> Snapshot | None:
+        """Return the newest whole snapshot that is early enough, or None; and remember where its event lies."""
+        placed = await self._snapshots.load(checked(key), before)
+        # Asked after it was loaded: one that was erased meanwhile is not given out.
+        if placed is None or placed.snapshot.seq < await self._reader.erased(key):
+            return None
+        self._trails.of(key).saw(placed.newest_seq)
+        if placed.mark is not None:
+            self._trails.of(key).hint(placed.mark)
+        return placed.snapshot
 
     async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
         """Yield every whole snapshot in order."""
-        snapshots = await self._projections.load_snapshots(checked(key))
-        erased = await self._reader.erased(key)
-        for snapshot in snapshots:
-            if snapshot.seq >= erased:
-                yield snapshot
+        erased = await self._reader.erased(checked(key))
+        async with aclosing(self._snapshots.all(key)) as snapshots:
+            async for snapshot in snapshots:
+                if snapshot.seq >= erased:
+                    yield snapshot
+
+    async def swap_projections(self, key: SessionKey, made: AsyncIterable[Snapshot | Published]) -> None:
+        """Put what *made* yields in place of the session's snapshots and of its published history."""
+
+        async def placed() -> AsyncIterator[Placed | Published]:
+            async for one in made:
+                yield one if isinstance(one, Published) else self._placed(key, one)
+
+        await self._projections.swap(checked(key), placed())
+
+    def _placed(self, key: SessionKey, snapshot: Snapshot) -> Placed:
+        mark = self._trails.of(key).marks.get(snapshot.seq)
+        return Placed(snapshot=snapshot, mark=mark if mark is not None and mark.head.hash == snapshot.head else None)
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""
-        erased = await self._reader.erased(checked(key))
-        written = await self._projections.publish_history(key, published, erased=erased)
+        await self._reader.erased(checked(key))
+        written = await self._projections.publish(key, published)
         self._trails.of(key).saw(published.seq)
         return written
 
     async def load_history(self, key: SessionKey) -> Published | None:
         """Return the published history, or None."""
-        published = await self._projections.load_history(checked(key))
+        published = await self._projections.load(checked(key))
         if published is not None:
             if published.seq < await self._reader.erased(key):
                 return None

@@ -11,9 +11,7 @@ from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows
 from retold.log.names import checked
 from retold.log.rows import check_rows
 from retold.log.writer import check_drafts, check_sizes
-from retold.ports import Erased, Published, Row, RowEnd, SessionEnd, Snapshot
-
-SNAPSHOTS_KEPT = 2
+from retold.ports import Before, Erased, Published, Row, RowEnd, SessionEnd, Snapshot
 
 
 class MemoryLog:
@@ -167,20 +165,35 @@ class MemoryLog:
         if kept and (kept[-1].seq > snapshot.seq or kept[-1] == snapshot):
             return
         kept.append(snapshot)
-        del kept[:-SNAPSHOTS_KEPT]
 
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
         """Return the newest kept snapshot with ``seq <= until``, or None."""
+        return await self.find_snapshot(key, Before(seq=until))
+
+    async def find_snapshot(self, key: SessionKey, before: Before) -> Snapshot | None:
+        """Return the newest kept snapshot that is early enough, or None."""
         kept = self._snapshots.get(checked(key), [])
         erased = self._erased.get(key, 0)
-        fits = (one for one in reversed(kept) if one.seq >= erased and (until is None or one.seq <= until))
-        return next(fits, None)
+        return next((one for one in reversed(kept) if one.seq >= erased and before.holds(one)), None)
 
     async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
         """Yield every kept snapshot in order."""
         for snapshot in list(self._snapshots.get(checked(key), [])):
             if snapshot.seq >= self._erased.get(key, 0):
                 yield snapshot
+
+    async def swap_projections(self, key: SessionKey, made: AsyncIterable[Snapshot | Published]) -> None:
+        """Put what *made* yields in place of the session's snapshots and of its published history."""
+        before = list(self._snapshots.get(checked(key), []))
+        new = [one async for one in made]
+        if self._snapshots.get(key, []) != before:
+            raise ConflictError(session=key.session, expected=len(before), actual=len(self._snapshots[key]))
+        histories = [one for one in new if isinstance(one, Published)]
+        self._snapshots[key] = [one for one in new if isinstance(one, Snapshot)]
+        there = self._histories.pop(key, None)
+        for published in histories:
+            is_newer = there is not None and (there.version, there.seq) > (published.version, published.seq)
+            self._histories[key] = there if there is not None and is_newer else published
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""

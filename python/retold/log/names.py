@@ -22,7 +22,8 @@ KEYS_BUCKET = "RETOLD_KEYS"
 KEYS = f"KV_{KEYS_BUCKET}"
 
 EVENTS_ALL = "retold.ev.>"
-SNAPSHOTS_ALL = "retold.snap.>"
+SNAPSHOTS_ALL = "retold.snap.*.*"
+"""The newest snapshots; those that were rebuilt lie one token deeper."""
 HEADS_ALL = "retold.head.>"
 HISTORIES_ALL = f"$KV.{HISTORIES_BUCKET}.*.*"
 KEYS_ALL = f"$KV.{KEYS_BUCKET}.>"
@@ -34,6 +35,8 @@ UNTIL = "Retold-Until"
 """Header: the sequence that a copy goes on to; where it is above the last message's own, the copy was broken off."""
 CLAIM = "Retold-Claim"
 """Header: the SHA-256 of a body that is in the object store; the message's own body is a claim for it."""
+PACKED = "Retold-Packed"
+"""Header: how the body was packed (`retold.log.packing`)."""
 HASH = "Retold-Hash"
 """Header: the SHA-256 of a projection's body."""
 ERASED = "Retold-Erased"
@@ -43,6 +46,8 @@ SEALED = "Retold-Sealed"
 """Header: the id of the data key that the event is sealed with."""
 VERSION = "Retold-Version"
 BASE_SEQ = "Retold-Base-Seq"
+FORM = "Retold-Form"
+"""Header: that a published history is kept in segments (`retold.log.segments`)."""
 CONTENT_HASH = "Retold-Content-Hash"
 
 MSG_ID = "Nats-Msg-Id"
@@ -83,6 +88,11 @@ def event_subject(key: SessionKey) -> str:
 def snapshot_subject(key: SessionKey) -> str:
     """Return the subject of the session's snapshots."""
     return f"retold.snap.{key.tenant}.{key.session}"
+
+
+def snapshot_subjects(key: SessionKey) -> tuple[str, str]:
+    """Return every subject that holds snapshots of the session: its own, and where rebuilt ones are written aside."""
+    return snapshot_subject(key), f"retold.snap.rebuilt.{key.tenant}.{key.session}"
 
 
 def head_subject(key: SessionKey) -> str:

@@ -81,6 +81,19 @@ async def every(link: Link, stream: str, subject: str, *, start: int = 1, before
         start = more[-1].position + 1
 
 
+async def single(link: Link, stream: str, wanted: dict[str, object]) -> Stored | None:
+    """Return one message of the stream as some replica has it, which may lag; None if it has none such.
+
+    *wanted* is as in `api.get`, which asks the leader and takes a quarter more time, and more for a long body.
+
+    Raises:
+        UnavailableError: if no answer came within the link's retries.
+    """
+    request = msgspec.json.encode(wanted)
+    message = await link.retry(lambda: link.ask(f"$JS.API.DIRECT.GET.{stream}", request))
+    return None if STATUS in (message.headers or {}) else api.direct(message)
+
+
 async def page_or_next(link: Link, stream: str, subject: str, *, start: int) -> list[Stored]:
     """Return the next messages like `page`; before it says that there are none, ask the leader for the next one.
 

@@ -120,13 +120,13 @@ class Reader:
                     break
                 recorded = await self.recorded(stored, key=key, head=mark.head)
                 mark = Mark(head=recorded.head, position=stored.position)
+                self._trails.of(key).note(mark)
                 yield recorded
                 if mark.head.seq >= goal:
                     break
-            self._trails.of(key).note(mark)
 
     async def find(self, key: SessionKey, seq: int) -> Mark:
-        """Return the mark of event *seq*: from memory, or by halving the stream, about 0.3 ms a probe.
+        """Return the mark of event *seq*: from memory, where a snapshot says, or by halving, about 0.3 ms a probe.
 
         Raises:
             CorruptLogError: if that event is missing or damaged.
@@ -138,12 +138,21 @@ class Reader:
             return known
         if seq == self._trails.of(key).erased - 1:
             return await self._before_tombstone(key)
-        stored = await self._search(key, seq)
+        stored = await self._hinted(key, seq) or await self._search(key, seq)
         if stored is None:
             raise CorruptLogError("it is missing", session=key.session, seq=seq)
         mark = self._mark(stored, key)
         self._trails.of(key).note(mark)
         return mark
+
+    async def _hinted(self, key: SessionKey, seq: int) -> Stored | None:
+        """Return event *seq* from where a snapshot says that it is, if it is there."""
+        hinted = self._trails.of(key).hinted
+        if hinted is None or hinted.head.seq != seq:
+            return None
+        stored = await pages.single(self._link, EVENTS, {"seq": hinted.position})
+        is_there = stored is not None and stored.subject == event_subject(key) and seq_of(stored) == seq
+        return stored if is_there else None
 
     async def recorded(self, stored: Stored, *, key: SessionKey, head: Head) -> Recorded:
         """Return the event that *stored* holds or claims, checked to follow *head*.
@@ -227,7 +236,8 @@ class Reader:
 
     async def _following(self, key: SessionKey, mark: Mark, *, goal: int) -> list[Stored]:
         """Return a page that starts with the event after *mark*, or the leader's next message alone."""
-        page = await pages.page(self._link, EVENTS, event_subject(key), start=mark.position + 1)
+        near = min(pages.PAGE_EVENTS_MAX, goal - mark.head.seq)
+        page = await pages.page(self._link, EVENTS, event_subject(key), start=mark.position + 1, events_max=near)
         if page and seq_of(page[0]) == mark.head.seq + 1:
             return page
         missing = mark.head.seq + 1

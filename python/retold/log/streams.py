@@ -55,13 +55,12 @@ _LOG = {
 
 STREAMS: dict[str, dict[str, Any]] = {
     EVENTS: _LOG | {"subjects": [EVENTS_ALL], "allow_atomic": True, "description": "Retold: every event, for ever"},
-    # Old snapshots make room for new ones: two a session are kept, and the events can make any of them again.
+    # A full store drops the oldest snapshots for new ones: the events can make any of them again.
     SNAPSHOTS: _LOG
     | {
         "subjects": ["retold.snap.>"],
         "discard": "old",
-        "max_msgs_per_subject": 2,
-        "description": "Retold: folded states, two per session",
+        "description": "Retold: folded states along each session",
     },
     HEADS: _LOG
     | {
@@ -97,6 +96,8 @@ SEALED_STREAMS: dict[str, dict[str, Any]] = {
 """What stands beside the others where encryption was turned on."""
 _ALL = STREAMS | SEALED_STREAMS
 _FREE = frozenset({"description"})
+_OLDER: dict[str, dict[str, Any]] = {SNAPSHOTS: {"max_msgs_per_subject": 2}}
+"""What a release before this one set otherwise; it is brought up to date."""
 
 
 class StreamFacts(Struct, frozen=True):
@@ -160,6 +161,10 @@ async def set_up(link: Link, *, replicas: int, sealed: bool = False) -> None:
         found = await _info(link, name)
         if found is None:
             found = await _create(link, name, config, replicas=replicas)
+        older = _OLDER.get(name, {})
+        if older and older.items() <= found["config"].items():
+            new = {field: config[field] for field in older}
+            found = await api.call(link, f"STREAM.UPDATE.{name}", found["config"] | new)
         problem = _problem(name, found["config"])
         if problem is not None:
             raise InputError(problem)

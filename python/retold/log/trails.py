@@ -37,6 +37,7 @@ class Trail:
     Attributes:
         end: where it ended when last written or asked, or None if that must be asked again.
         marks: some places, by session sequence.
+        hinted: a place that a snapshot tells of. Positions may have changed since, so it is to be checked.
         seen: the largest sequence known to have been stored.
         witnessed: whether the published history and the snapshots were asked what they have seen.
         erased: the sequence of the newest tombstone; 0 if none is known. Nothing before it is to be read.
@@ -46,6 +47,7 @@ class Trail:
     def __init__(self) -> None:
         self.end: Mark | None = None
         self.marks: OrderedDict[int, Mark] = OrderedDict()
+        self.hinted: Mark | None = None
         self.seen = 0
         self.witnessed = False
         self.erased = 0
@@ -63,13 +65,19 @@ class Trail:
         """Remember that the session was erased at sequence *seq*."""
         if seq > self.erased:
             self.erased = seq
+            self.hinted = None
             for old in [mark for mark in self.marks if mark < seq - 1]:
                 del self.marks[old]
+
+    def hint(self, mark: Mark) -> None:
+        """Remember where *mark* is said to be."""
+        self.hinted = mark
 
     def moved(self, mark: Mark) -> None:
         """Forget every place but *mark*: the session's messages were written anew, elsewhere in the stream."""
         self.end = None
         self.marks.clear()
+        self.hinted = None
         self.note(mark)
 
     def saw(self, seq: int) -> None:

@@ -2,7 +2,9 @@
 
 from retold.replay.comparing import compare
 from retold.replay.diffing import Change, Compaction, Diff, Lost, diff, item_text
-from retold.replay.reading import TAG_CHARACTERS_MAX, At, at_time, history_at, load, seq_at, tagged_seq
+from retold.replay.past import Past
+from retold.replay.places import TAG_CHARACTERS_MAX, At, tagged_seq
+from retold.replay.reading import at_time, history_at, load, seq_at
 from retold.replay.several import in_order
 from retold.replay.verifying import Verdict, verify
 
@@ -13,6 +15,7 @@ __all__ = [
     "Compaction",
     "Diff",
     "Lost",
+    "Past",
     "Verdict",
     "at_time",
     "compare",

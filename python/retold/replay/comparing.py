@@ -4,7 +4,8 @@ from retold.events import Recorded, SessionKey
 from retold.log.tail import ANCESTORS_MAX, fork_point
 from retold.ports import Log
 from retold.replay.diffing import Diff, diff
-from retold.replay.reading import At, history_at
+from retold.replay.places import At
+from retold.replay.reading import history_at
 
 
 async def compare(log: Log, first: SessionKey, a: At | None, second: SessionKey, b: At | None) -> Diff:

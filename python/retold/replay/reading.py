@@ -1,19 +1,15 @@
 """Rebuild the state of a session at any event: newest snapshot at or before it, then the tail."""
 
-from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import datetime
 
 from retold.errors import InputError
 from retold.events import SessionKey
 from retold.fold import Context, History, fold, history_of
 from retold.log.tail import read_tail
 from retold.ports import Log
-
-At = int | datetime | str
-"""A place of a session: the sequence of the last event before it, a time (UTC if it has no zone), or a tag."""
-
-TAG_CHARACTERS_MAX = 64
-"""The longest name of a tag."""
+from retold.replay.erased import refuse_erased
+from retold.replay.past import Past
+from retold.replay.places import At, check_seq
 
 
 async def load(log: Log, key: SessionKey, *, at: int | None = None, base: Context | None = None) -> Context:
@@ -26,12 +22,11 @@ async def load(log: Log, key: SessionKey, *, at: int | None = None, base: Contex
         InputError: if there is no such session, it does not reach *at*, or *at* is no sequence.
         CorruptLogError: if an event on the way is missing or damaged.
     """
-    if at is not None and (type(at) is not int or at < 1):
-        came = at if type(at) is int else type(at).__name__
-        raise InputError(f"expected a sequence of 1 or more, or a time, got {came}")
+    if at is not None:
+        check_seq(at)
     tail = await read_tail(log, key, at=at, base=base)
     if tail.base is None and not tail.events:
-        await _refuse_erased(log, key, at)
+        await refuse_erased(log, key, at)
         raise InputError(f"expected an existing session, there is none named {key.session!r}")
     context = fold(tail.events, base=tail.base)
     if at is not None and context.seq < at:
@@ -39,54 +34,27 @@ async def load(log: Log, key: SessionKey, *, at: int | None = None, base: Contex
     return context
 
 
-async def _refuse_erased(log: Log, key: SessionKey, at: int | None) -> None:
-    """Say so if the session exists and begins after *at*."""
-    async with aclosing(log.read(key)) as events:
-        async for recorded in events:
-            seq = recorded.event.seq
-            raise InputError(
-                f"expected a sequence of {seq} or more, got {at}: session {key.session!r} was erased at {seq}, and "
-                "what it was before is gone"
-            )
-
-
 async def history_at(log: Log, key: SessionKey, at: At | None = None) -> History:
-    """Return the history as the model would have been sent it after event *at*, at that time or tag; None is now.
+    """Return the history as the model would have been sent it after event *at*, at that time, item or tag; None is now.
 
     Raises:
         InputError: if there is no such session, it had not begun or does not reach *at*, or *at* is neither a sequence
-            nor a time nor a tag of it.
+            nor a time nor an item nor a tag of it.
         CorruptLogError: if an event on the way is missing or damaged.
     """
-    return history_of(await load(log, key, at=None if at is None else await seq_at(log, key, at)))
+    if at is None:
+        return history_of(await load(log, key))
+    return await Past(log, bytes_max=0).history(key, at)
 
 
 async def seq_at(log: Log, key: SessionKey, at: At) -> int:
-    """Return the sequence that *at* names: itself, that of the last event at a time, or that of a tag.
+    """Return the sequence that *at* names: itself, that of the last event at a time, that of an item or of a tag.
 
     Raises:
-        InputError: if there is no such session, it had not begun at that time, or it has no such tag.
+        InputError: if there is no such session, it had not begun at that time, or it has no such item or tag.
         CorruptLogError: if an event on the way is missing or damaged.
     """
-    match at:
-        case datetime():
-            return await at_time(log, key, at)
-        case str():
-            return tagged_seq(await load(log, key), at)
-        case _:
-            return at
-
-
-def tagged_seq(context: Context, name: str) -> int:
-    """Return the sequence that the tag *name* stands for.
-
-    Raises:
-        InputError: if there is no such tag.
-    """
-    if name not in context.tags:
-        told = f"there is no tag {name!r}" if len(name) <= TAG_CHARACTERS_MAX else f"got {len(name)} characters"
-        raise InputError(f"expected a sequence, an ISO time or a tag of session {context.key.session!r}, {told}")
-    return context.tags[name]
+    return await Past(log, bytes_max=0).seq_at(key, at)
 
 
 async def at_time(log: Log, key: SessionKey, moment: datetime) -> int:
@@ -97,12 +65,4 @@ async def at_time(log: Log, key: SessionKey, moment: datetime) -> int:
     Raises:
         InputError: if the session has no event that early.
     """
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    seq = 0
-    async for recorded in log.read(key):
-        if recorded.event.at > moment:
-            break
-        seq = recorded.event.seq
-    if seq == 0:
-        raise InputError(f"expected a time at or after the session's first event, got {moment.isoformat()}")
-    return seq
+    return await Past(log, bytes_max=0).seq_at(key, moment)

@@ -10,6 +10,7 @@ Rules:
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import aclosing
 
 import msgspec
 
@@ -24,9 +25,10 @@ from retold.events import (
     SessionKey,
     SummaryField,
 )
-from retold.fold import Context, encode_context
+from retold.fold import Context
 from retold.log.publishing import published_of
 from retold.log.tail import read_tail
+from retold.log.walking import is_snapshot_due, snapshots_along
 from retold.policy import (
     Decision,
     Replacement,
@@ -41,14 +43,17 @@ from retold.policy import (
     replace,
     tier_of,
 )
-from retold.ports import Clock, Log, Snapshot, Summarizer
+from retold.ports import Clock, Log, Summarizer, snapshot_of
 from retold.worker.live import LiveSession
 
 CONFLICTS_MAX = 1_000
 """How often one write is tried again because somebody else wrote first; an agent in full flow loses seldom."""
 
-SNAPSHOT_EVENTS = 256
-"""A snapshot is kept when this many events have come since the one before: a tail this long is read in milliseconds."""
+SNAPSHOTS_BEHIND = 2
+"""From so many snapshots that are due on, those between are made from the events, for the state there has passed by."""
+
+PUBLISH_BEHIND_MAX = 64
+"""A worker further behind than so many events publishes when it has caught up: nobody waits for what comes before."""
 
 SUMMARY_TIMEOUT_S = 120.0
 """A summarizer that takes longer has failed."""
@@ -66,7 +71,7 @@ class Compactor:
         self._summarizer = summarizer
         self._actor = actor
         self._published: dict[SessionKey, int] = {}
-        self._snapshots: dict[SessionKey, int] = {}
+        self._snapshots: dict[SessionKey, tuple[int, int]] = {}
 
     async def open(self, key: SessionKey) -> LiveSession:
         """Load a session from its newest usable snapshot and the events after it.
@@ -77,7 +82,7 @@ class Compactor:
         published = await self._log.load_history(key)
         self._published[key] = 0 if published is None else published.version
         tail = await read_tail(self._log, key)
-        self._snapshots[key] = 0 if tail.base is None else tail.base.seq
+        self._snapshots[key] = (0 if tail.base is None else tail.base.seq, 0)
         return LiveSession(key, tail.events, base=tail.base)
 
     def forget(self, key: SessionKey) -> None:
@@ -95,8 +100,8 @@ class Compactor:
         while not live.is_stale and live.step():
             await self._settle(live)
         if live.is_settled and live.head.seq > 0:
+            await self._keep_snapshots(live)
             await self._publish(live)
-            await self._keep_snapshot(live)
 
     async def _settle(self, live: LiveSession) -> None:
         """Decide at the present place, unless that was done; at the end of what is known, read on."""
@@ -133,7 +138,10 @@ class Compactor:
                 replaced.receipt.tokens_before,
                 replaced.receipt.tokens_after,
             )
-            await self._publish(live)
+            if live.is_settled:
+                await self._keep_snapshot(live)  # first: what is published names the entries that a snapshot holds
+            if live.behind <= PUBLISH_BEHIND_MAX:
+                await self._publish(live)
 
     async def _replacement(self, context: Context, decision: Decision) -> Replacement:
         limits = limits_of(context.window, context.calibration)
@@ -217,12 +225,22 @@ class Compactor:
         await self._log.publish_history(live.key, published)
         self._published[live.key] = context.version
 
-    async def _keep_snapshot(self, live: LiveSession) -> None:
-        if live.head.seq - self._snapshots.get(live.key, 0) < SNAPSHOT_EVENTS:
+    async def _keep_snapshots(self, live: LiveSession) -> None:
+        """Keep the snapshots that are due: mostly one, of the present state; of a session that lay behind, all along."""
+        seq, read_bytes = self._snapshots.get(live.key, (0, 0))
+        events, size_bytes = live.head.seq - seq, live.read_bytes - read_bytes
+        if not is_snapshot_due(events=events, size_bytes=size_bytes):
             return
-        context = live.snapshot()
-        await self._log.save_snapshot(live.key, Snapshot(seq=context.seq, body=encode_context(context)))
-        self._snapshots[live.key] = context.seq
+        if is_snapshot_due(events=events // SNAPSHOTS_BEHIND, size_bytes=size_bytes // SNAPSHOTS_BEHIND):
+            base = (await read_tail(self._log, live.key, at=seq)).base if seq else None
+            async with aclosing(snapshots_along(self._log, live.key, base=base, until=live.head.seq)) as due:
+                async for snapshot in due:
+                    await self._log.save_snapshot(live.key, snapshot)
+        await self._keep_snapshot(live)
+
+    async def _keep_snapshot(self, live: LiveSession) -> None:
+        await self._log.save_snapshot(live.key, snapshot_of(live.snapshot()))
+        self._snapshots[live.key] = (live.head.seq, live.read_bytes)
 
 
 def _is_planned(context: Context) -> bool:

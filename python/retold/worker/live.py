@@ -37,6 +37,7 @@ class LiveSession:
         head: where the log was read to.
         replaced: the state right after its newest replacement, or where it was loaded; None before the first event.
             What is published is taken from it: text that was added to an item later is no part of the replacement.
+        read_bytes: the length of all events that were taken in.
         is_stale: whether the session must be loaded again: it was rewound or erased, a compaction was undone, or
             another worker wrote to it.
     """
@@ -50,6 +51,7 @@ class LiveSession:
         self.head = events[-1].head if events else Head() if base is None else base.end
         self._barrier_seq = 0
         self.is_stale = False
+        self.read_bytes = sum(len(recorded.body) for recorded in events)
         rewound = max((at for at, recorded in enumerate(events) if _starts_anew(recorded)), default=-1) + 1
         start = fold(events[:rewound], base=base) if rewound else base
         later = events[rewound:]
@@ -82,6 +84,11 @@ class LiveSession:
         return not self.is_stale and not self._ahead and self._builder.seq == self.head.seq
 
     @property
+    def behind(self) -> int:
+        """Return how many events of the log, as far as it was read, lie ahead of the present place."""
+        return len(self._ahead)
+
+    @property
     def is_open(self) -> bool:
         """Return whether a decision may be taken at the present place: nobody has decided there or later."""
         decided_here = bool(self._ahead) and self._place_of(self._ahead[0]) == self._place
@@ -100,6 +107,7 @@ class LiveSession:
     def take(self, recorded: Recorded) -> None:
         """Take in the next event of the log, written by somebody else."""
         self.head = recorded.head
+        self.read_bytes += len(recorded.body)
         self._note_barriers([recorded])
         if _starts_anew(recorded) or base_of(recorded) is not None:
             self.is_stale = True
@@ -108,6 +116,7 @@ class LiveSession:
     def take_own(self, recorded: Recorded) -> None:
         """Take in the next event of the log, decided at the present place."""
         self.head = recorded.head
+        self.read_bytes += len(recorded.body)
         self._closed_seq = max(self._closed_seq, _closed_place(recorded))
         self._apply(recorded)
 
