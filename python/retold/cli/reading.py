@@ -232,13 +232,7 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
     out.print(
         f"window    {window.hard_limit:,} tokens, pre-rot {window.pre_rot_tokens:,}, reserve {window.reserve_tokens:,}"
     )
-    if (erased := _erasure(events[0])) is not None:
-        why = f": {erased['reason']}" if erased["reason"] else ""
-        out.print(f"erased    at {erased['seq']}, {erased['at']:%Y-%m-%d %H:%M:%S} UTC, by {erased['by']}{why}")
-    if state.parent is not None:
-        out.print(f"parent    {state.parent.session} at {state.parent.seq}")
-    for name, seq in sorted(state.tags.items(), key=lambda tag: tag[1]):
-        out.print(f"tag       {name} at {seq}")
+    _print_origin(state, events[0])
     size = state.tokens
     out.print(
         f"history   {len(state.entries)} entries, {size.upper:,} tokens "
@@ -262,6 +256,17 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
             table.add_row(str(recorded.event.seq), "-", f"{recorded.event.type}: {fact.reason}")
     if table.row_count:
         print_table(table)
+
+
+def _print_origin(state: Context, first: Recorded) -> None:
+    out = console()
+    if (erased := _erasure(first)) is not None:
+        why = f": {erased['reason']}" if erased["reason"] else ""
+        out.print(f"erased    at {erased['seq']}, {erased['at']:%Y-%m-%d %H:%M:%S} UTC, by {erased['by']}{why}")
+    if state.parent is not None:
+        out.print(f"parent    {state.parent.session} at {state.parent.seq}")
+    for name, seq in sorted(state.tags.items(), key=lambda tag: tag[1]):
+        out.print(f"tag       {name} at {seq}")
 
 
 def _print_history(found: History) -> None:
