@@ -1,5 +1,5 @@
 # ruff: noqa: PYI021 - the compiled module has no docstrings of its own; this is where its text lives
-"""The core, in Rust. The doors to it are `retold.tokens` and, for `Appends` and `Splitter`, `retold.wire`.
+"""The core, in Rust. The doors to it are `retold.tokens` and, for `Appends`, `Scan` and `Splitter`, `retold.wire`.
 
 A text is a `str`, or `bytes` of UTF-8; it is borrowed, never copied. A lone surrogate or invalid UTF-8 raises
 InputError with its position (in characters of the `str`, in bytes of the `bytes`), never with the text. Calls on long
@@ -16,6 +16,7 @@ __all__ = [
     "Counter",
     "Encoding",
     "Ledger",
+    "Scan",
     "Splitter",
     "Vocabulary",
     "check_vocabularies",
@@ -328,6 +329,42 @@ class Appends:
         """Return how many appends of each lane are stored, and its last sequence, hash and position."""
 
 @final
+class Scan:
+    """Read a stream from its start, in its order: events of many sessions, each checked to follow. No I/O."""
+
+    def __new__(cls, version: int, kinds: list[str], /) -> Self:
+        """Expect events of schema *version*; *kinds* are the names of the facts' types."""
+
+    def receive(self, frames: bytes, /) -> None:
+        """Take what a consumer delivers, which are whole frames."""
+
+    def restart(self) -> None:
+        """Start anew with a consumer that delivers from the position behind the last one on."""
+
+    @property
+    def status(self) -> int | None:
+        """The status that ended a pull before it was full, or None."""
+
+    @property
+    def delivered(self) -> int:
+        """How many messages the consumer has delivered."""
+
+    @property
+    def pending(self) -> int | None:
+        """How many messages there were behind the last one when it was delivered; None if none was."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a delivery was lost on the way: the consumer is of no use any more."""
+
+    def give(self) -> tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]], int]:
+        """Return what has come since the last call.
+
+        That is: the kind of each event, its bytes and its hash; the events of each kind, one a line; sessions that the
+        scan leaves out from here on, by subject, with the last sequence that it gave; the last position in the stream.
+        """
+
+@final
 class Splitter:
     """Part what a NATS server sends into our messages and everything else."""
 
@@ -336,6 +373,9 @@ class Splitter:
 
     def take(self, chunk: bytes, /) -> tuple[list[tuple[int, bytes]], bytes]:
         """Return our messages in *chunk* as whole frames, by run, and the rest; what is not whole is held."""
+
+    def watch(self, sid: int, run: int | None, /) -> None:
+        """Take the messages of subscription *sid* for those of *run*; None: leave them to others again."""
 
     def reset(self) -> None:
         """Forget a frame that has begun: the connection is a new one."""

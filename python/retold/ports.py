@@ -9,7 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from retold.errors import RetoldError
+from retold.errors import CorruptLogError, RetoldError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, encode_context
 from retold.policy import SummarizeSpan
@@ -121,6 +121,13 @@ class Erased(Struct, frozen=True):
     keys: int = 0
 
 
+class Aside(Struct, frozen=True):
+    """Say why a session was set aside: the first damaged sequence, and what is wrong there."""
+
+    seq: int
+    reason: str
+
+
 class Row(Struct, frozen=True):
     """Ask for appends to one session, in order; each is all or none.
 
@@ -147,6 +154,18 @@ class RowEnd(Struct, frozen=True):
     appended: int
     head: Head | None
     error: RetoldError | None = None
+
+
+class Scanned(Struct, frozen=True):
+    """Hold a part of what a scan found.
+
+    Attributes:
+        events: events of many sessions, checked against the chain of each.
+        damage: the first damage of each session that has some; nothing behind it is given.
+    """
+
+    events: list[Recorded]
+    damage: tuple[CorruptLogError, ...] = ()
 
 
 class Log(Protocol):
@@ -216,6 +235,19 @@ class Log(Protocol):
         """
         ...
 
+    def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+        """Yield the events of all sessions, in order within each, until there are no more; then end.
+
+        Mostly in the order in which they were appended, some thousands at a time. *partitions* (0 to 63, by
+        `retold.log.names.partition`) limits it to the sessions of these, so that several processes can share the work.
+        A damaged session does not end it. That a session lost its newest events shows in `read` and `sessions`, not
+        here.
+
+        Raises:
+            InputError: if a partition is out of range.
+        """
+        ...
+
     def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield every event of the session that can still be read, in the order they lie, unchecked: for a repair."""
         ...
@@ -240,11 +272,18 @@ class Log(Protocol):
         """
         ...
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+    async def replace(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
+    ) -> None:
         """Store *events*, from sequence 1 to *until*, in place of all that is stored for the session.
 
-        What is there is removed only after all of them are stored. Broken off, it is done again. Raises as `copy`.
+        What is there counts until all of them are stored, and is replaced only if it ended at *instead_of* when that
+        began; None: at an event that cannot be read. Broken off, it is done again. Raises as `copy`.
         """
+        ...
+
+    async def reached(self, key: SessionKey) -> int:
+        """Return the largest sequence that anything beside the events proves the session to have had."""
         ...
 
     def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
@@ -260,6 +299,18 @@ class Log(Protocol):
 
     async def sessions(self) -> list[SessionEnd]:
         """Return every session and where it ends, ordered by tenant and name; also one that lost all its events."""
+        ...
+
+    async def set_aside(self, key: SessionKey, aside: Aside) -> None:
+        """Note that the session is damaged, for all who list sessions. Locks nothing; may be repeated."""
+        ...
+
+    async def release(self, key: SessionKey) -> None:
+        """Remove the note: the session is whole again. May be repeated."""
+        ...
+
+    async def aside(self) -> dict[SessionKey, Aside]:
+        """Return the sessions that are set aside."""
         ...
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:

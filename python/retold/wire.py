@@ -1,5 +1,5 @@
-"""The door to the core's wire: the frames that append to many sessions, and the parting of what a server sends."""
+"""The door to the core's wire: frames that append to many sessions, frames of a whole stream, and their parting."""
 
-from retold._core import Appends, Splitter
+from retold._core import Appends, Scan, Splitter
 
-__all__ = ["Appends", "Splitter"]
+__all__ = ["Appends", "Scan", "Splitter"]

@@ -28,8 +28,8 @@ from retold.wiring import connect
 
 Retold: TypeAlias = Callable[..., CompletedProcess[str]]
 
-TINY_REPLAY = ("--messages", "100", "--disk-messages", "24", "--disk-tokens", "1200", "--rounds", "2", "--reads", "4")
-TINY_PIPELINE = ("--appends", "1", "--singles", "10", "--events", "200", "--rounds", "1")
+TINY_REPLAY = ("--messages", "100", "--disk-messages", "24", "--disk-tokens", "1200", "--rounds", "1", "--reads", "2")
+TINY_PIPELINE = ("--window", "8", "--appends", "16", "--singles", "10", "--events", "200", "--rounds", "1")
 
 
 @pytest.mark.slow

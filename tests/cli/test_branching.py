@@ -12,7 +12,7 @@ from retold.events import Head, SessionKey, check_follows, decode
 
 Retold: TypeAlias = Callable[..., CompletedProcess[str]]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 WINDOW = ("--hard-limit", "4000", "--pre-rot", "3300")
 """Small enough that the transcript is due, and large enough that offloading will do."""
@@ -43,8 +43,7 @@ def test_a_session_is_forked_tagged_rewound_and_compared(retold: Retold, transcr
     assert "back by `retold rewind s --to 16`" in told.stdout
     columns = [line.split() for line in retold("diff", "s", "16", "--side-by-side").stdout.splitlines()]
     assert "i1 Never touch main. = i1 Never touch main.".split() in columns
-    assert retold("tag", "s", "asked", "--delete").returncode == 0
-    assert _json(retold("verify", "--json"))[0]["ok"]
+    assert all(verdict["ok"] for verdict in _json(retold("verify", "--json")))
 
 
 def test_a_compaction_is_undone_and_an_item_restored(retold: Retold, transcript: Path) -> None:

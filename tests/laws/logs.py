@@ -8,7 +8,7 @@ from msgspec import Struct
 from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, decode_history, history_of
 from retold.policy import SummarizeSpan
-from retold.ports import Before, Erased, Log, Published, Row, RowEnd, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Log, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
@@ -65,6 +65,10 @@ class LogProxy:
         """Pass on."""
         return self.inner.read(key, after=after, until=until)
 
+    def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+        """Pass on."""
+        return self.inner.scan(partitions=partitions)
+
     def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Pass on."""
         return self.inner.salvage(key)
@@ -77,9 +81,15 @@ class LogProxy:
         """Pass on."""
         await self.inner.copy(key, events, until=until)
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+    async def replace(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
+    ) -> None:
         """Pass on."""
-        await self.inner.replace(key, events, until=until)
+        await self.inner.replace(key, events, until=until, instead_of=instead_of)
+
+    async def reached(self, key: SessionKey) -> int:
+        """Pass on."""
+        return await self.inner.reached(key)
 
     def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Pass on."""
@@ -92,6 +102,18 @@ class LogProxy:
     async def sessions(self) -> list[SessionEnd]:
         """Pass on."""
         return await self.inner.sessions()
+
+    async def set_aside(self, key: SessionKey, aside: Aside) -> None:
+        """Pass on."""
+        await self.inner.set_aside(key, aside)
+
+    async def release(self, key: SessionKey) -> None:
+        """Pass on."""
+        await self.inner.release(key)
+
+    async def aside(self) -> dict[SessionKey, Aside]:
+        """Pass on."""
+        return await self.inner.aside()
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Pass on."""

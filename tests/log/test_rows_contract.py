@@ -116,7 +116,7 @@ def test_a_draft_that_no_reader_takes_ends_its_row_alone(logs: Logs, tenant: str
         async with logs.open() as log:
             await log.append_rows([Row(key=key, appends=[take(drafts, 1)]) for key in keys])
             rows = [Row(key=key, appends=[take(drafts, 1) for _ in range(4)]) for key in keys]
-            bad = saying(take(drafts, 1)[0], 7)  # type: ignore[arg-type] -- the mistake
+            bad = saying(take(drafts, 1)[0], 7)  # type: ignore[arg-type] # the mistake
             rows[1] = Row(key=keys[1], appends=[rows[1].appends[0], [bad], rows[1].appends[2]])
             rows[2] = Row(key=keys[2], appends=[rows[2].appends[0], []])
             ends = await log.append_rows(rows)
@@ -155,7 +155,8 @@ def test_an_id_that_a_header_cannot_carry_is_stored_too(logs: Logs, tenant: str,
             await log.append(key, take(drafts, 1))
             (one,) = take(drafts, 1)
             strange = [
-                Draft(id=f"{tenant}{id_}", at=one.at, actor="a\n", data=one.data, cause=id_) for id_ in ['"', "ü", "a,b"]
+                Draft(id=f"{tenant}{id_}", at=one.at, actor="a\n", data=one.data, cause=id_)
+                for id_ in ['"', "ü", "a,b"]
             ]
             row = Row(key=key, appends=[[draft] for draft in strange])
             (end,) = await log.append_rows([row])

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -120,7 +120,9 @@ def test_any_snapshot_is_reached_in_a_few_reads() -> None:
             assert reads <= 5
 
 
-@pytest.mark.parametrize("text", [b"", b"short", b"long " * 1000, bytes(range(256)) * 20, random.Random(1).randbytes(5000)])
+@pytest.mark.parametrize(
+    "text", [b"", b"short", b"long " * 1000, bytes(range(256)) * 20, random.Random(1).randbytes(5000)]
+)
 def test_packing_gives_back_every_byte(text: bytes) -> None:
     """What is packed is unpacked to the byte, and is never longer than it was."""
     headers: dict[str, str] = {}
@@ -132,7 +134,9 @@ def test_packing_gives_back_every_byte(text: bytes) -> None:
         assert unpack(packed + b"x", headers) != text
 
 
-async def _filled(log: JetStreamLog, key: SessionKey, *, seed: int = 1, length: int = 90, every: int = 3) -> list[Context]:
+async def _filled(
+    log: JetStreamLog, key: SessionKey, *, seed: int = 1, length: int = 90, every: int = 3
+) -> list[Context]:
     """Keep a snapshot of every third state of a story; return all of the states."""
     events = Story().tell(long_story(seed, length=length, verbs=_VERBS)).events
     states = [structs.replace(state, key=key) for state in _states(events, 1)]
@@ -184,7 +188,11 @@ def test_two_who_write_snapshots_do_no_harm(nats_url: str, key: SessionKey) -> N
 async def _positions(url: str, key: SessionKey) -> list[int]:
     found: list[int] = []
     while True:
-        got = await api(url, f"STREAM.MSG.GET.{SNAPSHOTS}", {"seq": (found[-1] if found else 0) + 1, "next_by_subj": snapshot_subject(key)})
+        got = await api(
+            url,
+            f"STREAM.MSG.GET.{SNAPSHOTS}",
+            {"seq": (found[-1] if found else 0) + 1, "next_by_subj": snapshot_subject(key)},
+        )
         message = got.get("message")
         if not isinstance(message, dict):
             return found
@@ -214,7 +222,9 @@ def test_a_lost_snapshot_is_gone_around(nats_url: str, key: SessionKey, lost: in
     asyncio.run(run())
 
 
-def test_a_published_history_names_what_a_snapshot_holds(nats_url: str, key: SessionKey, drafts: Iterator[Draft]) -> None:
+def test_a_published_history_names_what_a_snapshot_holds(
+    nats_url: str, key: SessionKey, drafts: Iterator[Draft]
+) -> None:
     """My published history is read back to the byte, and takes little room beside the snapshot of the same state."""
 
     async def run() -> None:
@@ -228,7 +238,11 @@ def test_a_published_history_names_what_a_snapshot_holds(nats_url: str, key: Ses
             assert len(body) > 20_000
             published = Published(version=1, seq=state.seq, base_seq=state.seq, hash=history.hash, body=body)
             assert await log.publish_history(key, published)
-        got = await api(nats_url, "STREAM.MSG.GET.KV_RETOLD_HISTORIES", {"last_by_subj": f"$KV.RETOLD_HISTORIES.{key.tenant}.{key.session}"})
+        got = await api(
+            nats_url,
+            "STREAM.MSG.GET.KV_RETOLD_HISTORIES",
+            {"last_by_subj": f"$KV.RETOLD_HISTORIES.{key.tenant}.{key.session}"},
+        )
         message = got["message"]
         assert isinstance(message, dict)
         assert len(message["data"]) < len(body) / 20
@@ -260,14 +274,14 @@ def test_a_store_of_the_release_before_is_brought_up_to_date(tmp_path: Path) -> 
 
 
 def test_a_swap_puts_new_projections_in_place_and_the_next_snapshot_follows(nats_url: str, key: SessionKey) -> None:
-    """After a swap I find the new snapshots and the new history, twice over, and the worker's next snapshot beside them."""
+    """After a swap, and another, I find the new snapshots and the new history, and the worker's next snapshot too."""
 
     async def run() -> None:
         states = [structs.replace(state, key=key) for state in _states(_told(4), 2)]
         history = replacement_of(states[-1])
         published = Published(version=2, seq=9, base_seq=9, hash=history.hash, body=encode_history(history))
 
-        async def made(chosen: list[Context]):  # type: ignore[no-untyped-def] # noqa: ANN202 - an async generator of either
+        async def made(chosen: list[Context]) -> AsyncGenerator[Snapshot | Published, None]:
             for state in chosen:
                 yield snapshot_of(state)
             yield published
@@ -295,3 +309,30 @@ def test_a_swap_puts_new_projections_in_place_and_the_next_snapshot_follows(nats
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("after", [0, 1, 4])
+def test_a_swap_that_is_broken_off_leaves_what_was_there(nats_url: str, key: SessionKey, after: int) -> None:
+    """If the process dies while snapshots are written aside, everyone finds the old ones, and the next swap works."""
+
+    async def run() -> None:
+        states = [structs.replace(state, key=key) for state in _states(_told(5), 6)]
+        kept = [snapshot_of(state) for state in states]
+
+        async def made(until: int) -> AsyncGenerator[Snapshot, None]:
+            for one in kept[:until]:
+                yield one
+            if until < len(kept):
+                raise ZeroDivisionError
+
+        async with connect_log(nats_url) as log:
+            for one in kept[:5]:
+                await log.save_snapshot(key, one)
+            with pytest.raises(ZeroDivisionError):
+                await log.swap_projections(key, made(after))
+            for reader in (log, await JetStreamLog.open(nats_url)):
+                assert [one async for one in reader.snapshots(key)] == kept[:5]
+                assert await reader.load_snapshot(key, until=kept[2].seq) == kept[2]
+            await reader.swap_projections(key, made(len(kept)))
+            assert await log.load_snapshot(key, until=kept[-2].seq) == kept[-2]
+            await reader.close()
+
+    asyncio.run(run())

@@ -26,6 +26,8 @@ from retold.cli import (
     importing,
     keeping,
     reading,
+    repairing,
+    replaying,
     serving,
 )
 from retold.cli.options import Options
@@ -107,6 +109,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "sessions": reading.sessions,
     "show": reading.show,
     "history": reading.history,
+    "replay": replaying.replay,
+    "rebuild": replaying.rebuild,
     "append": branching.append,
     "diff": differing.diff,
     "fork": branching.fork,
@@ -116,6 +120,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "tag": branching.tag,
     "export": exporting.export,
     "verify": reading.verify,
+    "repair": repairing.repair,
     "count": counting.count,
     "doctor": doctor.doctor,
     "erase": keeping.erase,

@@ -17,6 +17,7 @@ Encoding = Annotated[str, typer.Option(help="The encoding.")]
 Rounds = Annotated[int, typer.Option(help="How often each case is timed.", min=1)]
 Seed = Annotated[int, typer.Option(help="Draws the texts and the order.")]
 ServerProfile = Annotated[Profile, typer.Option(help="The embedded server's: safe, balanced or fast.")]
+WINDOWS = (256, 1024)
 Chart = Annotated[Path | None, typer.Option(help="Write a bar chart there, as SVG.")]
 Peers = Annotated[list[str] | None, typer.Option("--peer", help="Only this peer; may be repeated.")]
 Texts = Annotated[list[str] | None, typer.Option("--text", help="KIND=FILE: your own text; may be repeated.")]
@@ -128,6 +129,9 @@ def pipeline(  # noqa: PLR0913, PLR0917 - the options of the command
     appends: Annotated[int, typer.Option(help="Events that each appends in a round.", min=1)] = 10_240,
     singles: Annotated[int, typer.Option(help="Events that each appends one by one.", min=10)] = 500,
     text_bytes: Annotated[int, typer.Option(help="Text in an event; the rest of it is about 340.", min=1)] = 32,
+    window: Annotated[
+        list[int] | None, typer.Option(help="Events on the way at once; may be repeated; 256, 1024.", min=1)
+    ] = None,
     events: Annotated[int, typer.Option(help="Events of the stream that is folded.", min=100)] = 200_000,
     profile: ServerProfile = "fast",
     rounds: Rounds = 7,
@@ -137,9 +141,12 @@ def pipeline(  # noqa: PLR0913, PLR0917 - the options of the command
 ) -> None:
     """Append small events, and fold a full stream, beside nats-py and a bare socket."""
     from retold.cli.bench_pipeline import run_pipeline  # noqa: PLC0415 - as above
+    from retold.cli.bench_publish import Amounts  # noqa: PLC0415 - as above
 
     asked = AskedOfLog(profile=profile, rounds=rounds, seed=seed, chart=chart, as_json=as_json)
-    _end(ok=run_pipeline(asked, appends=appends, singles=singles, text_bytes=text_bytes, events=events))
+    windows = tuple(window or WINDOWS)
+    amounts = Amounts(appends=appends, singles=singles, text_bytes=text_bytes, windows=windows)
+    _end(ok=run_pipeline(asked, amounts, events=events))
 
 
 def _end(*, ok: bool) -> None:

@@ -3,7 +3,7 @@
 from retold.cli import bench_publish, bench_stream
 from retold.cli.bench import AskedOfLog
 from retold.cli.bench_peers import PeerState
-from retold.cli.bench_publish import Appended
+from retold.cli.bench_publish import Amounts, Appended
 from retold.cli.bench_recorders import installed
 from retold.cli.bench_report import Setting, load_note, report, show, together
 from retold.cli.bench_store import folder, served
@@ -11,9 +11,9 @@ from retold.cli.bench_stream import Folded
 from retold.cli.options import run
 
 
-def run_pipeline(asked: AskedOfLog, *, appends: int, singles: int, text_bytes: int, events: int) -> bool:
+def run_pipeline(asked: AskedOfLog, amounts: Amounts, *, events: int) -> bool:
     """Run and show ``bench pipeline``; return whether all that was read is what was written."""
-    appended = run(_appended(asked, appends=appends, singles=singles, text_bytes=text_bytes))
+    appended = run(_appended(asked, amounts))
     folded = run(_folded(asked, events))
     shown = together([appended, folded])
     found = report(
@@ -32,12 +32,10 @@ def run_pipeline(asked: AskedOfLog, *, appends: int, singles: int, text_bytes: i
 _RAW = PeerState(name="raw socket", call="prepared frames through a blocking socket")
 
 
-async def _appended(asked: AskedOfLog, *, appends: int, singles: int, text_bytes: int) -> Appended:
+async def _appended(asked: AskedOfLog, amounts: Amounts) -> Appended:
     with folder() as directory:
         async with served(directory, asked.profile) as url:
-            return await bench_publish.append_race(
-                url, events=appends, rounds=asked.rounds, text_bytes=text_bytes, seed=asked.seed, singles=singles
-            )
+            return await bench_publish.append_race(url, amounts, rounds=asked.rounds, seed=asked.seed)
 
 
 async def _folded(asked: AskedOfLog, events: int) -> Folded:

@@ -27,7 +27,6 @@ from retold.log.names import EVENTS
 from retold.ports import Row
 from retold.wiring import connect
 
-WINDOWS: Final = (256, 1024)
 RETOLD: Final = "retold"
 SESSIONS: Final = "retold, sessions"
 ASYNC: Final = "publish_async"
@@ -36,6 +35,21 @@ RAW: Final = "raw socket"
 RAW_HEADERS: Final = "raw socket, headers"
 _CHECKED: Final = 16
 _SLOWEST: Final = 99
+
+
+class Amounts(Struct, frozen=True, kw_only=True):
+    """Hold how much is appended.
+
+    Attributes:
+        appends: by each in a round, pipelined.
+        singles: by each in a round, one by one.
+        windows: how many are on the way at once; as many sessions take part.
+    """
+
+    appends: int
+    singles: int
+    text_bytes: int
+    windows: tuple[int, ...]
 
 
 class Appended(Struct, kw_only=True):
@@ -48,6 +62,7 @@ class Appended(Struct, kw_only=True):
     timings: list[Timing]
     differences: list[Difference]
     body_bytes: int
+    windows: tuple[int, ...]
 
 
 def pipelined(window: int) -> str:
@@ -58,12 +73,12 @@ def pipelined(window: int) -> str:
 class _Ground:
     """Hold the connections of all that race."""
 
-    def __init__(self, url: str, *, text_bytes: int, seed: int) -> None:
+    def __init__(self, url: str, amounts: Amounts, *, seed: int) -> None:
         self._url = url
         self._stack = AsyncExitStack()
         self.seed = seed
-        self.text_bytes = text_bytes
-        self.found = Appended(timings=[], differences=[], body_bytes=0)
+        self.text_bytes = amounts.text_bytes
+        self.found = Appended(timings=[], differences=[], body_bytes=0, windows=amounts.windows)
 
     async def __aenter__(self) -> Self:
         self.client: Client = await self._stack.enter_async_context(connect(self._url))
@@ -102,14 +117,14 @@ class _Ground:
                 self.found.differences.append(Difference(case=case, racer=racer, ours=expected, theirs=head.seq))
 
 
-async def append_race(url: str, *, events: int, rounds: int, text_bytes: int, seed: int, singles: int) -> Appended:
-    """Append *events* events a round by each, with each window, then *singles* one by one."""
+async def append_race(url: str, amounts: Amounts, *, rounds: int, seed: int) -> Appended:
+    """Append *amounts* by each in each round: with each window, then one by one."""
     chance = random.Random(f"appends {seed}")  # noqa: S311 - an order
-    async with _Ground(url, text_bytes=text_bytes, seed=seed) as ground:
-        for window in WINDOWS:
-            number = max(window, events // window * window)
+    async with _Ground(url, amounts, seed=seed) as ground:
+        for window in amounts.windows:
+            number = max(window, amounts.appends // window * window)
             await _windowed(ground, window, number=number, rounds=rounds, chance=chance)
-        await _one_by_one(ground, number=singles, rounds=rounds, chance=chance)
+        await _one_by_one(ground, number=amounts.singles, rounds=rounds, chance=chance)
         return ground.found
 
 
@@ -282,7 +297,7 @@ _SINGLES: Final = {RETOLD: _single_retold, "publish, headers": _single_nats, RAW
 def figures(found: Appended) -> list[Figure]:
     """Return the figures that are asked for beside what was measured."""
     shown: list[Figure] = []
-    for window in WINDOWS:
+    for window in found.windows:
         case = pipelined(window)
         shown += [
             _ratio(found, f"{case}, to publish_async", case, ASYNC, required=3),

@@ -5,9 +5,9 @@ is folded is compared with folding the prepared events. The yardstick is a bare 
 push consumer and drops it.
 """
 
-import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import aclosing
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -18,9 +18,8 @@ from retold.cli.bench_race import Difference, Timing, quiet, timing
 from retold.cli.bench_wire import Wire
 from retold.client import Client
 from retold.events import Recorded, SessionKey, decode
-from retold.fold import Context, fold
+from retold.fold import Builder, Context, fold
 from retold.log.names import EVENTS, EVENTS_ALL
-from retold.replay import load
 from retold.wiring import connect
 
 FOLD: Final = "fold of the whole stream"
@@ -34,7 +33,6 @@ _SIDE_BY_SIDE: Final = 1_000
 """So many sessions are under way at once; the next ones follow."""
 
 _WINDOW: Final = 1_024
-_AT_ONCE: Final = 32
 _TEXT_BYTES: Final = 100
 _Samples: TypeAlias = list[tuple[SessionKey, list[Recorded]]]
 _CHECKED: Final = 20
@@ -89,16 +87,23 @@ async def fold_race(url: str, *, events: int, rounds: int, seed: int) -> Folded:
 
 
 async def fold_all(client: Client) -> dict[SessionKey, Context]:
-    """Return the context of every session of the log."""
-    places = asyncio.Semaphore(_AT_ONCE)
-    found: dict[SessionKey, Context] = {}
+    """Return the context of every session of the log, from one scan of it.
 
-    async def one(key: SessionKey) -> None:
-        async with places:
-            found[key] = await load(client.log, key)
-
-    await asyncio.gather(*(one(end.key) for end in await client.log.sessions()))
-    return found
+    Raises:
+        CorruptLogError: if a session is damaged.
+    """
+    builders: dict[tuple[str, str], Builder] = {}
+    async with aclosing(client.log.scan()) as parts:
+        async for part in parts:
+            for damage in part.damage:
+                raise damage
+            for recorded in part.events:
+                place = recorded.event.tenant, recorded.event.session
+                builder = builders.get(place)
+                if builder is None:
+                    builder = builders[place] = Builder()
+                builder.apply(recorded)
+    return {SessionKey(*place): builder.freeze() for place, builder in builders.items()}
 
 
 def _fill(wire: Wire, *, sessions: int, seed: int) -> _Samples:

@@ -10,11 +10,16 @@ from msgspec import Struct
 
 from retold.cli.options import Json, Options, console, print_json, run
 from retold.errors import RetoldError
+from retold.events import SessionKey
 from retold.log.server_files import Running
 from retold.log.streams import StreamFacts
+from retold.ports import Aside
 
 DISK_BYTES_MIN = 1024**3
 """Less free space than this is worth a warning: a full disk shows as time-outs."""
+
+ASIDE_SHOWN = 10
+"""How many damaged sessions are named; `retold sessions` names all."""
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
@@ -106,7 +111,7 @@ def _used(running: Running, *, used: bool) -> Check:
 
 
 async def _inspected(url: str) -> list[Check]:
-    from retold.wiring import inspect_server  # noqa: PLC0415 - loads the client
+    from retold.wiring import inspect_aside, inspect_server  # noqa: PLC0415 - loads the client
 
     try:
         facts = await inspect_server(url)
@@ -117,6 +122,8 @@ async def _inspected(url: str) -> list[Check]:
         return [*checks, Check("jetstream", "failed", "not enabled", "start the server with -js and a store directory")]
     checks.extend(_stream(stream) for stream in facts.streams)
     checks.append(await _encryption(url))
+    if not facts.problems:
+        checks.append(_sessions(await inspect_aside(url)))
     profile = facts.profile or "not told by the server"
     durable = facts.profile == "safe"
     mend = "" if durable else "set sync_interval: always in its configuration, or use --profile safe"
@@ -151,6 +158,15 @@ def _stream(stream: StreamFacts) -> Check:
         mend = "any command that opens the log creates it" if missing else "use another account or server for Retold"
         return Check(name, "warning" if missing else "failed", stream.problem, mend)
     return Check(name, "ok", f"{stream.messages} messages, {stream.size_bytes} bytes, {stream.replicas} replicas")
+
+
+def _sessions(aside: dict[SessionKey, Aside]) -> Check:
+    if not aside:
+        return Check("sessions", "ok", "none is set aside as damaged")
+    named = [f"{key.tenant}/{key.session} at {note.seq}" for key, note in sorted(aside.items())[:ASIDE_SHOWN]]
+    more = f" and {len(aside) - ASIDE_SHOWN} more" if len(aside) > ASIDE_SHOWN else ""
+    mend = "`retold verify SESSION` tells what is wrong, `retold repair SESSION --from BACKUP` mends it"
+    return Check("sessions", "failed", f"damaged and set aside: {', '.join(named)}{more}", mend)
 
 
 def _disk(directory: Path) -> Check:

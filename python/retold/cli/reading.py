@@ -1,11 +1,13 @@
 """``retold sessions``, ``show``, ``history``, ``verify``: reading what is so, and proving it."""
 
 import sys
+from contextlib import aclosing
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
 from retold.cli.options import Json, Options, console, place_of, print_json, print_table, run
@@ -21,8 +23,8 @@ from retold.events import (
     session_key,
 )
 from retold.fold import Context, Entry, History
-from retold.ports import SessionEnd
-from retold.replay import At, Verdict, history_at, item_text, load
+from retold.ports import Aside, Log, SessionEnd
+from retold.replay import At, Verdict, history_at, in_order, item_text, load
 from retold.replay import verify as prove
 
 Format = Literal["items", "chat", "responses", "anthropic"]
@@ -32,20 +34,25 @@ FIRST_CHARACTERS = 80
 
 
 def sessions(context: typer.Context, as_json: Json = False) -> None:
-    """List every session and where it ends; exits with 1 if the end of one is damaged."""
-    ends = run(_sessions(context.obj))
+    """List every session and where it ends; exits with 1 if the end of one is damaged, or one is set aside."""
+    ends, aside = run(_sessions(context.obj))
     if as_json:
-        print_json([_end_row(end) for end in ends])
+        print_json([_end_row(end, aside.get(end.key)) for end in ends])
     else:
         table = Table("tenant", "session", "events", box=None)
         for end in ends:
-            table.add_row(end.key.tenant, end.key.session, f"{end.seq} DAMAGED" if end.damaged else str(end.seq))
+            shown = f"{end.seq} DAMAGED" if end.damaged else str(end.seq)
+            note = f", set aside: damaged at {aside[end.key].seq}" if end.key in aside else ""
+            table.add_row(end.key.tenant, end.key.session, shown + note)
         print_table(table)
-    for end in ends:
-        if end.damaged:
-            command = f"retold --tenant {end.key.tenant} verify {end.key.session}"
-            sys.stderr.write(f"retold: the end of {end.key.session!r} is damaged; `{command}` names the place\n")
-    if any(end.damaged for end in ends):
+    wrong = [end for end in ends if end.damaged or end.key in aside]
+    for end in wrong:
+        command = f"retold --tenant {end.key.tenant} verify {end.key.session}"
+        what = f"is damaged at {aside[end.key].seq}" if end.key in aside else "has a damaged end"
+        sys.stderr.write(
+            f"retold: {end.key.session!r} {what}; `{command}` tells what is wrong, `retold repair` mends\n"
+        )
+    if wrong:
         raise typer.Exit(1)
 
 
@@ -62,7 +69,10 @@ def show(context: typer.Context, session: str, as_json: Json = False) -> None:
 def history(
     context: typer.Context,
     session: str,
-    at: Annotated[str | None, typer.Option(help="A sequence, a time such as 2026-01-31T12:00 (UTC), or a tag.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="A sequence, a time such as 2026-01-31T12:00 (UTC), an item such as i12, or a tag."),
+    ] = None,
     form: Annotated[Format, typer.Option("--format", help="Print messages of a provider's form.")] = "items",
     as_json: Json = False,
 ) -> None:
@@ -96,9 +106,9 @@ def verify(
 # ---- reading --------------------------------------------------------------------------------------------------------
 
 
-async def _sessions(options: Options) -> list[SessionEnd]:
+async def _sessions(options: Options) -> tuple[list[SessionEnd], dict[SessionKey, Aside]]:
     async with options.client() as client:
-        return [end for end in await client.sessions() if options.shows(end.key)]
+        return [end for end in await client.sessions() if options.shows(end.key)], await client.log.aside()
 
 
 async def _show(options: Options, key: SessionKey) -> tuple[Context, list[Recorded]]:
@@ -117,22 +127,44 @@ async def _verify(options: Options, session: str | None) -> list[Verdict]:
     async with options.client() as client:
         if key is not None:
             # Not looked up first: what the log says of its end may be what is damaged.
-            verdict = await prove(client.log, key)
+            verdict = await _proven(client.log, key)
             if verdict.ok and not verdict.events:
                 raise InputError(f"expected an existing session, there is none named {session!r}")
             return [verdict]
         keys = [end.key for end in await client.sessions() if options.shows(end.key)]
-        shown = track(
-            keys, description="verifying", transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True)
-        )
-        return [await prove(client.log, key) for key in shown]
+        progress = Progress(transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True))
+        with progress:
+            task = progress.add_task("verifying", total=len(keys))
+            verdicts = []
+            async with aclosing(in_order(keys, partial(_proven, client.log))) as found:
+                async for verdict in found:
+                    verdicts.append(verdict)
+                    progress.advance(task)
+        return verdicts
+
+
+async def _proven(log: Log, key: SessionKey) -> Verdict:
+    """Prove a session, and note or take back that it is damaged."""
+    verdict = await prove(log, key)
+    if verdict.damaged_seq is not None and not verdict.whole:
+        await log.set_aside(key, Aside(seq=verdict.damaged_seq, reason=verdict.reason))
+    elif key in await log.aside():
+        await log.release(key)
+    return verdict
 
 
 # ---- rows for JSON --------------------------------------------------------------------------------------------------
 
 
-def _end_row(end: SessionEnd) -> dict[str, Any]:
-    return {"tenant": end.key.tenant, "session": end.key.session, "seq": end.seq, "damaged": end.damaged}
+def _end_row(end: SessionEnd, aside: Aside | None) -> dict[str, Any]:
+    return {
+        "tenant": end.key.tenant,
+        "session": end.key.session,
+        "seq": end.seq,
+        "damaged": end.damaged or aside is not None,
+        "damaged_seq": None if aside is None else aside.seq,
+        "reason": "" if aside is None else aside.reason,
+    }
 
 
 def _tokens_row(found: Context | History) -> dict[str, int]:

@@ -34,21 +34,20 @@ _ITEM_ID = re.compile(r"[is][0-9]+\Z")
 
 
 async def opened(
-    log: Log, parent: SessionKey, fork: SessionKey, *, at: At | None, window: Window | None, policy: Policy | None
+    state: Context, fork: SessionKey, *, log: Log, window: Window | None, policy: Policy | None
 ) -> SessionOpened:
-    """Return what opens *fork* with the state of *parent* at *at*.
+    """Return what opens *fork* with *state*.
 
     Raises:
-        InputError: if there is no such session or place, or *fork* exists already.
+        InputError: if *fork* exists already, or *window* leaves no room.
     """
     if (await log.head(fork)).seq > 0:
         raise InputError(f"expected a name that is free for the fork, there is a session {fork.session!r}")
-    state = await load(log, parent, at=None if at is None else await seq_at(log, parent, at))
     return SessionOpened(
         window=state.window if window is None else check_window(window),
         policy=policy or state.policy,
         encoding=state.encoding,
-        parent=ForkPoint(session=parent.session, seq=state.seq, head=state.head),
+        parent=ForkPoint(session=state.key.session, seq=state.seq, head=state.head),
     )
 
 

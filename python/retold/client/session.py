@@ -1,6 +1,6 @@
 """One session, as an agent uses it: append what happened, ask for the history to send next."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -30,7 +30,7 @@ from retold.events import (
 from retold.fold import Context, History, history_of, is_sealed, open_text
 from retold.formats import to_items
 from retold.ports import Clock, Erased, Log
-from retold.replay import At, Diff, Past, compare, load, seq_at, tagged_seq
+from retold.replay import At, Diff, Frame, Part, Past, compare, load, play, seq_at, tagged_seq
 
 CONFLICTS_MAX = 10
 """How often an extension is tried again because somebody else, mostly the worker, wrote first."""
@@ -223,7 +223,9 @@ class Session:
             CorruptLogError: if an event on the way is missing or damaged.
         """
         forked = Session(self._log, self._clock, session_key(name, tenant=self.key.tenant), actor=self._actor)
-        opened = await branching.opened(self._log, self.key, forked.key, at=at, window=window, policy=policy)
+        place = await self._seq(at)
+        state = await self._load() if place is None else await load(self._log, self.key, at=place, base=self._known)
+        opened = await branching.opened(state, forked.key, log=self._log, window=window, policy=policy)
         await forked._record([opened], expected=0)
         return forked
 
@@ -253,8 +255,8 @@ class Session:
     async def history(self, *, at: At | None = None) -> History:
         """Return the history to send: now, or as it was after event *at*, at that time or tag, or when that item came.
 
-        A time is UTC if it has no zone. An item is named by its id (``i12``; ``s3`` is a summary). What was read is kept
-        warm: where the session was read before, this takes milliseconds and no event is read again.
+        A time is UTC if it has no zone. An item is named by its id (``i12``; ``s3`` is a summary). What was read is
+        kept warm: where the session was read before, this takes milliseconds and no event is read again.
 
         Raises:
             InputError: if the session does not reach *at* or had not begun, or *at* is neither a sequence nor a time
@@ -264,6 +266,24 @@ class Session:
         if at is not None:
             return await self._past.history(self.key, at)
         return history_of(await self._load())
+
+    def replay(
+        self,
+        *,
+        start: At | None = None,
+        to: At | None = None,
+        speed: float | None = None,
+        until_compaction: bool = False,
+        follow: bool = False,
+    ) -> AsyncGenerator[Frame, None]:
+        """Yield a frame for each event after *start* (None: from the first on): what happened, and the state after it.
+
+        It ends with the event of *to* (None: the newest), or with the first compaction if *until_compaction*; with
+        *follow* it goes on with what is appended, without a gap. *speed* is how many seconds of the recorded time pass
+        in one; None waits for nothing. Raises as `history`, where it is iterated.
+        """
+        part = Part(start=start, to=to, until_compaction=until_compaction, follow=follow)
+        return play(self._log, self.key, part, speed=speed)
 
     async def warm(self) -> None:
         """Read the whole session ahead, so that `history` at any place in it needs no more than to fold a few events.

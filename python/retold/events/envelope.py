@@ -9,8 +9,10 @@ Rules:
 import re
 from datetime import datetime
 from hashlib import sha256
+from typing import Generic
 
 from msgspec import Struct
+from typing_extensions import TypeVar
 
 from retold.errors import InputError
 from retold.events.facts import Fact
@@ -68,8 +70,11 @@ class Draft(Struct, frozen=True, gc=False):
     cause: str | None = None
 
 
-class Event(Struct, frozen=True, gc=False):
-    """Hold one immutable fact about a session, in its place."""
+F = TypeVar("F", default=Fact)
+
+
+class Event(Struct, Generic[F], frozen=True, gc=False):
+    """Hold one immutable fact about a session, in its place. `Event[ItemAppended]` is how one type is decoded."""
 
     id: str
     tenant: str
@@ -79,7 +84,7 @@ class Event(Struct, frozen=True, gc=False):
     actor: str
     cause: str | None
     prev: str
-    data: Fact
+    data: F
 
     @property
     def type(self) -> str:

@@ -1,7 +1,7 @@
-"""Drafts as lines of JSON, from which the core makes events: many in one call, and read back in one.
+"""Drafts as lines of JSON, from which the core makes events, and events as lines, as the core reads them: many a call.
 
-An event's bytes are the draft's own, put around with its place (`rust/wire`), so both ways of writing an event, this one
-and `codec.encode`, give the same bytes; a law holds them together.
+An event's bytes are the draft's own, with its place put around them (`rust/wire`), so both ways of writing an event,
+this one and `codec.encode`, give the same bytes; a law holds them together.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, structs
 
 from retold.errors import InputError
 from retold.events.codec import FACTS, record
-from retold.events.envelope import Draft, Head, SessionKey
+from retold.events.envelope import Draft, Event, Head, SessionKey
 
 F = TypeVar("F")
 
@@ -35,7 +35,11 @@ class _Line(Struct, Generic[F], gc=False):
 
 _encoder = msgspec.json.Encoder()
 _decoders: list[msgspec.json.Decoder[Any]] = [
-    msgspec.json.Decoder(_Line[fact])  # type: ignore[valid-type] -- made for each fact
+    msgspec.json.Decoder(_Line[fact])  # type: ignore[valid-type] # made for each fact
+    for fact in FACTS.values()
+]
+_event_decoders: list[msgspec.json.Decoder[Any]] = [
+    msgspec.json.Decoder(Event[fact])  # type: ignore[valid-type] # made for each fact
     for fact in FACTS.values()
 ]
 _ANY = SessionKey(tenant="any", session="any")
@@ -55,6 +59,19 @@ def draft_lines(drafts: Sequence[Draft]) -> tuple[bytes, bytes]:
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
         pass  # said better, and for the one that it is true of, by the codec
     return _settled_lines(drafts)
+
+
+def events_of(kinds: bytes, lines: Sequence[tuple[int, bytes]]) -> list[Event]:
+    """Return events of this release's version in order: the kind of each, and the events of each kind, one a line.
+
+    Raises:
+        msgspec.MsgspecError: if one of them is no event of its kind.
+        UnicodeDecodeError: if one of them is no text.
+    """
+    if len(lines) == 1:
+        return list(_event_decoders[lines[0][0]].decode_lines(lines[0][1]))
+    rows = {kind: iter(_event_decoders[kind].decode_lines(text)) for kind, text in lines}
+    return [next(rows[kind]) for kind in kinds]
 
 
 def _reads_back(drafts: Sequence[Draft], text: bytes, kinds: bytes) -> bool:

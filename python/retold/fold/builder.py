@@ -2,13 +2,13 @@
 
 Rules:
 - The builder is private to whoever folds; `freeze` gives the state away. (Copying the state per event is quadratic.)
-- A derived fact changes the history as it stood at its `base_seq`; entries that came later follow unchanged. So folding
-  ``base, later, replaced`` gives the same history as ``base, replaced, later``.
+- A derived fact changes the history as it stood at its `base_seq`; entries that came later follow unchanged.
 - The ledger is the only account of sizes: entries and ledger change together, in `_append`, `_put`, `_put_all`.
 - What does not fit the state is refused with the sequence named, never repaired in silence.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, assert_never
 
 from msgspec import structs
@@ -55,9 +55,9 @@ from retold.fold.context import (
     vocabulary_of,
 )
 from retold.fold.counting import PRIMING, count_item, text_tokens
-from retold.fold.extending import open_text, with_open_text
+from retold.fold.extending import has_new_part, open_text, with_open_text
 from retold.fold.judging import after_try, settled_by_hand
-from retold.fold.returning import beginning, numbering, opened
+from retold.fold.returning import beginning, numbering, opened, tagged
 from retold.fold.spans import placeholder_entry, spread, summary_entry
 from retold.ledger import Ledger
 from retold.sizes import Tokens
@@ -73,6 +73,9 @@ class Builder:
     def __init__(self) -> None:
         """Start before the first event."""
         self._context: Context | None = None
+        self._is_ahead = False  # what every event moves is kept beside the context, and put into it when asked for
+        self._seq, self._head, self._next_item = 0, "", 1
+        self._latest: datetime | None = None
         self._entries: list[Entry] = []
         self._ledger = Ledger()
         self._reply_tokens = 0
@@ -89,7 +92,7 @@ class Builder:
     @property
     def seq(self) -> int:
         """Return the last sequence folded in; 0 before the first."""
-        return 0 if self._context is None else self._context.seq
+        return self._seq
 
     @property
     def upper_tokens(self) -> int:
@@ -119,23 +122,21 @@ class Builder:
         """Fold one event in. Its chain is taken as checked.
 
         Raises:
-            CorruptLogError: if the event does not fit the state. One that returns to an earlier state does not either
-                (`retold.fold.folding`), nor does the opening of a fork, unless what it inherits is the state.
+            CorruptLogError: if the event does not fit the state; one that returns to an earlier one, or opens a fork
+                on what it does not inherit, is for `retold.fold.folding`.
         """
         event = recorded.event
         if self._context is None:
             self._open(beginning(event.data), SessionKey(tenant=event.tenant, session=event.session))
             if isinstance(event.data, SessionErased):
                 self._erase(event.data, event.seq)
-        elif self._context.seq == 0:
+        elif self._seq == 0:
             self._open_fork(event.data)
         else:
             self._change(event.data, event.seq)
-        latest = later(self._now.latest, event.at)
-        if event.seq > self.seq:
-            self._set(seq=event.seq, head=recorded.hash, latest=latest)
-        elif latest is not self._now.latest:
-            self._set(latest=latest)
+        if event.seq > self._seq:
+            self._seq, self._head = event.seq, recorded.hash
+        self._latest, self._is_ahead = later(self._latest, event.at), True
 
     def turn_to(self, context: Context) -> None:
         """Go on from *context*, which a rewind or an undo has made the state."""
@@ -144,10 +145,14 @@ class Builder:
     @property
     def _now(self) -> Context:
         assert self._context is not None
+        if self._is_ahead:
+            self._is_ahead = False
+            self._set(seq=self._seq, head=self._head, next_item=self._next_item, latest=self._latest)
         return self._context
 
     def _set(self, **changes: Any) -> None:
-        self._context = structs.replace(self._now, **changes)
+        assert self._context is not None
+        self._context = structs.replace(self._context, **changes)
 
     def _with(self, entries: tuple[Entry, ...]) -> Context:
         calibration = structs.replace(self._now.calibration, reply_tokens=self._reply_tokens)
@@ -155,6 +160,8 @@ class Builder:
 
     def _restart(self, context: Context) -> None:
         self._context = context
+        self._seq, self._head, self._next_item = context.seq, context.head, context.next_item
+        self._latest, self._is_ahead = context.latest, False
         self._entries = list(context.entries)
         self._ledger = ledger_of(context.entries)
         self._reply_tokens = context.calibration.reply_tokens
@@ -209,7 +216,7 @@ class Builder:
             case SessionErased():
                 self._erase(fact, seq)
             case SessionTagged():
-                self._tag(fact, seq)
+                self._set(tags=tagged(self._now, fact, seq))
             case SessionUntagged():
                 self._set(tags={name: place for name, place in self._now.tags.items() if name != fact.name})
             case SessionOpened() | SessionRewound() | CompactionUndone():
@@ -241,9 +248,8 @@ class Builder:
         return count_item(item, self._encoding)
 
     def _numbered(self, item: Item) -> Item:
-        number = self._now.next_item
-        self._set(next_item=number + 1)
-        return structs.replace(item, id=f"i{number}")
+        self._next_item, self._is_ahead = self._next_item + 1, True
+        return structs.replace(item, id=f"i{self._next_item - 1}")
 
     def _put(self, at: int, entry: Entry) -> None:
         self._entries[at] = entry
@@ -260,7 +266,7 @@ class Builder:
         self._ledger.append(entry.tokens)
         self._reply_tokens = self._reply_tokens + entry.tokens.total if is_reply(item) else 0
         self._open_text = None
-        if self._now.closed:
+        if self._context is not None and self._context.closed:
             self._set(closed=False)
 
     def _report(self, fact: UsageReported) -> None:
@@ -281,7 +287,7 @@ class Builder:
         old = self._open_text.total
         size = entry.tokens + text_tokens(self._open_text.append(text) - old, self._encoding)
         item = with_open_text(entry.item, before + text)
-        if len(_extra(item)) != len(_extra(entry.item)):  # a new part: what is kept beside the text has grown, too
+        if has_new_part(entry.item, item):
             size = self._count(item)
         self._put(len(self._entries) - 1, structs.replace(entry, item=item, tokens=size))
         if is_reply(item):
@@ -307,14 +313,11 @@ class Builder:
         if item_id not in self._now.pinned:
             self._set(pinned=(*self._now.pinned, item_id))
 
-    def _tag(self, fact: SessionTagged, seq: int) -> None:
-        if not 1 <= fact.seq < seq:
-            raise self._refuse(f"expected a tag of a sequence 1 to {seq - 1}, got {fact.seq}", seq)
-        self._set(tags={**self._now.tags, fact.name: fact.seq})
-
     def _erase(self, fact: SessionErased, seq: int) -> None:
         self._put_all(0, len(self._entries), ())
         self._set(erased_seq=seq, **NOTHING_SAID, **numbering(fact))
+        if fact.opened is not None:
+            self._next_item, self._latest = fact.next_item, None
         self._bar()
         self._replaced(seq, base_seq=seq)
 
@@ -330,13 +333,10 @@ class Builder:
         staged = dict(self._now.staged)
         entries = {entry.item.id: entry for entry in self._entries}  # a search for each took half of a replay's time
         for offload in fact.items:
-            entry = entries.get(offload.item)
-            if entry is None:
+            if (entry := entries.get(offload.item)) is None:
                 raise self._refuse(f"expected an item of the history, {offload.item!r} is not in it", seq)
-            tokens = self._count(offload.placeholder)
-            staged[offload.item] = placeholder_entry(
-                offload.placeholder, seq=entry.seq, original=offload.sha256, tokens=tokens
-            )
+            stand_in, tokens = offload.placeholder, self._count(offload.placeholder)
+            staged[offload.item] = placeholder_entry(stand_in, seq=entry.seq, original=offload.sha256, tokens=tokens)
         self._set(staged=staged)
 
     def _stage_summary(self, fact: SummaryWritten) -> None:
@@ -376,8 +376,7 @@ class Builder:
         return tuple(body)
 
     def _restore(self, item: Item, seq: int) -> None:
-        position = self._position(item.id, seq)
-        entry = self._entries[position]
+        entry = self._entries[position := self._position(item.id, seq)]
         if entry.form != "placeholder" or entry.original != item_hash(item):
             raise self._refuse(f"expected the original of offloaded item {item.id!r}", seq)
         self._put(position, Entry(item=item, tokens=self._count(item), seq=entry.seq))
@@ -391,15 +390,10 @@ class Builder:
             size = self._ledger.prefix(self._cut_at(fact.base_seq)).upper + PRIMING
             self._set(**after_try(self._now, fact, before=size, after=size))
 
-    def _bar(self) -> None:
-        """Let what is learnt from reports start at a new place: the history was changed by hand."""
+    def _bar(self) -> None:  # what is learnt from reports starts at a new place: the history was changed by hand
         self._reply_tokens = 0
         self._set(calibration=after_barrier(self._now.calibration))
 
     def _replaced(self, seq: int, *, base_seq: int) -> None:
         self._open_text = None
         self._set(version=self._now.version + 1, version_seq=seq, base_seq=base_seq)
-
-
-def _extra(item: Item) -> str:
-    return getattr(item, "extra", None) or ""

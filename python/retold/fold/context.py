@@ -77,7 +77,7 @@ class Context(Struct, frozen=True):
         erased_seq: the last event that erased the session's content; 0 if it never was.
         compacted_seq: the newest compaction that can be undone, by the sequence of its replacement; 0 if there is none.
         tags: the places that have names, each the sequence of the last event before it.
-        latest: the latest time that an event up to here names; authors' clocks differ, so it need not be the last one's.
+        latest: the latest time that an event up to here names; clocks differ, so it need not be the last event's.
     """
 
     key: SessionKey

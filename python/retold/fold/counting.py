@@ -54,23 +54,30 @@ def count_item(item: Item, encoding: Encoding) -> Tokens:
     """Return what *item* costs as one entry of a request. O(bytes of its text)."""
     match item:
         case Message():
+            words, estimated = _parts(item.content, encoding)
             framing = MESSAGE_FRAMING + (1 if item.name else 0)
-            named = text_tokens(encoding.count(item.name or ""), encoding) + Tokens(reconstructed=framing)
-            return named + _parts(item.content, encoding) + _fields(item.extra, encoding)
+            words += encoding.count(item.name) if item.name else 0
+            return _sized(words, framing, estimated + _fields(item.extra, encoding), encoding)
         case ToolCall():
-            words = text_tokens(encoding.count(item.name) + encoding.count(item.arguments), encoding)
-            return words + Tokens(reconstructed=CALL_FRAMING) + _fields(item.extra, encoding)
+            words = encoding.count(item.name) + encoding.count(item.arguments)
+            return _sized(words, CALL_FRAMING, _fields(item.extra, encoding), encoding)
         case ToolResult():
-            framed = _parts(item.content, encoding) + Tokens(reconstructed=RESULT_FRAMING)
-            return framed + _fields(item.extra, encoding)
+            words, estimated = _parts(item.content, encoding)
+            return _sized(words, RESULT_FRAMING, estimated + _fields(item.extra, encoding), encoding)
         case Reasoning():
             estimated = 0 if item.body is None else _sealed(item.body, encoding, read=_without_text)
-            framed = Tokens(reconstructed=MESSAGE_FRAMING, estimated=estimated)
-            return text_tokens(encoding.count(item.text), encoding) + framed
+            return _sized(encoding.count(item.text), MESSAGE_FRAMING, estimated, encoding)
         case Opaque():
             return Tokens(reconstructed=MESSAGE_FRAMING, estimated=_sealed(item.body, encoding))
         case _:
             assert_never(item)
+
+
+def _sized(words: int, framing: int, estimated: int, encoding: Encoding) -> Tokens:
+    """Return one size: adding up several costs more than counting a short text does."""
+    if encoding.kind == "exact":
+        return Tokens(words, framing, estimated)
+    return Tokens(0, words + framing, estimated)
 
 
 def text_tokens(tokens: int, encoding: Encoding) -> Tokens:
@@ -78,10 +85,15 @@ def text_tokens(tokens: int, encoding: Encoding) -> Tokens:
     return Tokens(exact=tokens) if encoding.kind == "exact" else Tokens(reconstructed=tokens)
 
 
-def _parts(content: tuple[Part, ...], encoding: Encoding) -> Tokens:
-    words = sum(encoding.count(part.text) for part in content if isinstance(part, Text))
-    estimated = sum(_block(part, encoding) for part in content if isinstance(part, Block))
-    return text_tokens(words, encoding) + Tokens(estimated=estimated)
+def _parts(content: tuple[Part, ...], encoding: Encoding) -> tuple[int, int]:
+    """Return what the texts of *content* count, and what its other parts may cost."""
+    words = estimated = 0
+    for part in content:
+        if isinstance(part, Text):
+            words += encoding.count(part.text)
+        else:
+            estimated += _block(part, encoding)
+    return words, estimated
 
 
 def _block(block: Block, encoding: Encoding) -> int:
@@ -91,15 +103,15 @@ def _block(block: Block, encoding: Encoding) -> int:
     return bytes_left // BYTES_PER_TOKEN + sum(encoding.count(text) for text in texts)
 
 
-def _fields(extra: str | None, encoding: Encoding) -> Tokens:
+def _fields(extra: str | None, encoding: Encoding) -> int:
     """Return what the fields that *extra* keeps may cost; how a message was written is in it too, and costs nothing."""
     if extra is None:
-        return Tokens()
+        return 0
     forms = _value_of(extra)
     sections = forms.values() if isinstance(forms, dict) else [forms]
     sent = [part for held in sections for part in (held.values() if isinstance(held, dict) else [])]
     texts = [text for part in sent if isinstance(part, dict | list) for _, text in _texts(part)]
-    return Tokens(estimated=sum(encoding.count(text) for text in texts))
+    return sum(encoding.count(text) for text in texts)
 
 
 def _sealed(body: str, encoding: Encoding, *, read: Callable[[Any], Any] = lambda value: value) -> int:

@@ -59,6 +59,11 @@ def with_open_text(item: Item, text: str) -> Item:
             assert_never(item)
 
 
+def has_new_part(before: Item, after: Item) -> bool:
+    """Return whether the text opened a new part: then what is kept beside it has grown, too."""
+    return len(getattr(after, "extra", None) or "") != len(getattr(before, "extra", None) or "")
+
+
 def _one_part_more(extra: str | None) -> str | None:
     """Return *extra* with no left-over fields for one part more, where it keeps those of each part in a list.
 

@@ -23,6 +23,7 @@ from retold.events import (
     SessionErased,
     SessionKey,
     SessionOpened,
+    SessionTagged,
 )
 from retold.fold.calibration import after_barrier, within
 from retold.fold.context import NOTHING_PLANNED, NOTHING_SAID, Context, Entry, later, ledger_of, request_size
@@ -135,6 +136,18 @@ def opened(start: Context, fact: SessionOpened) -> Context:
         base_seq=1,
         **changes,
     )
+
+
+def tagged(now: Context, fact: SessionTagged, seq: int) -> dict[str, int]:
+    """Return the tags after *fact*, recorded at *seq*, gave a place to return to its name.
+
+    Raises:
+        CorruptLogError: if the session had no such place then.
+    """
+    if not 1 <= fact.seq < seq:
+        reason = f"expected a tag of a sequence 1 to {seq - 1}, got {fact.seq}"
+        raise CorruptLogError(reason, session=now.key.session, seq=seq)
+    return {**now.tags, fact.name: fact.seq}
 
 
 def _anew(now: Context, recorded: Recorded) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 Rules:
 - Every copied message names the sequence that its copy goes on to. A session whose last message names a later one than
   its own is not whole: nobody can append to it, reading it ends in damage, and the copy may simply be made again.
-- A replacement is written behind what is there, and only then is that purged. So at no moment is anything lost: killed
-  in between, the session is as damaged as it was, and what was read from it is still there.
+- A replacement is written behind what is there, and only then is it said that the session begins there. So at no moment
+  is anything lost: killed in between, the session is as damaged as it was, and what was read from it is still there.
+- What was there before stays. nats-server loses other sessions' messages when anything is removed from a block that
+  holds a message which it cannot read: purged or deleted one by one, it counts them twice.
 - A copied message carries no message id: the server knows the original's for two minutes and would pass it over.
-- What is replaced is overwritten on the server, so that an erasure later leaves nothing of it in a file.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
@@ -17,7 +18,18 @@ from retold.log import api, pages
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
 from retold.log.link import Link
-from retold.log.names import ERASED, EVENTS, EXPECTED_SUBJECT_SEQ, SEALED, SEQ, UNTIL, event_subject
+from retold.log.names import (
+    AFTER,
+    ERASED,
+    EVENTS,
+    EXPECTED_SUBJECT_SEQ,
+    SEALED,
+    SEQ,
+    UNTIL,
+    beginning_subject,
+    event_subject,
+)
+from retold.log.packing import unpack
 from retold.log.reader import Reader, seq_of
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Message, send
@@ -47,16 +59,24 @@ class Copier:
             base = await self._end(key)
             await self._put(key, events, position=base.position, head=base.head, until=until)
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+    async def replace(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
+    ) -> None:
         """Put *events* in place of all that is stored; see `retold.ports.Log.replace`."""
-        subject = event_subject(key)
         async with self._trails.lock(key):
-            last = await self._last_readable(key)
-            first = await self._put(key, events, position=last, head=Head(), until=until)
-            for stored in await pages.every(self._link, EVENTS, subject, before=first):
-                await api.erase(self._link, EVENTS, stored.position)
-            # What cannot be read is purged too, though nobody can say at which positions it lies.
-            await api.call(self._link, f"STREAM.PURGE.{EVENTS}", {"filter": subject, "seq": first})
+            position = begin = 0
+            if instead_of is None:
+                # The server takes the subject of a message that it cannot read for empty.
+                begin = (await api.call(self._link, f"STREAM.INFO.{EVENTS}"))["state"]["last_seq"]
+            else:
+                base = await self._end(key)
+                if base.head != instead_of:
+                    raise ConflictError(session=key.session, expected=instead_of.seq, actual=base.head.seq)
+                position = begin = base.position
+            await self._put(key, events, position=position, head=Head(), until=until)
+            headers = {AFTER: str(begin)}
+            await self._link.retry(lambda: api.publish(self._link, beginning_subject(key), b"", headers))
+            self._trails.of(key).begin = begin
 
     async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield what can be read of the session; see `retold.ports.Log.salvage`."""
@@ -78,14 +98,10 @@ class Copier:
     async def _end(self, key: SessionKey) -> Mark:
         return await self._reader.stored_end(key)
 
-    async def _last_readable(self, key: SessionKey) -> int:
-        """Return the position of the session's last message as the server compares it, 0 if there is none."""
-        stored = await api.get(self._link, EVENTS, {"last_by_subj": event_subject(key)})
-        return 0 if stored is None else stored.position
-
-    async def _put(self, key: SessionKey, events: AsyncIterable[Kept], *, position: int, head: Head, until: int) -> int:
-        """Store *events* after *position* and *head*; return the position of the first."""
-        first = 0
+    async def _put(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, position: int, head: Head, until: int
+    ) -> None:
+        """Store *events* after *position* and *head*."""
         batch: list[Kept] = []
         held = 0
         async for one in events:
@@ -95,17 +111,14 @@ class Copier:
             held += len(one.body)
             if len(batch) >= BATCH_EVENTS or held >= BATCH_BYTES:
                 position = await self._send(key, batch, position=position, until=until)
-                first = first or position - len(batch) + 1
                 batch, held = [], 0
         if batch:
             position = await self._send(key, batch, position=position, until=until)
-            first = first or position - len(batch) + 1
         if head.seq != until:
             raise CorruptLogError(
                 f"the copy was to go on to {until}, its source ends before", session=key.session, seq=head.seq + 1
             )
         self._trails.of(key).moved(Mark(head=head, position=position))
-        return first
 
     async def _send(self, key: SessionKey, batch: Sequence[Kept], *, position: int, until: int) -> int:
         """Store *batch* as one, after the message at *position*; return the position of its last.
@@ -121,7 +134,7 @@ class Copier:
             return ack.seq
         # Refused: somebody else wrote, or our own first try was stored and its answer lost.
         stored = await api.get(self._link, EVENTS, {"last_by_subj": subject})
-        if stored is None or stored.position <= position or stored.body != messages[-1][0]:
+        if stored is None or stored.position <= position or stored.body != unpack(*messages[-1]):
             actual = 0 if stored is None else max(seq_of(stored), 0)
             raise ConflictError(session=key.session, expected=batch[0].standing.seq - 1, actual=actual)
         return stored.position

@@ -13,6 +13,7 @@ from retold.errors import CorruptLogError, InputError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.log import streams
 from retold.log.api import Stored
+from retold.log.asides import Asides, noted
 from retold.log.blobs import Blobs
 from retold.log.copying import Copier
 from retold.log.erasing import Eraser
@@ -39,11 +40,13 @@ from retold.log.names import (
 from retold.log.projections import Projections
 from retold.log.reader import Reader, reaches, seq_of
 from retold.log.rows import RowWriter
-from retold.log.snapshots import Placed, Snapshots
+from retold.log.scanning import Scanner
+from retold.log.snapshot_messages import Placed
+from retold.log.snapshots import Snapshots
 from retold.log.streams import ServerFacts
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Before, Erased, Published, Row, RowEnd, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
 from retold.security import MasterKeys
 
 
@@ -60,12 +63,14 @@ class JetStreamLog:
         blobs = Blobs(link)
         self._reader = reader = Reader(link, blobs=blobs, trails=trails, keys=self.keys)
         self._writer = Writer(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
+        self._scanner = Scanner(link, reader)
         self._rows = RowWriter(link, writer=self._writer, trails=trails, keys=self.keys)
         self._eraser = Eraser(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
         self._snapshots = Snapshots(link, blobs=blobs, trails=trails, keys=self.keys)
         self._projections = Projections(link, blobs=blobs, snapshots=self._snapshots, trails=trails, keys=self.keys)
         self._copier = Copier(link, blobs=blobs, reader=reader, trails=trails)
         self._heads = Heads(link)
+        self._asides = Asides(link)
 
     @classmethod
     async def open(
@@ -144,6 +149,12 @@ class JetStreamLog:
             async for recorded in events:
                 yield recorded
 
+    async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+        """Yield the events of all sessions in the stream's order, but for those that need a closer look."""
+        async with aclosing(self._scanner.scan(partitions)) as parts:
+            async for part in parts:
+                yield part
+
     async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield every event of the session that can still be read, by position; O(messages of the session)."""
         async with aclosing(self._copier.salvage(checked(key))) as events:
@@ -159,9 +170,15 @@ class JetStreamLog:
         await self._copier.copy(checked(key), events, until=until)
         self._heads.reached(key, until)
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
-        """Store *events* behind what is there, then purge that."""
-        await self._copier.replace(checked(key), events, until=until)
+    async def reached(self, key: SessionKey) -> int:
+        """Return the largest sequence that a head, a snapshot, a published history or this process has seen."""
+        return await self._reader.reached(checked(key))
+
+    async def replace(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
+    ) -> None:
+        """Store *events* behind what is there, then say that the session begins with them."""
+        await self._copier.replace(checked(key), events, until=until, instead_of=instead_of)
         self._heads.reached(key, until)
 
     async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
@@ -230,6 +247,18 @@ class JetStreamLog:
         return {
             key_of(stored.subject): seq_of(stored) for stored in await Feed(self._link, stream, subjects).lasts_now()
         }
+
+    async def set_aside(self, key: SessionKey, aside: Aside) -> None:
+        """Note it in the stream of what a worker gave up on."""
+        await self._asides.put(checked(key), aside)
+
+    async def release(self, key: SessionKey) -> None:
+        """Remove the note."""
+        await self._asides.remove(checked(key))
+
+    async def aside(self) -> dict[SessionKey, Aside]:
+        """Return what is noted."""
+        return await self._asides.all()
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Keep *snapshot*, unless a newer one is kept already. It tells where its event lies, if this process knows."""
@@ -339,6 +368,19 @@ async def connect_log(
         yield log
     finally:
         await log.close()
+
+
+async def inspect_aside(url: str, *, name: str = "retold doctor") -> dict[SessionKey, Aside]:
+    """Return the sessions that are set aside at *url*, which has the log's streams.
+
+    Raises:
+        UnavailableError: if there is no server, or it has not.
+    """
+    link = await Link.open(url, name=name)
+    try:
+        return await noted(link)
+    finally:
+        await link.close()
 
 
 async def inspect_server(url: str, *, name: str = "retold doctor") -> ServerFacts:

@@ -20,7 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from retold.errors import InputError, UnavailableError
-from retold.log.tap import Tap
+from retold.log.tap import Taker, Tap
 
 T = TypeVar("T")
 
@@ -234,6 +234,29 @@ class Link:
         if task.cancelling() > cancels:
             # nats-py swallows a cancellation while it waits for room in its buffer.
             raise asyncio.CancelledError
+
+    @asynccontextmanager
+    async def tapped(self, taker: Taker) -> AsyncIterator[str]:
+        """Give *taker* a subscription of its own, as raw frames, and yield its reply subject.
+
+        Raises:
+            Lost: if there is no connection.
+        """
+        run, subject = self.tap.new_run(), self._client.new_inbox()
+        try:
+            held = await self._client.subscribe(subject)
+        except (OSError, nats_errors.Error) as error:
+            raise Lost(f"could not subscribe: {type(error).__name__}") from None
+        sid = held._id  # noqa: SLF001 -- the server names it in each frame
+        self.tap.watch(sid, run)
+        self.tap.open(run, taker)
+        try:
+            yield subject
+        finally:
+            self.tap.close(run)
+            self.tap.watch(sid, None)
+            with suppress(OSError, nats_errors.Error):
+                await held.unsubscribe()
 
     def write(self, frames: bytes) -> None:
         """Send whole frames as they are, behind what was sent before; the caller bounds what is under way.

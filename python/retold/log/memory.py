@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, is_tombstone, kept, record
-from retold.log.names import checked
+from retold.log.names import checked, partition
 from retold.log.rows import check_rows
+from retold.log.scanning import check_partitions
 from retold.log.writer import check_drafts, check_sizes
-from retold.ports import Before, Erased, Published, Row, RowEnd, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
 
 
 class MemoryLog:
@@ -24,6 +25,7 @@ class MemoryLog:
         self._erased: dict[SessionKey, int] = {}
         self._snapshots: dict[SessionKey, list[Snapshot]] = {}
         self._histories: dict[SessionKey, Published] = {}
+        self._asides: dict[SessionKey, Aside] = {}
         self._waiting: list[asyncio.Future[None]] = []
 
     async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
@@ -98,6 +100,19 @@ class MemoryLog:
             head = recorded.head
             yield recorded
 
+    async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+        """Yield session by session."""
+        check_partitions(partitions)
+        for key in [key for key in self._events if not partitions or partition(key) in partitions]:
+            events: list[Recorded] = []
+            damage: tuple[CorruptLogError, ...] = ()
+            try:
+                async for recorded in self.read(key):
+                    events.append(recorded)  # noqa: PERF401 -- what came before the damage is kept
+            except CorruptLogError as error:
+                damage = (error,)
+            yield Scanned(events=events, damage=damage)
+
     async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield every event that is there."""
         for recorded in list(self._events.get(checked(key), [])):
@@ -113,8 +128,17 @@ class MemoryLog:
         """Store *events* behind what is there, all at once."""
         await self._put(key, events, before=self._events.get(checked(key), []), until=until)
 
-    async def replace(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
+    async def reached(self, key: SessionKey) -> int:
+        """Return the largest sequence that anything here proves."""
+        return self._seen(checked(key))
+
+    async def replace(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
+    ) -> None:
         """Store *events* in place of what is there, all at once."""
+        end = await self.stored_end(key)
+        if instead_of is not None and end != instead_of:
+            raise ConflictError(session=key.session, expected=instead_of.seq, actual=end.seq)
         await self._put(checked(key), events, before=[], until=until)
 
     async def _put(self, key: SessionKey, events: AsyncIterable[Kept], *, before: list[Recorded], until: int) -> None:
@@ -156,6 +180,18 @@ class MemoryLog:
     async def sessions(self) -> list[SessionEnd]:
         """Return every session and where it ends, ordered by tenant and name."""
         return [SessionEnd(key=key, seq=self._heads[key].seq) for key in sorted(self._heads)]
+
+    async def set_aside(self, key: SessionKey, aside: Aside) -> None:
+        """Note it."""
+        self._asides[checked(key)] = aside
+
+    async def release(self, key: SessionKey) -> None:
+        """Remove the note."""
+        self._asides.pop(checked(key), None)
+
+    async def aside(self) -> dict[SessionKey, Aside]:
+        """Return what is noted."""
+        return dict(self._asides)
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Keep *snapshot*, unless the newest kept is of a later sequence or the very same."""

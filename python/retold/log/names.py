@@ -25,6 +25,8 @@ EVENTS_ALL = "retold.ev.>"
 SNAPSHOTS_ALL = "retold.snap.*.*"
 """The newest snapshots; those that were rebuilt lie one token deeper."""
 HEADS_ALL = "retold.head.>"
+BEGINNINGS_ALL = "retold.begin.>"
+DEAD_ALL = "retold.dead.>"
 HISTORIES_ALL = f"$KV.{HISTORIES_BUCKET}.*.*"
 KEYS_ALL = f"$KV.{KEYS_BUCKET}.>"
 PARTITIONS = 64
@@ -33,6 +35,8 @@ SEQ = "Retold-Seq"
 """Header: the session's own sequence, so that wakes and searches need no body."""
 UNTIL = "Retold-Until"
 """Header: the sequence that a copy goes on to; where it is above the last message's own, the copy was broken off."""
+AFTER = "Retold-After"
+"""Header: the stream position that a session which was written anew begins after."""
 CLAIM = "Retold-Claim"
 """Header: the SHA-256 of a body that is in the object store; the message's own body is a claim for it."""
 PACKED = "Retold-Packed"
@@ -98,6 +102,16 @@ def snapshot_subjects(key: SessionKey) -> tuple[str, str]:
 def head_subject(key: SessionKey) -> str:
     """Return the subject of the session's head."""
     return f"retold.head.{key.tenant}.{key.session}"
+
+
+def beginning_subject(key: SessionKey) -> str:
+    """Return the subject that says where in the stream the session begins, if it was written anew."""
+    return f"retold.begin.{key.tenant}.{key.session}"
+
+
+def dead_subject(key: SessionKey) -> str:
+    """Return the subject of the note that the session was set aside."""
+    return f"retold.dead.{key.tenant}.{key.session}"
 
 
 def history_subject(key: SessionKey) -> str:

@@ -36,7 +36,8 @@ from retold.log.names import (
 )
 from retold.log.reader import erased_of
 from retold.log.segments import Segmented, keep
-from retold.log.snapshots import TRIES_MAX, Placed, Snapshots
+from retold.log.snapshot_messages import Placed
+from retold.log.snapshots import TRIES_MAX, Snapshots
 from retold.log.trails import Trails
 from retold.ports import Published
 
@@ -108,10 +109,13 @@ class Projections:
         """Put *published* in place of what is there, unless that is newer; None takes what is there away."""
         for _ in range(TRIES_MAX):
             last = await self._last(key)
+            there = None if last is None or VERSION not in last.headers else last
             if published is None:
-                if last is None or VERSION not in last.headers or await self._withdraw(key, last):
-                    return
-            elif (last is not None and _is_behind(published, last)) or await self._put(key, published, last):
+                is_done = there is None or await self._withdraw(key, there)
+            else:
+                is_newer = last is not None and _is_behind(published, last)
+                is_done = is_newer or await self._put(key, published, last)
+            if is_done:
                 return
         raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
 

@@ -32,6 +32,7 @@ from retold.log.blobs import Blobs
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
+    AFTER,
     CLAIM,
     ERASED,
     EVENTS,
@@ -41,6 +42,7 @@ from retold.log.names import (
     SEQ,
     SNAPSHOTS,
     UNTIL,
+    beginning_subject,
     event_subject,
     head_subject,
     history_subject,
@@ -86,6 +88,18 @@ class Reader:
         trail.note(mark)
         return mark
 
+    async def beginning(self, key: SessionKey) -> int:
+        """Learn after which stream position the session begins; return 0: it witnesses no sequence."""
+        stored = await api.get(self._link, HEADS, {"last_by_subj": beginning_subject(key)})
+        if stored is not None:
+            self._trails.of(key).begin = int(stored.headers.get(AFTER, "0"))
+        return 0
+
+    async def reached(self, key: SessionKey) -> int:
+        """Return the largest sequence that is known to have been stored, by any witness."""
+        await self._ask_witnesses(key)
+        return self._trails.of(key).seen
+
     async def stored_end(self, key: SessionKey) -> Mark:
         """Return what the session's last message says, whatever else is known of the session; `START` if there is none.
 
@@ -114,6 +128,7 @@ class Reader:
             try:
                 following = await self._following(key, mark, goal=goal)
             except CorruptLogError:
+                await self.beginning(key)  # it may have been written anew since it was asked
                 following = await self._following(key, await self.relocated(key, mark), goal=goal)
             for stored in following:
                 if seq_of(stored) != mark.head.seq + 1:
@@ -132,7 +147,7 @@ class Reader:
             CorruptLogError: if that event is missing or damaged.
         """
         if seq == 0:
-            return START
+            return Mark(head=Head(), position=self._trails.of(key).begin)
         known = self._trails.of(key).marks.get(seq)
         if known is not None:
             return known
@@ -205,7 +220,8 @@ class Reader:
                 (HISTORIES, history_subject(key)),
                 (SNAPSHOTS, snapshot_subject(key)),
             )
-            for seq in await asyncio.gather(*(self._witness(stream, subject) for stream, subject in witnesses)):
+            asked = [self._witness(stream, subject) for stream, subject in witnesses]
+            for seq in await asyncio.gather(*asked, self.beginning(key)):
                 trail.saw(seq)
             trail.witnessed = True
 
@@ -263,7 +279,9 @@ class Reader:
         Raises:
             CorruptLogError: if it is another event there, or cannot be read.
         """
-        found = await self._search(key, mark.head.seq) if mark.head.seq else None
+        if not mark.head.seq:
+            return await self.find(key, 0)
+        found = await self._search(key, mark.head.seq)
         if found is None or found.position == mark.position:
             return mark
         moved = self._mark(found, key)
@@ -292,7 +310,7 @@ class Reader:
         """Return the place right before the newest tombstone: where what was erased ended, as the tombstone says."""
         trail = self._trails.of(key)
         seq = trail.erased
-        stored = await self._leader(key, {"seq": 1, "next_by_subj": event_subject(key)}, seq=seq)
+        stored = await self._leader(key, {"seq": trail.begin + 1, "next_by_subj": event_subject(key)}, seq=seq)
         if stored is None or seq_of(stored) != seq:
             stored = await self._search(key, seq)
         if stored is None:
@@ -313,7 +331,7 @@ class Reader:
     async def _search(self, key: SessionKey, seq: int) -> Stored | None:
         """Return the message of event *seq* by halving the range of positions, or None if it is not there."""
         subject = event_subject(key)
-        low, near = 1, 0
+        low, near = self._trails.of(key).begin + 1, 0
         last = await self._leader(key, {"last_by_subj": subject}, seq=seq)
         high = 0 if last is None else last.position
         for _ in range(PROBES_MAX):

@@ -5,21 +5,19 @@ Rules:
   (`retold.log.segments`) and steps to those before it (`retold.log.steps`).
 - None is the truth. What is damaged or missing is passed over: an earlier one is found, or none, and the events are
   folded from there. What is found has the hash that it was written with.
-- What is remembered here (`_Chain`) saves reading before writing; the server checks every write against the true end.
+- What is remembered here (`Chain`) saves reading before writing; the server checks every write against the true end.
 """
 
 import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import msgspec
-from msgspec import Struct
 
 from retold.errors import ConflictError, CorruptLogError, UnavailableError
-from retold.events import Head, SessionKey, is_sealed_document
+from retold.events import SessionKey, is_sealed_document
 from retold.log import api, pages
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
@@ -28,8 +26,9 @@ from retold.log.link import Link
 from retold.log.names import EXPECTED_SUBJECT_SEQ, HASH, SEQ, SNAPSHOTS, snapshot_subject, snapshot_subjects
 from retold.log.reader import erased_of
 from retold.log.segments import NOTHING_STORED, Layout, Segmented, Source, cut, keep, layout_of, restore
-from retold.log.steps import Holds, Step, extended, next_read
-from retold.log.trails import Mark, Trails
+from retold.log.snapshot_messages import MESSAGES, Chain, Found, Message, Placed, holds_before, placed, step_of
+from retold.log.steps import Holds, Step, next_read
+from retold.log.trails import Trails
 from retold.ports import Before, Snapshot
 
 TRIES_MAX = 20
@@ -46,83 +45,7 @@ SOURCES_GAP_MAX = 2
 PAGE_SOURCES_MIN = 3
 """Fewer are read one by one, side by side: a page costs one round trip more to begin."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _log = logging.getLogger(__name__)
-
-
-class Placed(Struct, frozen=True):
-    """Hold a snapshot.
-
-    Attributes:
-        mark: where the event that it ends with lies in the stream of events; None if that is not known.
-        newest_seq: the sequence of the newest one that is kept.
-    """
-
-    snapshot: Snapshot
-    mark: Mark | None
-    newest_seq: int = 0
-
-
-class _Message(Struct, frozen=True, array_like=True):
-    """Hold the body of one message: the state, what it is found by, and the steps to those before.
-
-    Attributes:
-        step: its own; the position in it is 0, for nobody knows it when it is written.
-        event_position: where its last event lies in the stream of events; 0 if that was not known.
-    """
-
-    kept: Segmented
-    step: Step
-    head: str
-    event_position: int
-    steps: tuple[Step, ...]
-
-
-class _Found(Struct, frozen=True):
-    """Hold a message as it was read."""
-
-    message: _Message
-    stored: Stored
-
-    @property
-    def step(self) -> Step:
-        return msgspec.structs.replace(self.message.step, position=self.stored.position)
-
-
-class _Chain(Struct, frozen=True):
-    """Remember the newest snapshot of a session: what the next one builds on.
-
-    Attributes:
-        position: where the session's subject ends; 0 before the first message.
-        newest: the snapshot there; None if it cannot be read: then the next one starts anew.
-        sha256: of its body.
-        steps: to those before it.
-        layout: where its entries are stored.
-        erased: the sequence of the tombstone whose mark ends the subject; 0 for none.
-    """
-
-    position: int = 0
-    newest: Step | None = None
-    sha256: bytes = b""
-    steps: tuple[Step, ...] = ()
-    layout: Layout = NOTHING_STORED
-    erased: int = 0
-
-    @property
-    def steps_on(self) -> tuple[Step, ...]:
-        """Return the steps that the next snapshot has."""
-        return () if self.newest is None else extended(self.steps, self.newest)
-
-    def is_past(self, snapshot: Snapshot) -> bool:
-        """Return whether *snapshot* need not be kept: a later one is, or the very same, or it was erased."""
-        if snapshot.seq < self.erased:
-            return True
-        if self.newest is None or self.newest.seq < snapshot.seq:
-            return False
-        return self.newest.seq > snapshot.seq or self.sha256 == sha256(snapshot.body).digest()
-
-
-_messages = msgspec.msgpack.Decoder(_Message)
 
 
 class Snapshots:
@@ -133,7 +56,7 @@ class Snapshots:
         self._trails = trails
         self._keys = keys
         self._blobs = blobs
-        self._chains: OrderedDict[SessionKey, _Chain] = OrderedDict()
+        self._chains: OrderedDict[SessionKey, Chain] = OrderedDict()
 
     async def save(self, key: SessionKey, placed: Placed) -> None:
         """Keep a snapshot as the newest, unless the newest kept is of a later sequence or the very same."""
@@ -160,7 +83,7 @@ class Snapshots:
         live, aside = snapshot_subjects(key)
         ends = [await api.get(self._link, SNAPSHOTS, {"last_by_subj": subject}) for subject in (live, aside)]
         expected, after = (0 if end is None else end.position for end in ends)
-        chain, first, last = _Chain(), 0, None
+        chain, first, last = Chain(), 0, None
         async for last in snapshots:
             chain = await self._written(chain, key, aside, last, expected=after)
             after = chain.position
@@ -169,7 +92,7 @@ class Snapshots:
             self._remember(key, await self._written(chain, key, live, last, expected=expected))
         return first
 
-    async def _written(self, chain: _Chain, key: SessionKey, subject: str, placed: Placed, *, expected: int) -> _Chain:
+    async def _written(self, chain: Chain, key: SessionKey, subject: str, placed: Placed, *, expected: int) -> Chain:
         written = await self._save_after(chain, key, subject, placed, expected=expected)
         if written is None:
             raise ConflictError(session=key.session, expected=expected, actual=expected + 1)
@@ -180,35 +103,44 @@ class Snapshots:
         if first == 0:
             self._chains.pop(key, None)
         for subject in snapshot_subjects(key):
-            for stored in await pages.every(self._link, SNAPSHOTS, subject, before=first or None):
-                if not is_sealed_document(stored.body):
-                    await api.erase(self._link, SNAPSHOTS, stored.position)
-            await api.purge(self._link, SNAPSHOTS, subject, before=first or None)
+            await self._drop(subject, before=first or None)
+
+    async def _drop(self, subject: str, *, before: int | None) -> None:
+        """Drop messages and overwrite what is plain in them; the mark of an erasure stays where nothing newer is."""
+        mark = 0
+        for stored in await pages.every(self._link, SNAPSHOTS, subject, before=before):
+            if erased_of(stored) and before is None:
+                mark = stored.position
+            else:
+                remove = api.forget if is_sealed_document(stored.body) else api.erase
+                await remove(self._link, SNAPSHOTS, stored.position)
+        if not mark:
+            await api.purge(self._link, SNAPSHOTS, subject, before=before)
 
     async def load(self, key: SessionKey, before: Before) -> Placed | None:
         """Return the newest snapshot that comes early enough and is whole, or None."""
         broken: set[int] = set()
         while len(broken) <= BROKEN_MAX:
             newest = await self._newest(key)
-            found = None if newest is None else await self._find(key, newest, _holds(before), broken)
+            found = None if newest is None else await self._find(key, newest, holds_before(before), broken)
             if newest is None or found is None:
                 return None
             body = await self.expand(key, found.message.kept)
             if body is not None:
-                return msgspec.structs.replace(_placed(found, body), newest_seq=newest.step.seq)
+                return msgspec.structs.replace(placed(found, body), newest_seq=newest.step.seq)
             _log.warning("snapshot of session %s at sequence %d is damaged, passed over", key.session, found.step.seq)
             broken.add(found.stored.position)
         return None
 
     async def all(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
         """Yield every snapshot that is kept and whole, in order."""
-        index: dict[int, _Found] = {}
+        index: dict[int, Found] = {}
         for subject in snapshot_subjects(key):
             async for one in self._on(key, subject):
                 index[one.stored.position] = one
         last = await api.get(self._link, SNAPSHOTS, {"last_by_subj": snapshot_subject(key)})
         found = None if last is None else index.get(last.position)
-        chain: list[_Found] = []
+        chain: list[Found] = []
         while found is not None:
             chain.append(found)
             steps = (index.get(step.position) for step in reversed(found.message.steps))
@@ -217,9 +149,9 @@ class Snapshots:
         for one in reversed(chain):
             body = restore(one.message.kept, sources)
             if body is not None:
-                yield _placed(one, body).snapshot
+                yield placed(one, body).snapshot
 
-    async def _on(self, key: SessionKey, subject: str) -> AsyncGenerator[_Found, None]:
+    async def _on(self, key: SessionKey, subject: str) -> AsyncGenerator[Found, None]:
         position = 0
         while page := await pages.page_or_next(self._link, SNAPSHOTS, subject, start=position + 1):
             for stored in page:
@@ -236,34 +168,31 @@ class Snapshots:
         """Return the body that *kept* stands for; None if what it names is damaged or missing."""
         return restore(kept, await self._sources(key, kept))
 
-    async def _chain(self, key: SessionKey) -> _Chain:
+    async def _chain(self, key: SessionKey) -> Chain:
         """Return the newest snapshot as the next one needs it."""
         known = self._chains.get(key)
         if known is not None:
             self._chains.move_to_end(key)
             return known
         stored = await api.get(self._link, SNAPSHOTS, {"last_by_subj": snapshot_subject(key)})
-        return self._remember(key, _Chain() if stored is None else await self._chain_of(key, stored))
+        return self._remember(key, Chain() if stored is None else await self._chain_of(key, stored))
 
     # ---- writing --------------------------------------------------------------------------------------------------
 
     async def _save_after(
-        self, chain: _Chain, key: SessionKey, subject: str, placed: Placed, *, expected: int
-    ) -> _Chain | None:
+        self, chain: Chain, key: SessionKey, subject: str, placed: Placed, *, expected: int
+    ) -> Chain | None:
         """Write after *chain* to *subject*, which must end at *expected*; None if it does not."""
         snapshot, mark = placed.snapshot, placed.mark
         kept, rows = keep(snapshot.body, chain.layout)
-        step = _step(snapshot, number=0 if chain.newest is None else chain.newest.number + 1)
+        step = step_of(snapshot, number=0 if chain.newest is None else chain.newest.number + 1)
         event_position = 0 if mark is None else mark.position
-        message = _Message(
-            kept=kept, step=step, head=snapshot.head, event_position=event_position, steps=chain.steps_on
-        )
-        body = msgspec.msgpack.encode(message)
-        position = await self._put(key, subject, body, seq=snapshot.seq, expected=expected)
+        message = Message(kept=kept, step=step, head=snapshot.head, event_position=event_position, steps=chain.steps_on)
+        position = await self._put(key, subject, msgspec.msgpack.encode(message), seq=snapshot.seq, expected=expected)
         if position is None:
             return None
         at = Source(position=position, number=step.number)
-        return _Chain(
+        return Chain(
             position=position,
             newest=msgspec.structs.replace(step, position=position),
             sha256=kept.sha256,
@@ -284,18 +213,18 @@ class Snapshots:
         is_ours = stored is not None and stored.body == carried and headers.items() <= stored.headers.items()
         return stored.position if stored is not None and is_ours else None
 
-    def _remember(self, key: SessionKey, chain: _Chain) -> _Chain:
+    def _remember(self, key: SessionKey, chain: Chain) -> Chain:
         self._chains[key] = chain
         self._chains.move_to_end(key)
         if len(self._chains) > CHAINS_MAX:
             self._chains.popitem(last=False)
         return chain
 
-    async def _chain_of(self, key: SessionKey, stored: Stored) -> _Chain:
+    async def _chain_of(self, key: SessionKey, stored: Stored) -> Chain:
         """Return what the snapshot after *stored* builds on. Nothing of it is used where it is damaged or foreign."""
         found = await self._read(key, stored)
         if found is None:
-            return _Chain(position=stored.position, erased=erased_of(stored))
+            return Chain(position=stored.position, erased=erased_of(stored))
         kept = found.message.kept
         sources = await self._sources(key, kept)
         body = restore(kept, sources)
@@ -304,13 +233,13 @@ class Snapshots:
             at = Source(position=stored.position, number=found.step.number)
             known = {position: source.stored_bytes for position, source in sources.items()}
             layout = layout_of(kept, cut(body).rows, at=at, sources=known)
-        return _Chain(
+        return Chain(
             position=stored.position, newest=found.step, sha256=kept.sha256, steps=found.message.steps, layout=layout
         )
 
     # ---- finding --------------------------------------------------------------------------------------------------
 
-    async def _find(self, key: SessionKey, newest: _Found, holds: Holds, broken: set[int]) -> _Found | None:
+    async def _find(self, key: SessionKey, newest: Found, holds: Holds, broken: set[int]) -> Found | None:
         """Return the last message up to *newest* for which *holds*; positions that cannot be read go to *broken*."""
         found = newest
         if holds(found.step) and found.stored.position not in broken:
@@ -332,7 +261,7 @@ class Snapshots:
                 found = read
         return None
 
-    async def _newest(self, key: SessionKey) -> _Found | None:
+    async def _newest(self, key: SessionKey) -> Found | None:
         """Return the newest message that can be read; where that is not the last one, all are looked through.
 
         A replica that lags has an earlier one, from which more events are folded.
@@ -345,7 +274,7 @@ class Snapshots:
             found = one
         return found
 
-    async def _at(self, key: SessionKey, step: Step) -> _Found | None:
+    async def _at(self, key: SessionKey, step: Step) -> Found | None:
         """Return the message that *step* names, or None if something else is there."""
         stored = await self._get(key, step.position)
         found = None if stored is None else await self._read(key, stored)
@@ -358,14 +287,14 @@ class Snapshots:
             stored = await api.get(self._link, SNAPSHOTS, {"seq": position})
         return stored if stored is not None and stored.subject in snapshot_subjects(key) else None
 
-    async def _read(self, key: SessionKey, stored: Stored) -> _Found | None:
+    async def _read(self, key: SessionKey, stored: Stored) -> Found | None:
         """Return what *stored* holds; None if it is damaged, or not written by this release."""
         try:
             body = await self._blobs.redeem(stored, session=key.session, seq=0)
             if sha256(body).hexdigest() != stored.headers.get(HASH):
                 return None
             text = await self._keys.open_body(key, body, bound=_bound(key, stored.headers.get(SEQ, "")))
-            return None if text is None else _Found(message=_messages.decode(text), stored=stored)
+            return None if text is None else Found(message=MESSAGES.decode(text), stored=stored)
         except (CorruptLogError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
 
@@ -400,43 +329,3 @@ def _groups(sources: Iterable[Source]) -> list[list[Source]]:
         else:
             groups.append([source])
     return groups
-
-
-def _holds(before: Before) -> Holds:
-    latest_us = None if before.at is None else _microseconds(before.at)
-
-    def holds(step: Step) -> bool:
-        return (
-            (before.seq is None or step.seq <= before.seq)
-            and (latest_us is None or 0 <= step.latest_us <= latest_us)
-            and (before.item is None or 0 < step.next_item <= before.item)
-            and (before.version is None or step.version < before.version)
-        )
-
-    return holds
-
-
-def _step(snapshot: Snapshot, *, number: int) -> Step:
-    return Step(
-        number=number,
-        position=0,
-        seq=snapshot.seq,
-        latest_us=-1 if snapshot.latest is None else _microseconds(snapshot.latest),
-        next_item=snapshot.next_item,
-        version=snapshot.version,
-    )
-
-
-def _placed(found: _Found, body: bytes) -> Placed:
-    message, step = found.message, found.step
-    latest = None if step.latest_us < 0 else _EPOCH + timedelta(microseconds=step.latest_us)
-    snapshot = Snapshot(
-        seq=step.seq, body=body, head=message.head, latest=latest, next_item=step.next_item, version=step.version
-    )
-    known = message.event_position > 0 and message.head != ""
-    head = Head(seq=step.seq, hash=message.head)
-    return Placed(snapshot=snapshot, mark=Mark(head=head, position=message.event_position) if known else None)
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)

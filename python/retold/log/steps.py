@@ -1,8 +1,8 @@
 """Steps: how one finds, from the newest snapshot of a session, any earlier one by a few reads.
 
-Each snapshot names some of those before it: all of the last `FAN`, of those before every `FAN`-th, of those before every
-`FAN * FAN`-th, and so on, back to the first. So a message holds a few steps only, and any snapshot is reached from the
-newest in as many reads as the number of snapshots has digits to the base `FAN`.
+Each snapshot names some of those before it: all of the last `FAN`, of those before every `FAN`-th, of those before
+every `FAN * FAN`-th, and so on, back to the first. So a message holds a few steps only, and any snapshot is reached
+from the newest in as many reads as the number of snapshots has digits to the base `FAN`.
 """
 
 from collections.abc import Callable, Sequence

@@ -15,6 +15,7 @@ from retold.log import api
 from retold.log.api import Refused
 from retold.log.link import Link
 from retold.log.names import (
+    BEGINNINGS_ALL,
     BLOBS,
     BLOBS_BUCKET,
     DEAD,
@@ -64,10 +65,10 @@ STREAMS: dict[str, dict[str, Any]] = {
     },
     HEADS: _LOG
     | {
-        "subjects": [HEADS_ALL],
+        "subjects": [HEADS_ALL, BEGINNINGS_ALL],
         "discard": "old",
         "max_msgs_per_subject": 1,
-        "description": "Retold: how far each session got, as a witness beside the events",
+        "description": "Retold: how far each session got, and where one begins that was written anew",
     },
     DEAD: _LOG | {"subjects": ["retold.dead.>"], "description": "Retold: what a worker gave up on"},
     # The last two are a standard key-value bucket and a standard object store, so that every NATS client reads them.

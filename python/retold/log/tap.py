@@ -64,6 +64,10 @@ class Tap:
         """Give the run's messages to *taker* from now on."""
         self._takers[run] = taker
 
+    def watch(self, sid: int, run: int | None) -> None:
+        """Take the messages of nats-py's subscription *sid* for those of *run*; None: leave them to nats-py again."""
+        self._splitter.watch(sid, run)
+
     def close(self, run: int) -> None:
         """Drop the run's messages from now on."""
         self._takers.pop(run, None)

@@ -38,6 +38,7 @@ class Trail:
         end: where it ended when last written or asked, or None if that must be asked again.
         marks: some places, by session sequence.
         hinted: a place that a snapshot tells of. Positions may have changed since, so it is to be checked.
+        begin: the stream position that the session begins after: 0 unless it was written anew.
         seen: the largest sequence known to have been stored.
         witnessed: whether the published history and the snapshots were asked what they have seen.
         erased: the sequence of the newest tombstone; 0 if none is known. Nothing before it is to be read.
@@ -49,6 +50,7 @@ class Trail:
         self.marks: OrderedDict[int, Mark] = OrderedDict()
         self.hinted: Mark | None = None
         self.seen = 0
+        self.begin = 0
         self.witnessed = False
         self.erased = 0
         self.sealed = False

@@ -1,7 +1,7 @@
 """Walks: a session folded in the log's order, event by event, with a state kept every so often on the way.
 
-A rewind is folded from the state that it returns to. A walk has the states that it kept, so it reads a stretch of events
-again, and not all of them.
+A rewind is folded from the state that it returns to. A walk has the states that it kept, so it reads a stretch of
+events again, and not all of them.
 """
 
 from collections.abc import AsyncGenerator
@@ -59,9 +59,10 @@ class Walk:
             self.keep()
         if reaches_before([recorded], _seq(self.base)):
             await self._return(recorded)
+            self.keep()  # what follows may return to here, and cannot be folded from the state kept before
         else:
             advance(self.builder, recorded, earlier=self.since, base=self.base)
-        self.since.append(recorded)
+            self.since.append(recorded)
 
     def _begin(self, start: Context | None) -> None:
         """Begin with what a fork inherits; None: with nothing."""

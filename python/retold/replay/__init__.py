@@ -4,7 +4,9 @@ from retold.replay.comparing import compare
 from retold.replay.diffing import Change, Compaction, Diff, Lost, diff, item_text
 from retold.replay.past import Past
 from retold.replay.places import TAG_CHARACTERS_MAX, At, tagged_seq
+from retold.replay.playing import Frame, Part, play
 from retold.replay.reading import at_time, history_at, load, seq_at
+from retold.replay.rebuilding import Rebuilt, rebuild
 from retold.replay.several import in_order
 from retold.replay.verifying import Verdict, verify
 
@@ -14,8 +16,11 @@ __all__ = [
     "Change",
     "Compaction",
     "Diff",
+    "Frame",
     "Lost",
+    "Part",
     "Past",
+    "Rebuilt",
     "Verdict",
     "at_time",
     "compare",
@@ -24,6 +29,8 @@ __all__ = [
     "in_order",
     "item_text",
     "load",
+    "play",
+    "rebuild",
     "seq_at",
     "tagged_seq",
     "verify",

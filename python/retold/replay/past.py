@@ -1,8 +1,8 @@
 """The past of sessions: any state that ever was, found by sequence, time or item, and kept warm within a bound.
 
-A session is folded in *stretches*: a state and the few events after it. A state is had by folding at most a stretch from
-its start. Stretches are kept, the least used dropped first, so that going to and fro in a session needs no server; they
-share their entries, so a stretch costs its own events and a pointer for each entry.
+A session is folded in *stretches*: a state and the few events after it. A state is had by folding at most a stretch
+from its start. Stretches are kept, the least used dropped first, so that going to and fro in a session needs no
+server; they share their entries, so a stretch costs its own events and a pointer for each entry.
 
 Rules:
 - Nothing that is kept is ever written: it holds what was read and checked. An erasure drops all of its session.
@@ -144,7 +144,7 @@ class Past:
         return stretch.state(seq)
 
     async def seq_at(self, key: SessionKey, at: At) -> int:
-        """Return the sequence of the last event before the first one that is later than a time; of an item; or of a tag.
+        """Return the sequence of the last event before the first one later than a time; of an item; or of a tag.
 
         An item is named by its id: ``i12`` is had by the event that appended it, or put it in by an edit; the summary
         ``s3`` by the event that put it into the history. Order is the sequence's: a clock that ran ahead does not hide

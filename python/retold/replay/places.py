@@ -9,7 +9,7 @@ from retold.events import SEQ_MAX
 from retold.fold import Context
 
 At = int | datetime | str
-"""A place of a session: the last event before it, by sequence, by time (UTC if it has no zone), by an item's id or a tag."""
+"""A place of a session: the last event before it, by sequence, time (UTC if it has no zone), item or tag."""
 
 TAG_CHARACTERS_MAX = 64
 """The longest name of a tag."""

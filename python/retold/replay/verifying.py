@@ -24,7 +24,7 @@ from retold.fold import (
     returns_to,
 )
 from retold.log.tail import inheritance
-from retold.ports import Log, Published
+from retold.ports import Log, Published, Snapshot
 
 
 class Verdict(Struct, frozen=True):
@@ -66,7 +66,7 @@ class _Proof:
         self.key = key
         self.holds_events = holds_events
         self.published: Published | None = None
-        self.kept: dict[int, bytes] = {}
+        self.kept: Snapshot | None = None
         self.builder = Builder()
         self.start: Context | None = None
         self.events: list[Recorded] = []
@@ -82,16 +82,19 @@ class _Proof:
             self.published = await log.load_history(self.key)
         except CorruptLogError as error:
             self.damage = error
-        async with aclosing(log.snapshots(self.key)) as snapshots:
-            self.kept = {one.seq: one.body async for one in snapshots if is_of_this_schema(one.body)}
 
     async def run(self, log: Log) -> None:
         """Read and fold all events."""
-        async with aclosing(log.read(self.key)) as events:
+        async with aclosing(log.snapshots(self.key)) as snapshots, aclosing(log.read(self.key)) as events:
+            # The snapshots before the events, which they are made from: so what they prove must be there.
+            self.kept = await anext(snapshots, None)
             async for recorded in events:
                 if self.read == 0:
                     self._begin(await inheritance(log, recorded, with_snapshots=False))
                 self._take(recorded)
+                while self.kept is not None and self.kept.seq <= recorded.event.seq:
+                    self._compare(self.kept)
+                    self.kept = await anext(snapshots, None)
         self._end()
 
     def verdict(self, error: CorruptLogError | None) -> Verdict:
@@ -122,19 +125,21 @@ class _Proof:
         self.read += 1
         seq = recorded.event.seq
         self.replacements += isinstance(recorded.event.data, HistoryReplaced)
-        body = self.kept.pop(seq, None)
-        if body is not None:
-            same = encode_context(self.builder.freeze()) == body
-            self.snapshots += self._holds(same, seq, "its snapshot differs")
         if self.published is not None and self.published.seq == seq:
             history = replacement_of(self.builder.freeze())
             given = (self.published.hash, self.published.version, self.published.body)
             same = (history.hash, history.version, encode_history(history)) == given
             self.published_ok = self._holds(same, seq, "the published history is not what the events give")
 
+    def _compare(self, kept: Snapshot) -> None:
+        if is_of_this_schema(kept.body):
+            same = encode_context(self.builder.freeze()) == kept.body
+            self.snapshots += self._holds(same, kept.seq, "its snapshot differs")
+
     def _end(self) -> None:
         seq = self.builder.seq
-        last = max([0 if self.published is None else self.published.seq, *self.kept])
+        published = 0 if self.published is None else self.published.seq
+        last = max(published, 0 if self.kept is None else self.kept.seq)
         if last > seq:
             reason = f"missing: the session reached {last} once, it ends at {seq}"
             raise CorruptLogError(reason, session=self.key.session, seq=seq + 1)

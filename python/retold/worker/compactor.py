@@ -226,7 +226,7 @@ class Compactor:
         self._published[live.key] = context.version
 
     async def _keep_snapshots(self, live: LiveSession) -> None:
-        """Keep the snapshots that are due: mostly one, of the present state; of a session that lay behind, all along."""
+        """Keep the snapshots that are due: mostly one, of the present state; where it lay behind, all along."""
         seq, read_bytes = self._snapshots.get(live.key, (0, 0))
         events, size_bytes = live.head.seq - seq, live.read_bytes - read_bytes
         if not is_snapshot_due(events=events, size_bytes=size_bytes):

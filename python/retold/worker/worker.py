@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections import OrderedDict
+from contextlib import suppress
 from weakref import WeakValueDictionary
 
 import stamina
 
 from retold.errors import CorruptLogError, RetoldError, SealError, UnavailableError
 from retold.events import SessionKey
-from retold.ports import Clock, Log, Summarizer
+from retold.ports import Aside, Clock, Log, Summarizer
 from retold.worker.compactor import Compactor
 from retold.worker.live import LiveSession
 
@@ -18,6 +19,11 @@ LIVE_MAX = 256
 
 AT_ONCE_MAX = 16
 """How many sessions are worked on at once: enough to cover the waits, few enough to stay fair."""
+
+ASIDE_RETRY_S_FIRST = 1.0
+ASIDE_RETRY_S_MAX = 300.0
+"""How long a damaged session is left alone at least when it grows; doubled each time, so that agents who go on writing
+to it cost little, and a repaired one is taken up again."""
 
 RETRY_SECONDS_MAX = 300.0
 """How long one session is tried again while the server cannot be reached, before the worker gives up and stops."""
@@ -29,7 +35,8 @@ class Worker:
     """Run the compactor over every session of a log.
 
     Sessions are worked on concurrently, one task each; within a session everything is in order. A damaged session is
-    set aside and the others go on.
+    set aside, noted in the log, and the others go on. When it grows, as it does in a repair, it is tried again after a
+    while, from its first event; the note goes when it is whole.
     """
 
     def __init__(self, log: Log, clock: Clock, summarizer: Summarizer, *, actor: str = "worker") -> None:
@@ -41,6 +48,8 @@ class Worker:
         self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
         self._waiting: set[SessionKey] = set()
         self._damaged: dict[SessionKey, CorruptLogError | SealError] = {}
+        self._pauses: dict[SessionKey, float] = {}
+        self._noted: set[SessionKey] = set()
 
     @property
     def damaged(self) -> dict[SessionKey, CorruptLogError | SealError]:
@@ -49,18 +58,24 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled. What was being done when it is cancelled is done again by the next worker."""
+        self._noted |= (await self._log.aside()).keys()
         async with asyncio.TaskGroup() as tasks:
             async for end in self._log.wakes():
-                if end.key not in self._waiting and end.key not in self._damaged:
+                if end.key not in self._waiting:
                     self._waiting.add(end.key)
-                    tasks.create_task(self._work(end.key))
+                    pause_s = self._pauses.get(end.key)
+                    tasks.create_task(self._work(end.key) if pause_s is None else self._work_later(end.key, pause_s))
 
     async def drain(self) -> None:
         """Bring every session that exists now up to its end, then return. Safe beside `run`."""
+        self._noted |= (await self._log.aside()).keys()
         async with asyncio.TaskGroup() as tasks:
             for end in await self._log.sessions():
-                if end.key not in self._damaged:
-                    tasks.create_task(self._work(end.key))
+                tasks.create_task(self._work(end.key))
+
+    async def _work_later(self, key: SessionKey, pause_s: float) -> None:
+        await asyncio.sleep(pause_s)
+        await self._work(key)
 
     async def _work(self, key: SessionKey) -> None:
         lock = self._locks.setdefault(key, asyncio.Lock())
@@ -69,15 +84,43 @@ class Worker:
             self._waiting.discard(key)
             try:
                 await self._bring_up(key)
-            except (CorruptLogError, SealError) as error:
-                self._damaged[key] = error
-                self._live.pop(key, None)
-                _log.error("set aside: %s", error)
+            except CorruptLogError as error:
+                await self._set_aside(key, error)
+            except SealError as error:
+                self._note(key, error)  # not damaged: it is tried again when it grows, the key may be here then
+
+    def _note(self, key: SessionKey, error: CorruptLogError | SealError) -> None:
+        if str(error) != str(self._damaged.get(key)):
+            _log.error("set aside: %s", error)
+        self._damaged[key] = error
+        self._live.pop(key, None)
+
+    async def _set_aside(self, key: SessionKey, error: CorruptLogError) -> None:
+        self._note(key, error)
+        self._noted.add(key)
+        self._pauses[key] = min(2 * self._pauses.get(key, ASIDE_RETRY_S_FIRST / 2), ASIDE_RETRY_S_MAX)
+        with suppress(UnavailableError):  # the next try notes it
+            await self._log.set_aside(key, Aside(seq=error.seq, reason=error.reason))
+
+    async def _take_back(self, key: SessionKey) -> None:
+        """Read a session that was set aside from its first event, and remove the note.
+
+        Raises:
+            CorruptLogError: if it is damaged still; a snapshot would hide what lies before it.
+        """
+        async for _ in self._log.read(key):
+            pass
+        await self._log.release(key)
+        self._noted.discard(key)
+        self._damaged.pop(key, None)
+        self._pauses.pop(key, None)
 
     async def _bring_up(self, key: SessionKey) -> None:
         async for attempt in stamina.retry_context(on=UnavailableError, attempts=None, timeout=RETRY_SECONDS_MAX):
             with attempt:
                 try:
+                    if key in self._noted:
+                        await self._take_back(key)
                     await self._advance(key)
                 except RetoldError:
                     self._live.pop(key, None)

@@ -11,6 +11,9 @@ use crate::errors::refused;
 /// Subject, tenant, session, its last sequence, hash and position, and how many drafts each append has.
 type Row = (String, String, String, u64, String, u64, Vec<usize>);
 
+/// How many appends are stored, and the last sequence, hash and position.
+type End<'py> = (usize, u64, Bound<'py, PyString>, u64);
+
 /// Appends to many sessions. Nothing waits for the interpreter's lock with the mutex held, as in `Counter`.
 #[pyclass(frozen, module = "retold._core")]
 pub(crate) struct Appends(Mutex<retold_wire::Appends>);
@@ -39,20 +42,18 @@ impl Appends {
 
     #[pyo3(signature = (lines, kinds, rows, /))]
     fn load(&self, py: Python<'_>, lines: &[u8], kinds: &[u8], rows: Vec<Row>) -> PyResult<()> {
-        let lanes = rows.into_iter().map(read_row).collect::<PyResult<Vec<Lane>>>()?;
-        py.detach(|| self.lock().load(lines, kinds, lanes));
+        let rows = rows.into_iter().map(read_row).collect::<PyResult<Vec<Lane>>>()?;
+        py.detach(|| self.lock().load(lines, kinds, rows));
         Ok(())
     }
 
     fn send<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let sent = py.detach(|| self.lock().send());
-        PyBytes::new(py, &sent)
+        PyBytes::new(py, &py.detach(|| self.lock().send()))
     }
 
     #[pyo3(signature = (frames, /))]
     fn receive<'py>(&self, py: Python<'py>, frames: &[u8]) -> Bound<'py, PyBytes> {
-        let sent = py.detach(|| self.lock().receive(frames));
-        PyBytes::new(py, &sent)
+        PyBytes::new(py, &py.detach(|| self.lock().receive(frames)))
     }
 
     #[getter]
@@ -60,7 +61,7 @@ impl Appends {
         self.lock().is_over()
     }
 
-    fn ends<'py>(&self, py: Python<'py>) -> PyResult<Vec<(usize, u64, Bound<'py, PyString>, u64)>> {
+    fn ends<'py>(&self, py: Python<'py>) -> PyResult<Vec<End<'py>>> {
         let ends: Vec<_> = self.lock().ends().collect();
         let text = |hash: &Hash| PyString::from_bytes(py, hash);
         ends.iter().map(|end| Ok((end.appended, end.seq, text(&end.hash)?, end.position))).collect()

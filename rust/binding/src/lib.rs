@@ -15,6 +15,7 @@ mod errors;
 mod ledger;
 mod lists;
 mod numbers;
+mod scan;
 mod splitter;
 mod text;
 mod vocabularies;
@@ -34,6 +35,8 @@ mod _core {
     use super::encoding::Encoding;
     #[pymodule_export]
     use super::ledger::Ledger;
+    #[pymodule_export]
+    use super::scan::Scan;
     #[pymodule_export]
     use super::splitter::Splitter;
     #[pymodule_export]

@@ -33,6 +33,11 @@ impl Splitter {
         (ours, PyBytes::new(py, &split.rest))
     }
 
+    #[pyo3(signature = (sid, run, /))]
+    fn watch(&self, sid: u64, run: Option<u64>) {
+        self.lock().watch(sid, run);
+    }
+
     fn reset(&self) {
         self.lock().reset();
     }

@@ -113,7 +113,7 @@ impl Ranked {
 
     /// The same for a piece whose first sixteen bytes were read.
     #[inline(always)]
-    fn count_block(self, text: &str, start: usize, end: usize, block: u128, desk: &mut Desk) -> usize {
+    pub(crate) fn count_block(self, text: &str, start: usize, end: usize, block: u128, desk: &mut Desk) -> usize {
         let len = end.saturating_sub(start);
         if len <= WORD_BYTES_MAX {
             let word = Word::of(block, len);

@@ -2,8 +2,8 @@
 
 #![allow(clippy::inline_always, reason = "compiled anew for each level of instructions")]
 
-use crate::ranked::{Desk, Ranked};
-use crate::split::{Boundaries, END_OF_TEXT, Masks, WINDOW, Work, last_pieces, settled_ends};
+use crate::ranked::{Desk, Ranked, block_at};
+use crate::split::{Boundaries, END_OF_TEXT, Masks, VIEW, WINDOW, Work, block, last_pieces, settled_ends, view_pieces};
 
 /// Up to here, pieces are found one by one: there are too few for a window to pay.
 const FEW_BYTES: usize = 16;
@@ -40,7 +40,8 @@ impl<F: FnMut(Settled)> Work for Settle<'_, F> {
             let rest = text.as_bytes().get(start..).unwrap_or_default();
             if let Some(last) = last_pieces(ranked.pattern, rest, &classify) {
                 desk.ends = ends;
-                return ranked.settle_last(text, start, last, desk, each);
+                let block = |at: usize| block_at(text.as_bytes(), at);
+                return ranked.settle_last(text, start, last, block, desk, each);
             }
             let reach = settled_ends(ranked.pattern, text, start, &mut ends, &classify);
             if reach.saturating_sub(start) > LONG_BYTES {
@@ -61,7 +62,41 @@ impl<F: FnMut(Settled)> Work for Settle<'_, F> {
     }
 }
 
+struct SettleView<'a, F> {
+    ranked: Ranked,
+    text: &'a str,
+    view: &'a [u8; VIEW],
+    desk: &'a mut Desk,
+    each: &'a mut F,
+}
+
+impl<F: FnMut(Settled)> Work for SettleView<'_, F> {
+    type Output = Option<(usize, usize)>;
+
+    #[inline(always)]
+    fn run(self, classify: impl Fn(&[u8; WINDOW]) -> Masks) -> Option<(usize, usize)> {
+        let Self { ranked, text, view, desk, each } = self;
+        let last = view_pieces(ranked.pattern, view, text.len(), &classify)?;
+        Some(ranked.settle_last(text, 0, last, |at| block(view, at), desk, each))
+    }
+}
+
 impl Ranked {
+    /// The same as [`Ranked::settle`] for a text that `view` holds all of, zeros after it; `None` where it is not plain enough.
+    #[inline]
+    pub(crate) fn settle_view(
+        self,
+        text: &str,
+        view: &[u8; VIEW],
+        desk: &mut Desk,
+        each: &mut impl FnMut(Settled),
+    ) -> Option<(usize, usize)> {
+        if text.is_empty() {
+            return Some((0, 0));
+        }
+        desk.level.run(SettleView { ranked: self, text, view, desk, each })
+    }
+
     /// Find the pieces of `text` that no more text can change, up to a long run (see [`LONG_BYTES`]), and give each with
     /// its count and with how far decisions up to it have looked; return where the last one ends, and the tokens of what
     /// is after it, or 0 if that begins with a long run.
@@ -80,6 +115,7 @@ impl Ranked {
         text: &str,
         start: usize,
         last: Boundaries,
+        block: impl Fn(usize) -> u128,
         desk: &mut Desk,
         each: &mut impl FnMut(Settled),
     ) -> (usize, usize) {
@@ -89,7 +125,7 @@ impl Ranked {
             let bit = starts.trailing_zeros();
             starts &= starts.wrapping_sub(1);
             let end = start.saturating_add(bit as usize);
-            let tokens = self.count_piece(text, at, end, desk);
+            let tokens = self.count_block(text, at, end, block(at), desk);
             if last.settled >> bit & 1 == 1 {
                 each(Settled { end, tokens, reach: text.len() });
                 settled = end;
@@ -98,7 +134,7 @@ impl Ranked {
             }
             at = end;
         }
-        (settled, open.saturating_add(self.count_piece(text, at, text.len(), desk)))
+        (settled, open.saturating_add(self.count_block(text, at, text.len(), block(at), desk)))
     }
 
     /// The same for a text of a few bytes, piece by piece.

@@ -21,11 +21,13 @@ pub(crate) fn stored_at(message: &Message<'_>) -> Option<u64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
+#[allow(clippy::arithmetic_side_effects, reason = "small numbers")]
 mod tests {
     use super::*;
 
     fn answer(payload: &[u8]) -> Option<u64> {
-        stored_at(&Message { subject: b"s", headers: b"", payload })
+        stored_at(&Message { subject: b"s", sid: 1, reply: b"", headers: b"", payload })
     }
 
     #[test]
@@ -38,6 +40,6 @@ mod tests {
         assert_eq!(answer(br#"{"stream":"S"}"#), None);
         assert_eq!(answer(b""), None);
         let headers = b"NATS/1.0 503\r\n\r\n".as_slice();
-        assert_eq!(stored_at(&Message { subject: b"s", headers, payload: br#"{"seq":1}"# }), None);
+        assert_eq!(stored_at(&Message { subject: b"s", sid: 1, reply: b"", headers, payload: br#"{"seq":1}"# }), None);
     }
 }

@@ -59,7 +59,7 @@ pub(crate) fn lines(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Part the JSON text that `bytes` begin with from what follows; None if they begin with none.
-fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut at = usize::from(*bytes.first()? == b'"');
     if at == 0 {
         return None;
@@ -74,6 +74,8 @@ fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
+#[allow(clippy::arithmetic_side_effects, reason = "small numbers")]
 mod tests {
     use super::*;
 

@@ -19,6 +19,10 @@ pub enum Frame<'a> {
 pub struct Message<'a> {
     /// The subject that it was sent to.
     pub subject: &'a [u8],
+    /// The subscription that it came by.
+    pub sid: u64,
+    /// Where an answer goes; of a consumer's delivery, its place in the stream. Empty if there is none.
+    pub reply: &'a [u8],
     /// The header block, its version line included; empty if there is none.
     pub headers: &'a [u8],
     /// The body.
@@ -33,6 +37,12 @@ impl<'a> Message<'a> {
             let value = line.strip_prefix(name)?.strip_prefix(b":")?;
             Some(value.trim_ascii())
         })
+    }
+
+    /// Return the number of the status that it is; 0 if it is none.
+    #[must_use]
+    pub fn status(&self) -> u64 {
+        lines(self.headers).next().and_then(|first| number(first.get(9..12)?)).unwrap_or(0)
     }
 
     /// Return whether it is a status of the server, with no message in it.
@@ -55,11 +65,16 @@ pub fn first_frame(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
         return None;
     }
     let (headers, payload) = rest.get(..control.total)?.split_at_checked(control.headers)?;
-    Some((Frame::Message(Message { subject: control.subject, headers, payload }), length))
+    Some((
+        Frame::Message(Message { subject: control.subject, sid: control.sid, reply: control.reply, headers, payload }),
+        length,
+    ))
 }
 
 struct Control<'a> {
     subject: &'a [u8],
+    sid: u64,
+    reply: &'a [u8],
     headers: usize,
     total: usize,
 }
@@ -73,11 +88,12 @@ fn control(line: &[u8]) -> Option<Control<'_>> {
         _ => return None,
     };
     let subject = words.next()?;
-    let _sid = words.next()?;
+    let sid = number(words.next()?)?;
     let mut sizes = words.rev();
     let total = usize::try_from(number(sizes.next()?)?).ok()?;
     let headers = if has_headers { usize::try_from(number(sizes.next()?)?).ok()? } else { 0 };
-    (headers <= total).then_some(Control { subject, headers, total })
+    let reply = sizes.next().unwrap_or_default();
+    (headers <= total).then_some(Control { subject, sid, reply, headers, total })
 }
 
 /// Return the number that `digits` write, if they are digits and nothing else.
@@ -96,17 +112,20 @@ fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
+#[allow(clippy::arithmetic_side_effects, reason = "small numbers")]
 mod tests {
     use super::*;
 
     #[test]
     fn a_message_is_read_with_and_without_headers_and_reply() {
         let bytes = b"MSG a.b 7 5\r\nhello\r\nPING\r\n";
-        let message = Message { subject: b"a.b", headers: b"", payload: b"hello" };
+        let message = Message { subject: b"a.b", sid: 7, reply: b"", headers: b"", payload: b"hello" };
         assert_eq!(first_frame(bytes), Some((Frame::Message(message), 20)));
         let bytes = b"HMSG a.b 7 reply 22 24\r\nNATS/1.0 404\r\nA: b\r\n\r\nhi\r\n";
         let Some((Frame::Message(message), length)) = first_frame(bytes) else { panic!("expected a message") };
         assert_eq!((message.payload, length, message.is_status()), (b"hi".as_slice(), bytes.len(), true));
+        assert_eq!((message.status(), message.reply), (404, b"reply".as_slice()));
         assert_eq!((message.header(b"A"), message.header(b"B")), (Some(b"b".as_slice()), None));
     }
 

@@ -8,13 +8,16 @@
 mod acks;
 mod appends;
 mod drafts;
+mod envelope;
 mod events;
 mod frames;
 mod publish;
+mod scan;
 mod split;
 
 pub use appends::{Appends, Lane, LaneEnd, Limits};
 pub use drafts::Draft;
 pub use events::{Hash, Place, event};
 pub use frames::{Frame, Message, first_frame};
+pub use scan::{Events, Scan};
 pub use split::{Split, Splitter};

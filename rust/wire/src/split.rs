@@ -15,10 +15,12 @@ pub struct Split {
 
 /// Part a connection's bytes into our messages and others'.
 ///
-/// Ours are those to `<prefix><run>-<slot>`.
+/// Ours are those to `<prefix><run>-<slot>`, and those of a subscription that a run watches: a consumer delivers a message
+/// under its own subject.
 #[derive(Debug)]
 pub struct Splitter {
     prefix: Vec<u8>,
+    watched: BTreeMap<u64, u64>,
     held: Vec<u8>,
 }
 
@@ -26,7 +28,15 @@ impl Splitter {
     /// Return a splitter at the start of a connection.
     #[must_use]
     pub fn new(prefix: &[u8]) -> Self {
-        Self { prefix: prefix.to_vec(), held: Vec::new() }
+        Self { prefix: prefix.to_vec(), watched: BTreeMap::new(), held: Vec::new() }
+    }
+
+    /// Take the messages of subscription `sid` for those of `run`; None: leave them to others again.
+    pub fn watch(&mut self, sid: u64, run: Option<u64>) {
+        match run {
+            Some(run) => self.watched.insert(sid, run),
+            None => self.watched.remove(&sid),
+        };
     }
 
     /// Forget the frame that has begun: the connection is a new one.
@@ -67,12 +77,17 @@ impl Splitter {
 
     fn run_of(&self, frame: &Frame<'_>) -> Option<u64> {
         let Frame::Message(message) = frame else { return None };
+        if let Some(run) = self.watched.get(&message.sid) {
+            return Some(*run);
+        }
         let token = message.subject.strip_prefix(self.prefix.as_slice())?;
         number(token.split(|byte| *byte == b'-').next()?)
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
+#[allow(clippy::arithmetic_side_effects, reason = "small numbers")]
 mod tests {
     use super::*;
 
@@ -97,6 +112,19 @@ mod tests {
             }
             assert_eq!(all, whole, "in chunks of {size}");
         }
+    }
+
+    #[test]
+    fn a_watched_subscription_is_ours_whatever_its_subjects() {
+        let mut splitter = Splitter::new(b"i.w");
+        splitter.watch(5, Some(9));
+        let split = splitter.take(b"MSG any 5 1\r\nx\r\nMSG any 6 1\r\ny\r\n");
+        assert_eq!(
+            (split.ours[&9].as_slice(), split.rest.as_slice()),
+            (b"MSG any 5 1\r\nx\r\n".as_slice(), b"MSG any 6 1\r\ny\r\n".as_slice())
+        );
+        splitter.watch(5, None);
+        assert_eq!(splitter.take(b"MSG any 5 1\r\nx\r\n").ours.len(), 0);
     }
 
     #[test]

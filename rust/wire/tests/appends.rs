@@ -1,4 +1,6 @@
 //! Appends to many sessions, against a server that is played here.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(clippy::arithmetic_side_effects, reason = "small numbers")]
 
 use proptest::prelude::*;
 use retold_wire::{Appends, Frame, Lane, LaneEnd, Limits, first_frame};
@@ -17,7 +19,7 @@ fn lane(session: usize, appends: &[usize]) -> Lane {
     }
 }
 
-fn lines(count: usize, text: &str) -> (Vec<u8>, Vec<u8>) {
+fn drafts(count: usize, text: &str) -> (Vec<u8>, Vec<u8>) {
     let line = |id| {
         format!("{{\"id\":\"d{id}\",\"at\":\"t\",\"actor\":\"a\",\"data\":{{\"x\":\"{text}\"}},\"cause\":null}}\n")
     };
@@ -25,10 +27,10 @@ fn lines(count: usize, text: &str) -> (Vec<u8>, Vec<u8>) {
 }
 
 fn loaded(lanes: Vec<Lane>, text: &str) -> Appends {
-    let drafts = lanes.iter().flat_map(|lane| &lane.appends).sum();
-    let (lines, kinds) = lines(drafts, text);
+    let count = lanes.iter().flat_map(|lane| &lane.appends).sum();
+    let (text, kinds) = drafts(count, text);
     let mut appends = Appends::new("r", "b", 1, vec!["K".into()], LIMITS);
-    appends.load(&lines, &kinds, lanes);
+    appends.load(&text, &kinds, lanes);
     appends
 }
 

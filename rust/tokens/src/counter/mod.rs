@@ -6,6 +6,7 @@ mod kept;
 mod open;
 mod settling;
 mod snapshot;
+mod tail;
 mod trails;
 mod walk;
 mod whole;

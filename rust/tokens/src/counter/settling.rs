@@ -12,6 +12,7 @@
 use super::held::Held;
 use super::kept::Kept;
 use super::open::{Open, Outcome, Place, RUN_BYTES_MIN};
+use super::tail::Tail;
 use super::trails::Trails;
 use crate::error::Error;
 use crate::ranked::{Desk, Ranked};
@@ -53,6 +54,8 @@ pub(super) struct Settling {
     open: Option<Box<Open>>,
     /// The tokens of everything after what is settled.
     open_tokens: usize,
+    /// What is after what is settled, as long as it is short and plain.
+    tail: Tail,
 }
 
 impl Settling {
@@ -68,7 +71,8 @@ impl Settling {
         let first = if kept.is_some() { Mark { reach: held.end(), ..settled } } else { settled };
         let open = resumed.clone();
         let trails = Trails::default();
-        let mut state = Self { ranked, held, marks: vec![first], settled, trails, resumed, open, open_tokens: 0 };
+        let (marks, tail) = (vec![first], Tail::new());
+        let mut state = Self { ranked, held, marks, settled, trails, resumed, open, open_tokens: 0, tail };
         state.settle();
         state
     }
@@ -93,7 +97,9 @@ impl Settling {
 
     pub(super) fn append(&mut self, text: &str) {
         self.held.push(text);
-        self.settle();
+        if !self.tail.push(text) || !self.settle_tail() {
+            self.settle();
+        }
     }
 
     pub(super) fn truncate(&mut self, len: usize) -> Result<(), Error> {
@@ -179,7 +185,32 @@ impl Settling {
         self.trails.chain(self.ranked.vocabulary, piece, self.held.base() + start, &mut desk.bench).len()
     }
 
+    /// Settle what can be, reading the tail; return whether that was all there is to do.
+    #[inline]
+    fn settle_tail(&mut self) -> bool {
+        let Self { ranked, held, marks, settled, open_tokens, tail, .. } = self;
+        let from = settled.offset;
+        let (text, Some(view)) = (held.from(from), tail.view()) else { return false };
+        let mut each = |piece: Settled| {
+            settled.add(from + piece.end - settled.offset, piece.tokens, from + piece.reach);
+            mark(marks, *settled, held, MARK_DISTANCE_BYTES);
+        };
+        let Some((end, tokens)) = ranked.with_desk(|desk| ranked.settle_view(text, view, desk, &mut each)) else {
+            return false;
+        };
+        *open_tokens = tokens;
+        tail.settle(end);
+        tail.len() < RUN_BYTES_MIN
+    }
+
     fn settle(&mut self) {
+        self.settle_all();
+        let from = self.settled.offset;
+        let is_short = self.open.is_none() && self.trails.last_from(from).is_none();
+        self.tail.begin(is_short.then(|| self.held.from(from)));
+    }
+
+    fn settle_all(&mut self) {
         let Self { ranked, held, marks, settled, trails, open, open_tokens, .. } = self;
         let ranked = *ranked;
         ranked.with_desk(|desk| {

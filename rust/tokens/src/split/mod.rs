@@ -27,7 +27,7 @@ pub(crate) use leaps::Leaps;
 pub(crate) use masks::{Masks, WINDOW};
 pub(crate) use run::{Kind, Pieces, Run, State};
 pub(crate) use simd::{Level, Work};
-pub(crate) use windows::{Boundaries, Visit, each_piece, last_pieces, settled_ends};
+pub(crate) use windows::{Boundaries, VIEW, Visit, block, each_piece, last_pieces, settled_ends, view_pieces};
 
 /// Marks a decision that looked at the end of the text: more text may change it.
 pub const END_OF_TEXT: usize = usize::MAX;

@@ -17,7 +17,7 @@ use super::{END_OF_TEXT, Pattern};
 /// How many characters after it a boundary may depend on, but for whitespace: those of a contraction.
 const LOOK_AHEAD: u32 = 4;
 /// A window, and as many bytes after it as may be read of a piece that begins in it.
-const VIEW: usize = WINDOW + BLOCK;
+pub(crate) const VIEW: usize = WINDOW + BLOCK;
 /// How many bytes of a piece are read at once.
 const BLOCK: usize = 16;
 
@@ -64,7 +64,7 @@ pub(crate) fn each_piece(
         while ends != 0 {
             let end = ends.trailing_zeros();
             ends &= ends - 1;
-            visit.piece(start + at as usize, start + end as usize, block(view, at));
+            visit.piece(start + at as usize, start + end as usize, block(view, at as usize));
             at = end;
         }
         start += at as usize;
@@ -89,8 +89,8 @@ fn window_ends(pattern: Pattern, view: &[u8; VIEW], rest: usize, classify: &impl
 /// Return the sixteen bytes at `at`, a place in the window, as a number.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled anew for each level")]
-fn block(view: &[u8; VIEW], at: u32) -> u128 {
-    let at = at as usize & (WINDOW - 1);
+pub(crate) fn block(view: &[u8; VIEW], at: usize) -> u128 {
+    let at = at & (WINDOW - 1);
     view.get(at..at + BLOCK).and_then(<[u8]>::first_chunk).map_or(0, |block| u128::from_le_bytes(*block))
 }
 
@@ -142,6 +142,19 @@ pub(crate) fn last_pieces(
         _ => {}
     }
     Some(boundaries_at_start(pattern, rest, classify)).filter(|found| found.closed)
+}
+
+/// Return all pieces of a text of `len` bytes at the start of `view`, zeros after it, if it is plain enough for a window.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled anew for each level")]
+pub(crate) fn view_pieces(
+    pattern: Pattern,
+    view: &[u8; VIEW],
+    len: usize,
+    classify: &impl Fn(&[u8; WINDOW]) -> Masks,
+) -> Option<Boundaries> {
+    let window = view.first_chunk::<WINDOW>()?;
+    Some(Window::of(window, len, classify).boundaries(pattern)).filter(|found| found.closed)
 }
 
 #[inline(always)]

@@ -1,0 +1,247 @@
+"""Scanning: the whole stream in its own order, by a pull consumer whose deliveries the core reads and checks.
+
+Rules:
+- The core gives what is plainly the next event of its session. A session with anything else (a claim, an older schema,
+  damage) is left out from there on, and read by the reader, who knows what that is.
+- The next page is asked for before the last one is worked on, so that the server reads while we fold.
+- A consumer in any doubt is made anew behind the last position. The end is where a new one has nothing to deliver.
+- Measured: a consumer without a filter is read three times as fast as batched direct gets of the same stream.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct
+
+from retold.errors import CorruptLogError, InputError, UnavailableError
+from retold.events import VERSION, Event, Recorded, SessionKey, decode
+from retold.events.lines import KINDS, events_of
+from retold.log import api
+from retold.log.link import Link, Lost
+from retold.log.names import EVENTS, PARTITIONS, key_of
+from retold.log.reader import Reader
+from retold.ports import Scanned
+from retold.wire import Scan
+
+PAGE_EVENTS = 4096
+"""Events of one page: some 20 ms of folding."""
+PAGE_BYTES = 8 * 1024 * 1024
+"""A page ends at either limit; two of them are held at once."""
+EXPIRES_S = 30
+HEARTBEAT_S = 2
+SILENCE_S = 2.5 * HEARTBEAT_S
+"""After two missing heartbeats the consumer counts as gone."""
+INACTIVE_S = 60
+"""When the server drops a consumer that nobody pulls from, should we not get to delete it."""
+SILENT_MAX = 10
+"""How many consumers may bring nothing although there is something."""
+SIZE_REACHED = 409
+"""A pull ended because the next message would be too many bytes; the consumer being deleted is 409, too: then the next
+pull is met with silence or an error, and a new consumer is made."""
+
+_NS = 1_000_000_000
+_CONSUMER: dict[str, Any] = {
+    "deliver_policy": "by_start_sequence",
+    "ack_policy": "none",
+    "mem_storage": True,
+    "num_replicas": 1,
+    "inactive_threshold": INACTIVE_S * _NS,
+}
+_PULL = msgspec.json.encode(
+    {
+        "batch": PAGE_EVENTS,
+        "max_bytes": PAGE_BYTES,
+        "expires": EXPIRES_S * _NS,
+        "idle_heartbeat": HEARTBEAT_S * _NS,
+    }
+)
+
+Given = tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]], int]
+"""What `Scan.give` returns."""
+
+
+class _Place(Struct):
+    tenant: str
+    session: str
+    seq: int
+
+
+_places = msgspec.json.Decoder(_Place)
+
+
+class Scanner:
+    """Scan the event stream."""
+
+    def __init__(self, link: Link, reader: Reader) -> None:
+        self._link = link
+        self._reader = reader
+
+    async def scan(self, partitions: Sequence[int]) -> AsyncGenerator[Scanned, None]:
+        """Yield the events of *partitions*; see `retold.ports.Log.scan`."""
+        check_partitions(partitions)
+        scan = Scan(VERSION, KINDS)
+        position, left_out, silent = 0, set[SessionKey](), 0
+        while True:
+            before = position
+            async with aclosing(self._consumed(scan, position, partitions)) as pages:
+                async for given in pages:
+                    position = given[-1]
+                    async for part in self._parts(given, left_out):
+                        yield part
+            if position == before:
+                if await self._pending(position, partitions) == 0:
+                    return
+                silent += 1
+            if silent > SILENT_MAX:
+                raise UnavailableError(f"{EVENTS} has messages behind position {position} and does not deliver them")
+
+    async def _consumed(self, scan: Scan, position: int, partitions: Sequence[int]) -> AsyncGenerator[Given, None]:
+        """Yield what one consumer delivers behind *position*, until it has nothing more or is in doubt."""
+        pull = _Pull(scan)
+        name = f"retold-{uuid4().hex}"
+        with suppress(Lost):
+            async with self._link.tapped(pull) as reply:
+                if await self._create(name, position, partitions) == 0:
+                    return
+                scan.restart()
+                page: asyncio.Task[bool] = asyncio.create_task(self._pull(pull, name, reply))
+                try:
+                    while await page:
+                        given = scan.give()
+                        page = asyncio.create_task(self._pull(pull, name, reply))
+                        yield given
+                    yield scan.give()
+                finally:
+                    page.cancel()
+                    await asyncio.wait([page])
+                    await self._link.forget(f"$JS.API.CONSUMER.DELETE.{EVENTS}.{name}")
+
+    async def _pull(self, pull: "_Pull", name: str, reply: str) -> bool:
+        """Read one page; return whether the consumer has more, without a doubt."""
+        if pull.scan.pending == 0 or pull.scan.is_broken:
+            return False
+        pull.start()
+        await self._link.send(f"$JS.API.CONSUMER.MSG.NEXT.{EVENTS}.{name}", _PULL, reply=reply)
+        return await pull.over() and not pull.scan.is_broken
+
+    async def _create(self, name: str, position: int, partitions: Sequence[int]) -> int:
+        """Make a consumer and return how many messages it has to deliver."""
+        config = _CONSUMER | {"name": name, "opt_start_seq": position + 1}
+        if partitions:
+            config["filter_subjects"] = [f"retold.ev.{number}.>" for number in sorted(set(partitions))]
+        info = await api.call(self._link, f"CONSUMER.CREATE.{EVENTS}.{name}", {"stream_name": EVENTS, "config": config})
+        return int(info.get("num_pending", 0))
+
+    async def _pending(self, position: int, partitions: Sequence[int]) -> int:
+        name = f"retold-{uuid4().hex}"
+        try:
+            return await self._create(name, position, partitions)
+        finally:
+            await self._link.forget(f"$JS.API.CONSUMER.DELETE.{EVENTS}.{name}")
+
+    async def _parts(self, given: Given, left_out: set[SessionKey]) -> AsyncGenerator[Scanned, None]:
+        kinds, bodies, hashes, lines, odd, _ = given
+        events, unread = _recorded(kinds, bodies, hashes, lines, left_out)
+        if events:
+            yield Scanned(events=events)
+        for key, seq in [*((key_of(name), seq) for name, seq in odd), *unread]:
+            if key not in left_out:
+                left_out.add(key)
+                yield await self._closer(key, after=seq)
+
+    async def _closer(self, key: SessionKey, *, after: int) -> Scanned:
+        """Return the rest of a session that needs a closer look."""
+        events: list[Recorded] = []
+        try:
+            async for recorded in self._reader.read(key, after=after, until=None):
+                events.append(recorded)  # noqa: PERF401 -- what came before the damage is kept
+        except CorruptLogError as error:
+            return Scanned(events=events, damage=(error,))
+        return Scanned(events=events)
+
+
+class _Pull:
+    """Take the deliveries of one consumer, and wake the one who waits when a pull is over."""
+
+    def __init__(self, scan: Scan) -> None:
+        self.scan = scan
+        self._until = 0
+        self._is_lost = False
+        self._arrived = asyncio.Event()
+
+    def start(self) -> None:
+        """Expect another page."""
+        self._until = self.scan.delivered + PAGE_EVENTS
+
+    async def over(self) -> bool:
+        """Wait until the pull is over; return whether another may follow."""
+        while True:
+            scan = self.scan
+            if scan.delivered >= self._until or scan.pending == 0:
+                return True
+            if self._is_lost or scan.is_broken or scan.status is not None:
+                return scan.status == SIZE_REACHED and not self._is_lost
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(SILENCE_S):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return False
+
+    def take(self, frames: bytes) -> None:
+        self.scan.receive(frames)
+        self._arrived.set()
+
+    def lose(self) -> None:
+        self._is_lost = True
+        self._arrived.set()
+
+
+def check_partitions(partitions: Sequence[int]) -> None:
+    """Check the partitions of a scan.
+
+    Raises:
+        InputError: if one is out of range.
+    """
+    for number in partitions:
+        if number not in range(PARTITIONS):
+            raise InputError(f"expected partitions from 0 to {PARTITIONS - 1}, got {number}")
+
+
+def _recorded(
+    kinds: bytes, bodies: list[bytes], hashes: list[str], lines: list[tuple[int, bytes]], left_out: set[SessionKey]
+) -> tuple[list[Recorded], list[tuple[SessionKey, int]]]:
+    """Return the events, and the sessions that hold one that cannot be read, with the last sequence before it."""
+    try:
+        events = list(map(Recorded, events_of(kinds, lines), bodies, hashes)) if bodies else []
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _recorded_one_by_one(bodies, left_out)
+    if left_out:
+        events = [one for one in events if session_of(one.event) not in left_out]
+    return events, []
+
+
+def _recorded_one_by_one(
+    bodies: list[bytes], left_out: set[SessionKey]
+) -> tuple[list[Recorded], list[tuple[SessionKey, int]]]:
+    events: list[Recorded] = []
+    unread: dict[SessionKey, int] = {}
+    for body in bodies:
+        place = _places.decode(body)
+        key = SessionKey(tenant=place.tenant, session=place.session)
+        if key in left_out or key in unread:
+            continue
+        try:
+            events.append(decode(body))
+        except CorruptLogError:
+            unread[key] = place.seq - 1
+    return events, list(unread.items())
+
+
+def session_of(event: Event) -> SessionKey:
+    """Return the session that *event* belongs to."""
+    return SessionKey(tenant=event.tenant, session=event.session)

@@ -1,0 +1,72 @@
+//! The class `Scan`.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+/// Kinds, bodies, hashes, the lines of each kind, odd sessions, and the last position.
+type Given<'py> = (
+    Bound<'py, PyBytes>,
+    Vec<Bound<'py, PyBytes>>,
+    Vec<Bound<'py, PyString>>,
+    Vec<(u8, Bound<'py, PyBytes>)>,
+    Vec<(String, u64)>,
+    u64,
+);
+
+/// A scan of a stream. Nothing waits for the interpreter's lock with the mutex held, as in `Counter`.
+#[pyclass(frozen, module = "retold._core")]
+pub(crate) struct Scan(Mutex<retold_wire::Scan>);
+
+impl Scan {
+    fn lock(&self) -> MutexGuard<'_, retold_wire::Scan> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Scan {
+    #[new]
+    #[pyo3(signature = (version, kinds, /))]
+    fn new(version: u32, kinds: Vec<String>) -> Self {
+        Self(Mutex::new(retold_wire::Scan::new(version, kinds)))
+    }
+
+    #[pyo3(signature = (frames, /))]
+    fn receive(&self, py: Python<'_>, frames: &[u8]) {
+        py.detach(|| self.lock().receive(frames));
+    }
+
+    #[getter]
+    fn status(&self) -> Option<u64> {
+        self.lock().status()
+    }
+
+    #[getter]
+    fn delivered(&self) -> u64 {
+        self.lock().delivered()
+    }
+
+    #[getter]
+    fn pending(&self) -> Option<u64> {
+        self.lock().pending()
+    }
+
+    #[getter]
+    fn is_broken(&self) -> bool {
+        self.lock().is_broken()
+    }
+
+    fn restart(&self) {
+        self.lock().restart();
+    }
+
+    fn give<'py>(&self, py: Python<'py>) -> PyResult<Given<'py>> {
+        let events = self.lock().give();
+        let bodies = events.bodies().map(|body| PyBytes::new(py, body)).collect();
+        let hashes = events.hashes.iter().map(|hash| PyString::from_bytes(py, hash)).collect::<PyResult<_>>()?;
+        let lines = events.lines().into_iter().map(|(kind, lines)| (kind, PyBytes::new(py, &lines))).collect();
+        Ok((PyBytes::new(py, &events.kinds), bodies, hashes, lines, events.odd, events.position))
+    }
+}

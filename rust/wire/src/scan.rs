@@ -1,0 +1,308 @@
+//! Reading a whole stream, or a part of it, in the stream's order: events of many sessions, each checked to follow the
+//! one before it in its session.
+//!
+//! Rule: what is not plainly the next event of its session, whatever the reason, is *odd*. From there on the scan leaves
+//! that session out, and the caller reads it in its careful way, which knows claims, older versions and damage.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use crate::envelope::Envelope;
+use crate::events::{Hash, hash};
+use crate::frames::{Frame, Message, first_frame, number};
+
+const GENESIS: Hash = [b'0'; 64];
+const HEARTBEAT: u64 = 100;
+
+/// Some events, in the stream's order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// Their bytes, one after the other, each with a line break behind it.
+    pub text: Vec<u8>,
+    /// Where each lies in it.
+    pub places: Vec<std::ops::Range<usize>>,
+    /// The type of each, as its place among the kinds.
+    pub kinds: Vec<u8>,
+    /// The hash of each.
+    pub hashes: Vec<Hash>,
+    /// Sessions that the scan leaves out from here on, by subject, and the last sequence of each that it has given.
+    pub odd: Vec<(String, u64)>,
+    /// The position in the stream of the last message that came, events of odd sessions included.
+    pub position: u64,
+}
+
+impl Events {
+    /// Return the bytes of each event.
+    pub fn bodies(&self) -> impl Iterator<Item = &[u8]> {
+        self.places.iter().map(|place| self.text.get(place.clone()).unwrap_or_default())
+    }
+
+    /// Return the events of each kind that there is, one a line.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(u8, Cow<'_, [u8]>)> {
+        let first = self.kinds.first().copied().unwrap_or_default();
+        if self.kinds.iter().all(|kind| *kind == first) {
+            return vec![(first, Cow::Borrowed(self.text.as_slice()))];
+        }
+        let mut lines: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
+        for (kind, body) in self.kinds.iter().zip(self.bodies()) {
+            let text = lines.entry(*kind).or_default();
+            text.extend_from_slice(body);
+            text.push(b'\n');
+        }
+        lines.into_iter().map(|(kind, text)| (kind, Cow::Owned(text))).collect()
+    }
+}
+
+#[derive(Debug)]
+struct Head {
+    seq: u64,
+    hash: Hash,
+    is_odd: bool,
+}
+
+/// A scan of a stream from its start.
+#[derive(Debug)]
+pub struct Scan {
+    version: u64,
+    kinds: Vec<Vec<u8>>,
+    heads: HashMap<Vec<u8>, Head>,
+    events: Events,
+    delivered: u64,
+    pending: Option<u64>,
+    status: Option<u64>,
+    is_broken: bool,
+}
+
+impl Scan {
+    /// Return a scan that expects events of `version`, of the types in `kinds`.
+    #[must_use]
+    pub fn new(version: u32, kinds: Vec<String>) -> Self {
+        Self {
+            version: version.into(),
+            kinds: kinds.into_iter().map(String::into_bytes).collect(),
+            heads: HashMap::new(),
+            events: Events::default(),
+            delivered: 0,
+            pending: None,
+            status: None,
+            is_broken: false,
+        }
+    }
+
+    /// Start anew with a consumer that delivers from the position behind the last one on.
+    pub fn restart(&mut self) {
+        self.delivered = 0;
+        self.pending = None;
+        self.status = None;
+        self.is_broken = false;
+    }
+
+    /// Take what the consumer delivers, which are whole frames.
+    pub fn receive(&mut self, mut frames: &[u8]) {
+        while let Some((frame, length)) = first_frame(frames).filter(|_| !frames.is_empty()) {
+            if let Frame::Message(message) = frame {
+                match message.status() {
+                    0 => self.take(&message),
+                    HEARTBEAT => self.beat(&message),
+                    status => self.status = Some(status),
+                }
+            }
+            frames = frames.get(length..).unwrap_or_default();
+        }
+    }
+
+    /// Return the status that ended a pull before it was full, or None.
+    #[must_use]
+    pub fn status(&self) -> Option<u64> {
+        self.status
+    }
+
+    /// Return how many messages the consumer has delivered.
+    #[must_use]
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Return how many messages there were behind the last one when it was delivered; None if none was.
+    #[must_use]
+    pub fn pending(&self) -> Option<u64> {
+        self.pending
+    }
+
+    /// Return whether a delivery was lost on the way: the consumer is of no use any more.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    /// Return what has come since the last call, and be ready for the next pull.
+    pub fn give(&mut self) -> Events {
+        self.status = None;
+        let position = self.events.position;
+        let given = std::mem::take(&mut self.events);
+        self.events.position = position;
+        given
+    }
+
+    fn beat(&mut self, message: &Message<'_>) {
+        let last = message.header(b"Nats-Last-Consumer").and_then(number);
+        self.is_broken |= last.is_some_and(|last| last != self.delivered);
+    }
+
+    fn take(&mut self, message: &Message<'_>) {
+        let Some(delivery) = delivery(message.reply).filter(|_| !self.is_broken) else { return };
+        if Some(delivery.number) != self.delivered.checked_add(1) || delivery.position <= self.events.position {
+            self.is_broken = true;
+            return;
+        }
+        self.delivered = delivery.number;
+        self.pending = Some(delivery.pending);
+        self.events.position = delivery.position;
+        let subject = message.subject;
+        if !self.heads.contains_key(subject) {
+            self.heads.insert(subject.to_vec(), Head { seq: 0, hash: GENESIS, is_odd: false });
+        }
+        let Some(head) = self.heads.get_mut(subject).filter(|head| !head.is_odd) else { return };
+        let Some(kind) = kind_of_next(message, subject, head, self.version, &self.kinds) else {
+            head.is_odd = true;
+            self.events.odd.push((String::from_utf8_lossy(subject).into_owned(), head.seq));
+            return;
+        };
+        head.seq = head.seq.saturating_add(1);
+        head.hash = hash(message.payload);
+        let start = self.events.text.len();
+        self.events.text.extend_from_slice(message.payload);
+        self.events.places.push(start..self.events.text.len());
+        self.events.text.push(b'\n');
+        self.events.kinds.push(kind);
+        self.events.hashes.push(head.hash);
+    }
+}
+
+struct Delivery {
+    position: u64,
+    number: u64,
+    pending: u64,
+}
+
+/// Read `$JS.ACK.stream.consumer.tries.position.number.time.pending`, or the same with domain and account before the
+/// stream and a token at the end.
+fn delivery(reply: &[u8]) -> Option<Delivery> {
+    let tokens: Vec<&[u8]> = reply.split(|byte| *byte == b'.').collect();
+    let shift = if tokens.len() == 9 { 0 } else { 2 };
+    let token = |at: usize| tokens.get(at.saturating_add(shift)).copied().and_then(number);
+    Some(Delivery { position: token(5)?, number: token(6)?, pending: token(8)? })
+}
+
+/// Return the kind of the event in `message` if it is the next of its session; None if it is odd.
+fn kind_of_next(message: &Message<'_>, subject: &[u8], head: &Head, version: u64, kinds: &[Vec<u8>]) -> Option<u8> {
+    let event = Envelope::read(message.payload, version)?;
+    let seq = head.seq.checked_add(1)?;
+    let mut names = subject.rsplit(|byte| *byte == b'.');
+    let is_next = event.seq == seq
+        && event.prev == &head.hash
+        && names.next() == Some(event.session)
+        && names.next() == Some(event.tenant)
+        && message.header(b"Retold-Seq").and_then(number) == Some(seq)
+        && message.header(b"Retold-Claim").is_none()
+        && !message.payload.contains(&b'\n');
+    let kind = kinds.iter().position(|kind| kind.as_slice() == event.kind).filter(|_| is_next)?;
+    u8::try_from(kind).ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
+#[allow(clippy::arithmetic_side_effects, reason = "small numbers")]
+mod tests {
+    use super::*;
+    use crate::{Draft, Place, event};
+
+    fn message(subject: &str, number: u64, seq: u64, body: &[u8]) -> Vec<u8> {
+        let block = format!("NATS/1.0\r\nRetold-Seq: {seq}\r\n\r\n");
+        let reply = format!("$JS.ACK.S.C.1.{}.{number}.0.{}", number * 10, 9 - number);
+        let sizes = format!("HMSG {subject} 1 {reply} {} {}\r\n", block.len(), block.len() + body.len());
+        [sizes.as_bytes(), block.as_bytes(), body, b"\r\n"].concat()
+    }
+
+    fn bodies(session: &str, number: u64) -> Vec<Vec<u8>> {
+        let draft = Draft::read(br#"{"id":"a","at":"t","actor":"x","data":{"b":1},"cause":null}"#).unwrap();
+        let mut prev = GENESIS;
+        let write = |seq| {
+            let mut body = Vec::new();
+            event(&draft, &Place { version: 1, tenant: "t", session, seq, prev: &prev, kind: "K" }, &mut body);
+            prev = hash(&body);
+            body
+        };
+        (1..=number).map(write).collect()
+    }
+
+    fn scanned(messages: &[Vec<u8>]) -> Events {
+        let mut scan = Scan::new(1, vec!["J".into(), "K".into()]);
+        scan.receive(&messages.concat());
+        assert_eq!((scan.delivered(), scan.is_broken()), (messages.len() as u64, false));
+        assert_eq!(scan.pending(), Some(9 - messages.len() as u64));
+        scan.give()
+    }
+
+    #[test]
+    fn sessions_are_given_in_the_streams_order() {
+        let (a, b) = (bodies("a", 2), bodies("b", 1));
+        let events = scanned(&[
+            message("e.1.t.a", 1, 1, &a[0]),
+            message("e.2.t.b", 2, 1, &b[0]),
+            message("e.1.t.a", 3, 2, &a[1]),
+        ]);
+        assert_eq!(events.text, [a[0].as_slice(), &b[0], &a[1], b""].join(&b'\n'));
+        assert_eq!((events.kinds, events.position, events.odd), (vec![1, 1, 1], 30, vec![]));
+        assert_eq!(events.hashes[2], hash(&a[1]));
+    }
+
+    #[test]
+    fn a_session_is_left_out_from_its_first_odd_event_on() {
+        let (a, b) = (bodies("a", 3), bodies("b", 3));
+        let mut changed = a[1].clone();
+        let at = changed.len() - 3;
+        changed[at] = b'2';
+        for (seq, body) in [(3, &a[2]), (3, &a[1]), (2, &b[1]), (2, &changed[1..].to_vec()), (2, &a[0])] {
+            let events = scanned(&[
+                message("e.1.t.a", 1, 1, &a[0]),
+                message("e.1.t.a", 2, seq, body),
+                message("e.1.t.a", 3, 2, &a[1]),
+                message("e.2.t.b", 4, 1, &b[0]),
+            ]);
+            assert_eq!((events.hashes.len(), events.odd, events.position), (2, vec![("e.1.t.a".into(), 1)], 40));
+        }
+        let events = scanned(&[
+            message("e.1.t.a", 1, 1, &a[0]),
+            message("e.1.t.a", 2, 2, &changed),
+            message("e.1.t.a", 3, 3, &a[2]),
+        ]);
+        assert_eq!(events.odd, [("e.1.t.a".into(), 2)], "the chain tells what was changed");
+    }
+
+    #[test]
+    fn a_lost_delivery_is_noticed() {
+        let a = bodies("a", 3);
+        let beat = |last: u64| {
+            let block = format!("NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: {last}\r\n\r\n");
+            format!("HMSG d 1 {} {}\r\n{block}\r\n", block.len(), block.len()).into_bytes()
+        };
+        let first = message("e.1.t.a", 1, 1, &a[0]);
+        for (next, is_broken) in
+            [(beat(1), false), (beat(2), true), (message("e.1.t.a", 3, 3, &a[2]), true), (first.clone(), true)]
+        {
+            let mut scan = Scan::new(1, vec!["K".into()]);
+            scan.receive(&[first.clone(), next].concat());
+            assert_eq!((scan.is_broken(), scan.give().hashes.len()), (is_broken, 1));
+        }
+    }
+
+    #[test]
+    fn a_pull_that_ends_early_says_so() {
+        let mut scan = Scan::new(1, vec![]);
+        let block = "NATS/1.0 408 Request Timeout\r\n\r\n";
+        scan.receive(format!("HMSG d 1 {} {}\r\n{block}\r\n", block.len(), block.len()).as_bytes());
+        assert_eq!((scan.status(), scan.delivered()), (Some(408), 0));
+    }
+}
