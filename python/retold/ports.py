@@ -241,10 +241,11 @@ class Log(Protocol):
         Mostly in the order in which they were appended, some thousands at a time. *partitions* (0 to 63, by
         `retold.log.names.partition`) limits it to the sessions of these, so that several processes can share the work.
         A damaged session does not end it. That a session lost its newest events shows in `read` and `sessions`, not
-        here.
+        here. What a tombstone further on erases is given until `erase` has removed it.
 
         Raises:
             InputError: if a partition is out of range.
+            SealError: if an event is sealed and its key is not there.
         """
         ...
 
