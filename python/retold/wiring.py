@@ -12,7 +12,8 @@ from retold.client import Client
 from retold.errors import UnavailableError
 from retold.key_files import read_key_file
 from retold.log.embedded import EmbeddedServer, find_running, is_used, server_program
-from retold.log.jetstream import connect_log, inspect_aside, inspect_keys, inspect_server
+from retold.log.inspecting import inspect_aside, inspect_keys, inspect_server
+from retold.log.jetstream import connect_log
 from retold.ports import Log
 from retold.security import MasterKeys
 from retold.settings import Profile, read_settings

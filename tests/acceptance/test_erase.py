@@ -28,6 +28,7 @@ from retold.events import (
     Window,
 )
 from retold.log import EmbeddedServer, JetStreamLog, connect_log
+from retold.log.packing import WORDS
 from retold.replay import verify
 from retold.security import MasterKey, MasterKeys
 from retold.wiring import client_of, worker_for
@@ -97,11 +98,12 @@ def forms(name: str) -> re.Pattern[bytes]:
 
 
 def inflated(stored: bytes) -> bytes:
-    """Return *stored* with everything in it that can be inflated, wherever that begins."""
+    """Return *stored* with everything in it that can be inflated, after our dictionary or without, anywhere."""
     parts = [stored]
-    for start in (match.start() for match in re.finditer(rb"\x78[\x01\x5e\x9c\xda]", stored)):
+    for match in re.finditer(rb"\x78(?:[\x01\x5e\x9c\xda]|([\x20\x7d\xbb\xf9]))", stored):
+        inflater = zlib.decompressobj(zdict=WORDS) if match[1] else zlib.decompressobj()
         with suppress(zlib.error):
-            parts.append(zlib.decompressobj().decompress(stored[start : start + INFLATED_BYTES], INFLATED_BYTES))
+            parts.append(inflater.decompress(stored[match.start() : match.start() + INFLATED_BYTES], INFLATED_BYTES))
     return b"\n".join(parts)
 
 

@@ -1,7 +1,7 @@
 """What every log promises about erasure: in memory, on JetStream, and on JetStream sealed."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
 import msgspec
@@ -126,6 +126,45 @@ def test_erasing_touches_no_other_session(logs: Logs, key: SessionKey, drafts: I
                 assert await read(fresh, other) == events
                 assert await fresh.load_snapshot(other, until=3) == Snapshot(seq=2, body=b"state 2")
                 assert await fresh.load_history(other) == history(3)
+
+    asyncio.run(run())
+
+
+def test_a_scan_begins_with_the_tombstone(logs: Logs, key: SessionKey, drafts: Iterator[Draft]) -> None:
+    """A scan of the whole log gives of an erased session its tombstone and what follows."""
+
+    async def run() -> None:
+        async with logs.open() as log:
+            await fill(log, key, drafts)
+            await erased(log, key, drafts)
+            await log.erase(key)
+            await log.append(key, take(drafts, 2))
+            parts = [part async for part in log.scan()]
+            scanned = [one for part in parts for one in part.events if one.event.tenant == key.tenant]
+            assert scanned == await read(log, key)
+            assert seqs(scanned) == [6, 7, 8]
+            assert not [error for part in parts for error in part.damage if error.session == key.session]
+
+    asyncio.run(run())
+
+
+def test_a_rebuild_of_nothing_keeps_what_lags_away(logs: Logs, key: SessionKey, drafts: Iterator[Draft]) -> None:
+    """After an erased session was rebuilt, a worker that was busy meanwhile still cannot bring an older state back."""
+
+    async def nothing() -> AsyncGenerator[Snapshot | Published, None]:
+        for one in list[Snapshot]():
+            yield one
+
+    async def run() -> None:
+        async with logs.open() as log, logs.open() as late:
+            await fill(late, key, drafts)
+            await erased(log, key, drafts)
+            await log.erase(key)
+            await log.swap_projections(key, nothing())
+            await late.save_snapshot(key, Snapshot(seq=5, body=b"state 5"))
+            assert not await late.publish_history(key, history(5))
+            assert [snapshot async for snapshot in log.snapshots(key)] == []
+            assert (await log.load_snapshot(key), await log.load_history(key)) == (None, None)
 
     asyncio.run(run())
 

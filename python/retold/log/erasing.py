@@ -4,32 +4,38 @@ Rules:
 - The tombstone comes first. From then on no reader is given anything of before, so a crash leaves work, not content.
 - Then the projections: a mark takes their place, behind which nobody who lags can write an older state.
 - Then the keys, the events, the blobs. Each step finds what is left of it, so the whole may be repeated at any time.
+- Nothing is removed while the server holds an event that it cannot read: it would lose other sessions' events with it.
 - What holds plain text is removed by JetStream's erasing delete, which overwrites its bytes; a purge would only forget
   them. Sealed text is purged: with its key it is gone, and overwriting costs the server 10 ms and more a message.
 """
 
 import asyncio
+import itertools
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from retold.errors import CorruptLogError, InputError, UnavailableError
 from retold.events import READABLE, SessionKey, is_sealed_document, standing
-from retold.log import api, pages
+from retold.log import api, pages, streams
 from retold.log.api import Refused, Stored
+from retold.log.asides import noted
 from retold.log.blobs import Blobs
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
+    BEGINNINGS_ALL,
     CLAIM,
     ERASED,
     EVENTS,
     EXPECTED_SUBJECT_SEQ,
+    HEADS,
     HISTORIES,
     SEALED,
     SEQ,
     SNAPSHOTS,
     event_subject,
     history_subject,
+    key_of,
     snapshot_subjects,
 )
 from retold.log.reader import Reader, seq_of
@@ -61,6 +67,7 @@ class Eraser:
                 f"expected a tombstone in session {key.session!r}, which ends at {end.head.seq} without one: append "
                 "SessionErased first"
             )
+        await self._check_readable(key)
         first = (await self._reader.find(key, seq - 1)).position + 1
         claimed, count = list[str](), 0
         live, aside = snapshot_subjects(key)
@@ -77,6 +84,37 @@ class Eraser:
         await api.purge(self._link, EVENTS, event_subject(key), before=first)
         blobs = await self._blobs.erase(key, before=seq, claimed=[*claimed, *_claims(events)])
         return Erased(seq=seq, events=len(events), projections=count, blobs=blobs, keys=keys)
+
+    async def _check_readable(self, key: SessionKey) -> None:
+        """Check that the server reads all events of the session, and of those that are or were known to be damaged.
+
+        nats-server counts other sessions' events as deleted when one is removed from a block with one it cannot read.
+
+        Raises:
+            CorruptLogError: naming the session that holds such an event.
+        """
+        repaired = [key_of(stored.subject) for stored in await pages.every(self._link, HEADS, BEGINNINGS_ALL)]
+        for one in sorted({key, *repaired, *await noted(self._link)}):
+            subject = event_subject(one)
+            count = (await streams.counts(self._link, EVENTS, subject)).get(subject, 0)
+            seqs = await self._readable(subject)
+            if len(seqs) < count:
+                raise CorruptLogError(
+                    f"the server cannot read it, and would lose others' events if session {key.session!r} were removed "
+                    "now. Readers are given nothing of that any more; to remove it from the disk, too, back up, "
+                    "restore into a new store, and delete this one",
+                    session=one.session,
+                    seq=next(seq for seq in itertools.count(1) if seq not in seqs),
+                )
+
+    async def _readable(self, subject: str) -> list[int]:
+        """Return the sequences of the messages of *subject* up to the first that the server refuses to read."""
+        seqs, position = list[int](), 0
+        with suppress(Refused):
+            while page := await pages.page_or_next(self._link, EVENTS, subject, start=position + 1):
+                seqs += map(seq_of, page)
+                position = page[-1].position
+        return seqs
 
     async def _clear(self, stream: str, subject: str, *, seq: int) -> list[Stored]:
         """Remove the projections of before *seq* and leave a mark in their place; return them."""

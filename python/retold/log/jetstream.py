@@ -4,7 +4,6 @@ One object holds one connection and may be shared by all tasks of one event loop
 saves round trips; any number of processes may write to the same sessions.
 """
 
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Self
@@ -13,7 +12,7 @@ from retold.errors import CorruptLogError, InputError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.log import streams
 from retold.log.api import Stored
-from retold.log.asides import Asides, noted
+from retold.log.asides import Asides
 from retold.log.blobs import Blobs
 from retold.log.copying import Copier
 from retold.log.erasing import Eraser
@@ -29,7 +28,6 @@ from retold.log.names import (
     HISTORIES,
     HISTORIES_ALL,
     KEYS,
-    KEYS_ALL,
     SNAPSHOTS,
     SNAPSHOTS_ALL,
     UNTIL,
@@ -368,46 +366,6 @@ async def connect_log(
         yield log
     finally:
         await log.close()
-
-
-async def inspect_aside(url: str, *, name: str = "retold doctor") -> dict[SessionKey, Aside]:
-    """Return the sessions that are set aside at *url*, which has the log's streams.
-
-    Raises:
-        UnavailableError: if there is no server, or it has not.
-    """
-    link = await Link.open(url, name=name)
-    try:
-        return await noted(link)
-    finally:
-        await link.close()
-
-
-async def inspect_server(url: str, *, name: str = "retold doctor") -> ServerFacts:
-    """Return how the server at *url* and the streams on it stand, without creating any.
-
-    Raises:
-        UnavailableError: if there is no server.
-    """
-    link = await Link.open(url, name=name)
-    try:
-        return await streams.inspect(link)
-    finally:
-        await link.close()
-
-
-async def inspect_keys(url: str, *, name: str = "retold doctor") -> dict[str, int] | None:
-    """Return how many data keys each master key wraps, by its id, at the server at *url*; None: the log is not sealed.
-
-    Raises:
-        UnavailableError: if there is no server.
-    """
-    link = await Link.open(url, name=name)
-    try:
-        keys = DataKeys(link, None, is_on=False)
-        return Counter(entry.record.master for entry in await keys.entries(KEYS_ALL)) if await keys.stand() else None
-    finally:
-        await link.close()
 
 
 def _check_range(after: int) -> None:
