@@ -1,7 +1,7 @@
 """What every log promises about erasure: in memory, on JetStream, and on JetStream sealed."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
 import msgspec
@@ -9,7 +9,7 @@ import pytest
 from tests.log.conftest import WAIT_S, Logs, all_seqs, read, seqs, take
 
 from retold.errors import ConflictError, InputError
-from retold.events import Draft, Recorded, SessionErased, SessionKey, SessionOpened, Window
+from retold.events import Draft, Kept, Recorded, SessionErased, SessionKey, SessionOpened, Window, kept
 from retold.ports import Log, Published, Snapshot
 
 OPENED = SessionOpened(window=Window(hard_limit=1_000))
@@ -152,6 +152,7 @@ def test_a_rebuild_of_nothing_keeps_what_lags_away(logs: Logs, key: SessionKey, 
     """After an erased session was rebuilt, a worker that was busy meanwhile still cannot bring an older state back."""
 
     async def nothing() -> AsyncGenerator[Snapshot | Published, None]:
+        """Make nothing."""
         for one in list[Snapshot]():
             yield one
 
@@ -165,6 +166,38 @@ def test_a_rebuild_of_nothing_keeps_what_lags_away(logs: Logs, key: SessionKey, 
             assert not await late.publish_history(key, history(5))
             assert (await log.erase(key)).projections == 0, "none of before was stored"
             assert (await log.load_snapshot(key), await log.load_history(key)) == (None, None)
+
+    asyncio.run(run())
+
+
+def test_what_was_written_anew_is_erased_and_written_anew(logs: Logs, key: SessionKey, drafts: Iterator[Draft]) -> None:
+    """A session that a repair has written anew is erased with its older copy; an erased one can be written anew."""
+
+    async def copies(events: Sequence[Recorded]) -> AsyncGenerator[Kept, None]:
+        """Yield *events* as they are kept."""
+        for one in events:
+            yield kept(one.body)
+
+    async def run() -> None:
+        async with logs.open() as log, logs.open() as knowing:
+            before = await fill(log, key, drafts)
+            assert await read(knowing, key) == before
+            await log.replace(key, copies(before), until=5, instead_of=before[-1].head)
+            stone = await erased(log, key, drafts)
+            assert (await log.erase(key)).events in {5, 10}
+            later = [stone, *await log.append(key, take(drafts, 2))]
+            await log.replace(key, copies(later), until=8, instead_of=later[-1].head)
+            async with logs.open() as fresh:
+                for one in (log, knowing, fresh):
+                    assert await read(one, key) == later
+                    assert await read(one, key, after=6) == later[1:]
+                assert [one.body async for one in fresh.salvage(key)][-3:] == [one.body for one in later]
+                assert (await fresh.append(key, take(drafts, 1)))[0].event.seq == 9
+            again = await erased(knowing, key, drafts)
+            assert (await knowing.erase(key)).events in {4, 7}
+            async with logs.open() as fresh:
+                for one in (log, knowing, fresh):
+                    assert await read(one, key) == [again]
 
     asyncio.run(run())
 
