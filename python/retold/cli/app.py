@@ -24,13 +24,14 @@ from retold.cli import (
     doctor,
     exporting,
     importing,
+    keeping,
     reading,
     repairing,
     replaying,
     serving,
 )
 from retold.cli.options import Options
-from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, UnavailableError
+from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, SealError, UnavailableError
 from retold.events import session_key
 
 CHECK_FAILED, WRONG_USAGE, UNAVAILABLE = 1, 2, 3
@@ -122,6 +123,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "repair": repairing.repair,
     "count": counting.count,
     "doctor": doctor.doctor,
+    "erase": keeping.erase,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_ended(_command))
@@ -132,6 +134,12 @@ _bench.command("append")(_ended(bench.append))
 _bench.command("replay")(_ended(bench.replay))
 _bench.command("pipeline")(_ended(bench.pipeline))
 app.add_typer(_bench, name="bench")
+
+_keys = typer.Typer(no_args_is_help=True, help="The keys of a sealed log.")
+_keys.command("new")(_ended(keeping.new))
+_keys.command("rotate")(_ended(keeping.rotate))
+_keys.command("status")(_ended(keeping.status))
+app.add_typer(_keys, name="keys")
 
 _backup = typer.Typer(no_args_is_help=True, help="Copy sessions into files, prove the files, put sessions back.")
 _backup.command("write")(_ended(backup.write))
@@ -151,7 +159,7 @@ def main() -> None:
 
 def _code_of(error: RetoldError) -> int:
     match error:
-        case InputError():
+        case InputError() | SealError():
             return WRONG_USAGE
         case ConflictError() | CorruptLogError():
             return CHECK_FAILED

@@ -6,6 +6,7 @@ from typing import Any
 
 from retold.client import branching
 from retold.client.checking import check_edit, check_item, check_usage
+from retold.client.erasing import Order, erase_session
 from retold.errors import ConflictError, InputError
 from retold.events import (
     CompactionRequested,
@@ -28,7 +29,7 @@ from retold.events import (
 )
 from retold.fold import Context, History, history_of, is_sealed, open_text
 from retold.formats import to_items
-from retold.ports import Clock, Log
+from retold.ports import Clock, Erased, Log
 from retold.replay import At, Diff, Frame, Part, Past, compare, load, play, seq_at, tagged_seq
 
 CONFLICTS_MAX = 10
@@ -152,6 +153,22 @@ class Session:
         Raises as `append`.
         """
         return await self._record([SessionClosed(reason=reason)])
+
+    async def erase(self, *, by: str, reason: str = "", forks: bool = False) -> Erased:
+        """Erase everything that the session holds now, for good, on behalf of *by*; return what was removed.
+
+        What is left is a tombstone with *by*, *reason* and the time, which the session goes on from, empty. Forks
+        inherit what it says: with *forks* they are erased, too, and theirs. May be repeated, and must be after a
+        failure.
+
+        Raises:
+            InputError: if *by* is empty, or the session has forks and *forks* is not set; nothing was erased.
+            CorruptLogError: if its end is damaged: repair it first.
+            UnavailableError: if the log could not be reached; repeat the call.
+        """
+        self._known = None
+        order = Order(by=by, reason=reason, actor=self._actor)
+        return await erase_session(self._log, self._clock, self.key, order, forks=forks)
 
     async def rewind(self, to: At) -> int:
         """Return the history to what it was at *to*, a sequence, a time or a tag; return the event's sequence.

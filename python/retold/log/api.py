@@ -23,6 +23,7 @@ STREAM_NOT_FOUND = 10059
 NOT_ENABLED = frozenset({10039, 10076})
 SAME_NAME = frozenset({10058, 10065})
 """The stream exists with another configuration, or its subjects overlap with another stream's."""
+_NOT_THERE = frozenset({10037, 10043, 10057})
 _PASSING = frozenset({10008, 10009, 10049, 10158, 10168, 10175, 10176, 10210})
 """Errors that pass: no leader yet, store being opened, the same id still in process, a batch whose start was lost."""
 
@@ -126,6 +127,38 @@ def read_ack(message: Msg) -> Ack:
     if _passes(failure):
         raise Lost(failure.description)
     raise UnavailableError(f"the server refused to store: {failure.description} (error {failure.err_code})")
+
+
+async def erase(link: Link, stream: str, position: int) -> bool:
+    """Remove the message at *position* and overwrite its bytes on disk; return whether it was there. May be repeated.
+
+    A message that a limit pushes out of a stream, or a purge, is only forgotten: its bytes stay in the file. This
+    costs the server a reading of the whole block that the message lies in, up to 8 MB.
+
+    Raises:
+        Refused: if the stream takes no deletes.
+    """
+    return await _delete(link, stream, {"seq": position})
+
+
+async def forget(link: Link, stream: str, position: int) -> bool:
+    """Remove the message at *position*; its bytes may stay in the file. Else as `erase`, and quick."""
+    return await _delete(link, stream, {"seq": position, "no_erase": True})
+
+
+async def purge(link: Link, stream: str, subject: str, *, before: int | None = None) -> None:
+    """Remove the messages of *subject*, those at positions before *before* if it is given. Else as `forget`."""
+    await call(link, f"STREAM.PURGE.{stream}", {"filter": subject} | ({} if before is None else {"seq": before}))
+
+
+async def _delete(link: Link, stream: str, request: dict[str, Any]) -> bool:
+    try:
+        await call(link, f"STREAM.MSG.DELETE.{stream}", request)
+    except Refused as refused:
+        if refused.failure.err_code in _NOT_THERE:
+            return False
+        raise
+    return True
 
 
 def refuse(failure: Failure) -> None:

@@ -4,11 +4,14 @@ Rules:
 - The body is stored before the message that claims it; a crash in between leaves an unused blob, no dangling claim.
 - The layout is the standard object store's, so any NATS client can read a blob by its SHA-256.
 - Chunks are written under a name of their own try: a try that fails half-way can never mix with the next one.
+- A body names its session, so no two sessions share a blob. The chunks' subjects name session and sequence: an erasure
+  finds them all, those of tries that failed and of events that were recorded elsewhere in the end included.
 """
 
 import asyncio
 import base64
 from collections import OrderedDict
+from collections.abc import Iterable
 from hashlib import sha256
 from uuid import uuid4
 
@@ -16,7 +19,8 @@ import msgspec
 from msgspec import Struct
 
 from retold.errors import CorruptLogError
-from retold.log import api, pages
+from retold.events import SessionKey, is_sealed_document
+from retold.log import api, pages, streams
 from retold.log.link import Link, Lost
 from retold.log.names import BLOBS, BLOBS_BUCKET, CLAIM, CLAIM_BYTES, PACKED
 from retold.log.packing import pack
@@ -63,27 +67,29 @@ class Blobs:
         self._link = link
         self._known: OrderedDict[str, None] = OrderedDict()
 
-    async def claim(self, body: bytes, headers: dict[str, str]) -> bytes:
-        """Return what a message is to carry for *body*: itself, packed where that helps, or a claim.
+    async def claim(self, body: bytes, headers: dict[str, str], *, key: SessionKey, seq: int) -> bytes:
+        """Return what a message is to carry for *body*: itself, packed where that helps, or a claim that is stored.
 
-        *headers* gains what tells which.
+        *key* and *seq* say whose it is. *headers* gains what tells which.
         """
         packed = pack(body, headers)
         if len(packed) <= self._carried_bytes_max:
             return packed
         headers.pop(PACKED, None)
-        return await self._claimed(body, headers)
+        return await self._claimed(body, headers, key=key, seq=seq)
 
-    async def carry(self, body: bytes, headers: dict[str, str]) -> bytes:
+    async def carry(self, body: bytes, headers: dict[str, str], *, key: SessionKey, seq: int) -> bytes:
         """Return what a message is to carry for a *body* that is packed already: itself, or a claim."""
-        return body if len(body) <= self._carried_bytes_max else await self._claimed(body, headers)
+        if len(body) <= self._carried_bytes_max:
+            return body
+        return await self._claimed(body, headers, key=key, seq=seq)
 
     @property
     def _carried_bytes_max(self) -> int:
         return min(CLAIM_BYTES, self._link.max_payload_bytes - HEADROOM_BYTES)
 
-    async def _claimed(self, body: bytes, headers: dict[str, str]) -> bytes:
-        name = await self.put(body)
+    async def _claimed(self, body: bytes, headers: dict[str, str], *, key: SessionKey, seq: int) -> bytes:
+        name = await self.put(body, key=key, seq=seq)
         headers[CLAIM] = name
         return msgspec.json.encode(Claim(sha256=name, size=len(body)))
 
@@ -103,11 +109,12 @@ class Blobs:
             raise CorruptLogError(f"blob {name} does not match its name", session=session, seq=seq)
         return body
 
-    async def put(self, body: bytes) -> str:
+    async def put(self, body: bytes, *, key: SessionKey, seq: int) -> str:
         """Store *body* unless it is there, and return its name: its SHA-256 in hex. May be repeated."""
         name = sha256(body).hexdigest()
         if name not in self._known and not await self._is_whole(name):
-            await self._link.retry(lambda: self._write(name, body))
+            owner = f"{key.tenant}.{key.session}.{seq}"
+            await self._link.retry(lambda: self._write(name, body, owner=owner))
         self._known[name] = None
         if len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
@@ -128,6 +135,31 @@ class Blobs:
             position = page[-1].position
         return bytes(body)
 
+    async def erase(self, key: SessionKey, *, before: int, claimed: Iterable[str]) -> int:
+        """Remove the session's blobs of the sequences before *before*, and those *claimed*; return how many.
+
+        Plain ones are overwritten. The claimed ones are for stores of an earlier release, whose chunks do not name the
+        session.
+        """
+        subjects = {
+            subject: subject.split(".")[-2]
+            for subject in await streams.counts(self._link, BLOBS, f"$O.{BLOBS_BUCKET}.C.{key.tenant}.{key.session}.>")
+            if int(subject.split(".")[-3]) < before
+        }
+        for name in claimed:
+            meta = await self._meta(name)
+            if meta is not None:
+                subjects[_chunks(meta.nuid)] = name
+        for subject, name in subjects.items():
+            await api.purge(self._link, BLOBS, _meta_subject(name))
+            chunks = await pages.every(self._link, BLOBS, subject)
+            if chunks and not _is_sealed(chunks[0].body):
+                for stored in chunks:
+                    await api.erase(self._link, BLOBS, stored.position)
+            await api.purge(self._link, BLOBS, subject)
+            self._known.pop(name, None)
+        return len(set(subjects.values()))
+
     async def _is_whole(self, name: str) -> bool:
         # The meta is written last, so where it is the chunks were; damage to them shows in the hash on reading.
         return await self._meta(name) is not None
@@ -139,8 +171,8 @@ class Blobs:
         meta = _metas.decode(stored.body)
         return None if meta.deleted else meta
 
-    async def _write(self, name: str, body: bytes) -> None:
-        nuid = uuid4().hex
+    async def _write(self, name: str, body: bytes, *, owner: str) -> None:
+        nuid = f"{owner}.{name}.{uuid4().hex}"
         chunk_bytes = min(CHUNK_BYTES, self._link.max_payload_bytes - HEADROOM_BYTES)
         chunks = [body[at : at + chunk_bytes] for at in range(0, len(body), chunk_bytes)]
         for first in range(0, len(chunks), CHUNKS_IN_FLIGHT_MAX):
@@ -162,6 +194,11 @@ class Blobs:
     async def _store(self, subject: str, body: bytes, headers: dict[str, str]) -> int:
         ack = await api.publish(self._link, subject, body, headers)
         return ack.seq
+
+
+def _is_sealed(chunk: bytes) -> bool:
+    """Return whether *chunk* begins a sealed event or projection: no JSON text can hold these bytes, quotes and all."""
+    return is_sealed_document(chunk) or b'"data":{"sealed":' in chunk
 
 
 def _chunks(nuid: str) -> str:

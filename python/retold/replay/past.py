@@ -18,11 +18,12 @@ from datetime import UTC, datetime
 from msgspec import Struct, structs
 
 from retold.errors import CorruptLogError, InputError
-from retold.events import SEQ_MAX, Recorded, SessionErased, SessionKey
+from retold.events import SEQ_MAX, Recorded, SessionErased, SessionKey, is_tombstone
 from retold.fold import Context, History, decode_context, fold, history_of, reaches_before
 from retold.log.tail import read_tail
 from retold.log.walking import STEP_EVENTS, Walk
 from retold.ports import Before, Log
+from retold.replay.erased import refuse_erased
 from retold.replay.places import ITEM_ID, At, check_seq, tagged_seq
 
 WARM_BYTES_MAX = 256 * 1024 * 1024
@@ -134,6 +135,7 @@ class Past:
         await self._look(key)
         stretch = self._covering(key, seq) or await self._read(key, seq)
         if stretch is None:
+            await refuse_erased(self._log, key, seq)
             raise InputError(f"expected an existing session, there is none named {key.session!r}")
         if stretch.last < seq:
             raise InputError(
@@ -305,6 +307,9 @@ class Past:
                     start, events, text_bytes = walk.keep(), [], 0
                 returns = start is not None and reaches_before([recorded], start.seq)
                 await walk.take(recorded)
+                if start is None and is_tombstone(recorded.event.data):
+                    start = walk.keep()  # an erased session begins with it
+                    continue
                 if start is None:
                     start = walk.base  # what a fork inherits
                 if returns:
