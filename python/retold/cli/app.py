@@ -28,6 +28,7 @@ from retold.cli import (
     repairing,
     replaying,
     serving,
+    sweeping,
 )
 from retold.cli.options import Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, UnavailableError
@@ -120,6 +121,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "export": exporting.export,
     "verify": reading.verify,
     "repair": repairing.repair,
+    "sweep": sweeping.sweep,
     "count": counting.count,
     "doctor": doctor.doctor,
 }
