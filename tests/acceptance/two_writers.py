@@ -1,7 +1,8 @@
 """One of two writers of one session: a process that is killed at any moment, and goes on where its journal ends.
 
-It journals each append before it makes it, and what came of it after. Started again, it repeats the append whose outcome
-is not in the journal, with the same drafts. What it appends, and which end it expects, depends on its number alone.
+It is ready when it says so, and begins when it is given a line. It journals each append before it makes it, and what
+came of it after. Started again, it repeats the append whose outcome is not in the journal, with the same drafts. What
+it appends, and which end it expects, depends on its number alone, and on the end that it has seen.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from retold.errors import ConflictError, RetoldError
+from retold.errors import ConflictError
 from retold.events import Draft, ItemAppended, Message, SessionKey, Text
 from retold.log import connect_log
 from retold.ports import Log, Row
@@ -50,11 +51,8 @@ _lines = msgspec.json.Decoder(Line)
 
 
 def read_journal(path: Path) -> list[Line]:
-    """Return what is in the journal; a line that was cut by a death is no line."""
-    if not path.exists():
-        return []
-    whole, _, _ = path.read_bytes().rpartition(b"\n")
-    return [_lines.decode(line) for line in whole.splitlines()]
+    """Return what is in the journal. A line is one write, so no death cuts it."""
+    return [_lines.decode(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
 
 def drafts_of(writer: str, number: int) -> list[Draft]:
@@ -89,29 +87,35 @@ async def _append(log: Log, key: SessionKey, drafts: Sequence[Draft], tried: Tri
         return Refused(tried.number, conflict.actual)
 
 
-async def write(url: str, key: SessionKey, path: Path, *, writer: str, appends: int) -> None:
+async def write(log: Log, key: SessionKey, path: Path, *, writer: str, appends: int) -> None:
     """Make all appends up to number *appends*, from where the journal ends."""
     journal = read_journal(path)
     last = journal[-1] if journal else Refused(0, 0)
-    seen = max((line.seq if isinstance(line, Stored) else line.actual for line in journal if not isinstance(line, Tried)), default=0)
+    number, seen = last.number, max([0, *(_end(line) for line in journal)])
     with path.open("ab", buffering=0) as file:
-        if journal or path.stat().st_size:
-            file.write(b"\n")  # what a death has cut is a line of its own
-        async with connect_log(url) as log:
-            number = last.number
-            while number < appends or isinstance(last, Tried):
-                if not isinstance(last, Tried):
-                    number += 1
-                    last = Tried(number, _expected(writer, number, head=seen))
-                    file.write(msgspec.json.encode(last) + b"\n")
-                last = await _append(log, key, drafts_of(writer, number), last)
+        while number < appends or isinstance(last, Tried):
+            if not isinstance(last, Tried):
+                number += 1
+                last = Tried(number, _expected(writer, number, head=seen))
                 file.write(msgspec.json.encode(last) + b"\n")
-                seen = last.seq if isinstance(last, Stored) else last.actual
+            last = await _append(log, key, drafts_of(writer, number), last)
+            file.write(msgspec.json.encode(last) + b"\n")
+            seen = _end(last)
+
+
+def _end(line: Line) -> int:
+    """Return where *line* says that the session ended."""
+    return 0 if isinstance(line, Tried) else line.seq if isinstance(line, Stored) else line.actual
+
+
+async def _main() -> None:
+    url, tenant, session, path, writer, appends = sys.argv[1:]
+    async with connect_log(url) as log:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        sys.stdin.readline()
+        await write(log, SessionKey(tenant, session), Path(path), writer=writer, appends=int(appends))
 
 
 if __name__ == "__main__":
-    url, tenant, session, path, writer, appends = sys.argv[1:]
-    try:
-        asyncio.run(write(url, SessionKey(tenant, session), Path(path), writer=writer, appends=int(appends)))
-    except RetoldError as error:
-        sys.exit(f"{writer}: {error}")
+    asyncio.run(_main())
