@@ -21,7 +21,7 @@ from retold.log import (
     writer,
 )
 from retold.log.link import Link, Lost
-from retold.log.names import EVENTS
+from retold.log.names import EVENTS, PARTITIONS
 
 
 async def restart(server: EmbeddedServer, directory: Path, *, number: signal.Signals) -> EmbeddedServer:
@@ -185,7 +185,7 @@ def test_a_wrong_token_is_named(nats_url: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_nothing_is_left_on_the_server_by_readers(nats_url: str, key: SessionKey, drafts: Iterator[Draft]) -> None:
-    """When I stop following or waking, the server's consumers for it are gone."""
+    """When I stop following, waking or scanning, were it for nothing, the server's consumers for it are gone."""
 
     async def run() -> None:
         async with connect_log(nats_url) as log, raw_client(nats_url) as client, asyncio.timeout(WAIT_S):
@@ -194,6 +194,8 @@ def test_nothing_is_left_on_the_server_by_readers(nats_url: str, key: SessionKey
                 async with aclosing(feed):
                     await anext(feed)
             await log.sessions()
+            for number in range(PARTITIONS):
+                assert [part.damage async for part in log.scan(partitions=[number]) if part.damage] == []
             # They are deleted without waiting for it: ask until it is done, or the time is over.
             while (await client.jetstream().stream_info(EVENTS)).state.consumer_count > 0:
                 pass

@@ -105,20 +105,28 @@ class Scanner:
         name = f"retold-{uuid4().hex}"
         with suppress(Lost):
             async with self._link.tapped(pull) as reply:
-                if await self._create(name, position, partitions) == 0:
-                    return
-                scan.restart()
-                page: asyncio.Task[bool] = asyncio.create_task(self._pull(pull, name, reply))
                 try:
-                    while await page:
-                        given = scan.give()
-                        page = asyncio.create_task(self._pull(pull, name, reply))
-                        yield given
-                    yield scan.give()
+                    if await self._create(name, position, partitions) == 0:
+                        return
+                    scan.restart()
+                    async with aclosing(self._pages(scan, pull, name, reply)) as pages:
+                        async for given in pages:
+                            yield given
                 finally:
-                    page.cancel()
-                    await asyncio.wait([page])
                     await self._link.forget(f"$JS.API.CONSUMER.DELETE.{EVENTS}.{name}")
+
+    async def _pages(self, scan: Scan, pull: "_Pull", name: str, reply: str) -> AsyncGenerator[Given, None]:
+        """Yield what the consumer *name* delivers; while a page is worked on, the next one is under way."""
+        page: asyncio.Task[bool] = asyncio.create_task(self._pull(pull, name, reply))
+        try:
+            while await page:
+                given = scan.give()
+                page = asyncio.create_task(self._pull(pull, name, reply))
+                yield given
+            yield scan.give()
+        finally:
+            page.cancel()
+            await asyncio.wait([page])
 
     async def _pull(self, pull: "_Pull", name: str, reply: str) -> bool:
         """Read one page; return whether the consumer has more, without a doubt."""
