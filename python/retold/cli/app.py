@@ -29,6 +29,7 @@ from retold.cli import (
     repairing,
     replaying,
     serving,
+    sweeping,
 )
 from retold.cli.options import Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, SealError, UnavailableError
@@ -121,6 +122,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "export": exporting.export,
     "verify": reading.verify,
     "repair": repairing.repair,
+    "sweep": sweeping.sweep,
     "count": counting.count,
     "doctor": doctor.doctor,
     "erase": keeping.erase,

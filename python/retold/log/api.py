@@ -5,6 +5,7 @@ and it raises where an answer such as "wrong last sequence" is an ordinary outco
 """
 
 import base64
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -49,12 +50,16 @@ class Ack(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """Hold one message as it was stored, unpacked. `position` is its sequence in the stream, not in the session."""
+    """Hold one message as it was stored, unpacked. `position` is its sequence in the stream, not in the session.
+
+    `at` is when the server stored it, where its leader was asked (`get`).
+    """
 
     subject: str
     position: int
     headers: dict[str, str]
     body: bytes
+    at: datetime | None = None
 
 
 class Refused(UnavailableError):  # noqa: N818 -- an answer first: a caller that knows what it means says it better
@@ -70,6 +75,7 @@ class _Held(Struct):
     seq: int
     hdrs: str = ""
     data: str = ""
+    time: datetime | None = None
 
 
 class _Got(Struct):
@@ -218,6 +224,7 @@ def _stored(held: _Held | None) -> Stored | None:
         position=held.seq,
         headers=headers,
         body=unpack(base64.b64decode(held.data), headers),
+        at=held.time,
     )
 
 

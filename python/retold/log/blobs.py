@@ -6,6 +6,8 @@ Rules:
 - Chunks are written under a name of their own try: a try that fails half-way can never mix with the next one.
 - A body names its session, so no two sessions share a blob. The chunks' subjects name session and sequence: an erasure
   finds them all, those of tries that failed and of events that were recorded elsewhere in the end included.
+- Who claims a body that is there stores its meta anew, in the place that it was found: so it is young, and no sweep
+  (`retold.log.sweeping`) removes it before the claim is stored. What a sweep has just removed is stored again.
 """
 
 import asyncio
@@ -22,7 +24,7 @@ from retold.errors import CorruptLogError
 from retold.events import SessionKey, is_sealed_document
 from retold.log import api, pages, streams
 from retold.log.link import Link, Lost
-from retold.log.names import BLOBS, BLOBS_BUCKET, CLAIM, CLAIM_BYTES, PACKED
+from retold.log.names import BLOBS, BLOBS_BUCKET, CLAIM, CLAIM_BYTES, EXPECTED_SUBJECT_SEQ, PACKED
 from retold.log.packing import pack
 
 CHUNK_BYTES = 256 * 1024
@@ -32,6 +34,8 @@ HEADROOM_BYTES = 4096
 """Room left for headers below the server's largest message."""
 KNOWN_MAX = 4096
 """How many blobs are remembered as present, to spare the question."""
+KNOWN_S = 300.0
+"""For how long: far less than the time that a sweep gives to those who are about to claim."""
 
 
 class Claim(Struct, frozen=True):
@@ -45,7 +49,9 @@ class _Options(Struct):
     max_chunk_size: int
 
 
-class _Meta(Struct):
+class Meta(Struct):
+    """Say where a body's chunks are, as the object store's standard has it."""
+
     name: str
     bucket: str
     nuid: str
@@ -57,7 +63,7 @@ class _Meta(Struct):
     deleted: bool = False
 
 
-_metas = msgspec.json.Decoder(_Meta)
+metas = msgspec.json.Decoder(Meta)
 
 
 class Blobs:
@@ -65,7 +71,7 @@ class Blobs:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._known: OrderedDict[str, float] = OrderedDict()
 
     async def claim(self, body: bytes, headers: dict[str, str], *, key: SessionKey, seq: int) -> bytes:
         """Return what a message is to carry for *body*: itself, packed where that helps, or a claim that is stored.
@@ -112,10 +118,13 @@ class Blobs:
     async def put(self, body: bytes, *, key: SessionKey, seq: int) -> str:
         """Store *body* unless it is there, and return its name: its SHA-256 in hex. May be repeated."""
         name = sha256(body).hexdigest()
-        if name not in self._known and not await self._is_whole(name):
-            owner = f"{key.tenant}.{key.session}.{seq}"
-            await self._link.retry(lambda: self._write(name, body, owner=owner))
-        self._known[name] = None
+        now = asyncio.get_running_loop().time()
+        if self._known.get(name, -KNOWN_S) + KNOWN_S <= now:
+            if not await self._renew(name):
+                owner = f"{key.tenant}.{key.session}.{seq}"
+                await self._link.retry(lambda: self._write(name, body, owner=owner))
+            self._known[name] = now
+            self._known.move_to_end(name)
         if len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
         return name
@@ -128,7 +137,7 @@ class Blobs:
         body = bytearray()
         position = 0
         while len(body) < meta.size:
-            page = await pages.page_or_next(self._link, BLOBS, _chunks(meta.nuid), start=position + 1)
+            page = await pages.page_or_next(self._link, BLOBS, chunks_subject(meta.nuid), start=position + 1)
             if not page:
                 break
             body += b"".join(stored.body for stored in page)
@@ -149,7 +158,7 @@ class Blobs:
         for name in claimed:
             meta = await self._meta(name)
             if meta is not None:
-                subjects[_chunks(meta.nuid)] = name
+                subjects[chunks_subject(meta.nuid)] = name
         for subject, name in subjects.items():
             await api.purge(self._link, BLOBS, _meta_subject(name))
             chunks = await pages.every(self._link, BLOBS, subject)
@@ -160,15 +169,27 @@ class Blobs:
             self._known.pop(name, None)
         return len(set(subjects.values()))
 
-    async def _is_whole(self, name: str) -> bool:
-        # The meta is written last, so where it is the chunks were; damage to them shows in the hash on reading.
-        return await self._meta(name) is not None
+    async def _renew(self, name: str) -> bool:
+        """Store the meta of *name* anew in its place; return whether it is there, and young.
 
-    async def _meta(self, name: str) -> _Meta | None:
-        stored = await api.get(self._link, BLOBS, {"last_by_subj": _meta_subject(name)})
+        The meta is written last, so where it is the chunks were; damage to them shows in the hash on reading.
+        """
+        found = await self._stored_meta(name)
+        if found is None or metas.decode(found.body).deleted:
+            return False
+        headers = {"Nats-Rollup": "sub", EXPECTED_SUBJECT_SEQ: str(found.position)}
+        ack = await self._link.retry(lambda: api.publish(self._link, found.subject, found.body, headers))
+        # Refused: it was swept meanwhile, or somebody stored it anew; by our own lost try, too.
+        return ack.error is None or await self._meta(name) is not None
+
+    async def _stored_meta(self, name: str) -> api.Stored | None:
+        return await api.get(self._link, BLOBS, {"last_by_subj": _meta_subject(name)})
+
+    async def _meta(self, name: str) -> Meta | None:
+        stored = await self._stored_meta(name)
         if stored is None:
             return None
-        meta = _metas.decode(stored.body)
+        meta = metas.decode(stored.body)
         return None if meta.deleted else meta
 
     async def _write(self, name: str, body: bytes, *, owner: str) -> None:
@@ -177,10 +198,10 @@ class Blobs:
         chunks = [body[at : at + chunk_bytes] for at in range(0, len(body), chunk_bytes)]
         for first in range(0, len(chunks), CHUNKS_IN_FLIGHT_MAX):
             group = chunks[first : first + CHUNKS_IN_FLIGHT_MAX]
-            positions = await asyncio.gather(*(self._store(_chunks(nuid), chunk, {}) for chunk in group))
+            positions = await asyncio.gather(*(self._store(chunks_subject(nuid), chunk, {}) for chunk in group))
             if positions != sorted(positions):
                 raise Lost("chunks were stored out of order")
-        meta = _Meta(
+        meta = Meta(
             name=name,
             bucket=BLOBS_BUCKET,
             nuid=nuid,
@@ -201,7 +222,8 @@ def _is_sealed(chunk: bytes) -> bool:
     return is_sealed_document(chunk) or b'"data":{"sealed":' in chunk
 
 
-def _chunks(nuid: str) -> str:
+def chunks_subject(nuid: str) -> str:
+    """Return the subject of the chunks that a meta names by *nuid*."""
     return f"$O.{BLOBS_BUCKET}.C.{nuid}"
 
 
