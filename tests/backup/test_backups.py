@@ -14,7 +14,8 @@ from tests.laws.stories import KEY, long_story
 
 from retold.backup import Backup, Written, export, open_source, prove, restore
 from retold.backup import write as back_up
-from retold.errors import CorruptLogError, InputError, SchemaError
+from retold.backup.files import SessionFile
+from retold.errors import CorruptLogError, InputError, SchemaError, UnavailableError
 from retold.events import Fact, Head, SessionErased, SessionKey, SessionOpened, Window, kept
 from retold.log import MemoryLog
 from retold.ports import Log
@@ -164,6 +165,63 @@ def _damaged_backup() -> tuple[Path, bytes]:
     return _made[0]
 
 
+def test_a_flipped_bit_in_a_manifest_is_found(tmp_path: Path) -> None:
+    """Whichever bit of a manifest changes, it is named, and writing on destroys nothing of the file."""
+
+    async def run() -> None:
+        log = await lived()
+        await written(log, tmp_path)
+        manifest, whole = file_of(tmp_path).with_suffix(".json"), file_of(tmp_path).read_bytes()
+        good = manifest.read_bytes()
+        for at in range(len(good)):
+            for bit in (0, 7):
+                bad = bytearray(good)
+                bad[at] ^= 1 << bit
+                manifest.write_bytes(bytes(bad))
+                assert not (await prove(Backup(tmp_path), KEY)).ok, (at, bit)
+                assert not (await written(log, tmp_path))[0].ok, (at, bit)
+                assert file_of(tmp_path).read_bytes() == whole
+
+    asyncio.run(run())
+
+
+def test_a_session_whose_file_is_gone_is_named(tmp_path: Path) -> None:
+    """A file that was removed does not take its session out of the backup."""
+    asyncio.run(_fill(tmp_path))
+    file_of(tmp_path).unlink()
+    assert Backup(tmp_path).sessions() == [KEY]
+    assert asyncio.run(prove(Backup(tmp_path), KEY)).damaged_seq == 1
+
+
+def test_a_directory_that_was_just_begun_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is killed at any step of making the directory a backup can be run again."""
+
+    async def run() -> None:
+        log = await lived()
+        for step in ("fsync", "replace"):
+            path = tmp_path / step
+            with monkeypatch.context() as patch:
+                patch.setattr("os.fsync" if step == "fsync" else "pathlib.Path.replace", _killed)
+                with pytest.raises(KeyboardInterrupt):
+                    await written(log, path)
+            [one] = await written(log, path)
+            assert one.ok
+            assert (await prove(Backup(path), KEY)).ok
+
+    asyncio.run(run())
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_two_runs_at_once_do_not_write_into_each_other(tmp_path: Path) -> None:
+    """While one run writes a session's file, another is refused."""
+    Backup(tmp_path).prepare()
+    with SessionFile(Backup(tmp_path), KEY), pytest.raises(UnavailableError, match="another run"):
+        SessionFile(Backup(tmp_path), KEY)
+
+
 @pytest.mark.parametrize("fault", ["cut", "dropped", "swapped", "doubled"])
 def test_a_file_that_is_not_what_was_written_is_named(tmp_path: Path, fault: str) -> None:
     """A file with its end cut off, or a line lost, moved or doubled, is found at that place."""
@@ -304,6 +362,9 @@ def test_what_is_no_backup_is_refused(tmp_path: Path, what: str) -> None:
         path.write_text("hello\n")
     with pytest.raises(InputError, match="expected a backup"):
         open_source(path).sessions()
+    if what == "text":
+        with pytest.raises(InputError, match="is a file"):
+            Backup(path).prepare()
     if what == "files":
         with pytest.raises(InputError, match="expected a backup"):
             Backup(path).prepare()

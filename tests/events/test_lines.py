@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -82,7 +83,11 @@ def test_a_list_for_a_tuple_is_written_as_it_will_be_read() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"id": 7}, {"at": NOW.replace(tzinfo=None)}, {"at": "now"}, {"actor": None}, {"cause": 1}, {"data": Text("a")}],
+    [
+        *({"id": 7}, {"at": NOW.replace(tzinfo=None)}, {"at": "now"}, {"actor": None}, {"cause": 1}),
+        *({"id": b"a"}, {"id": UUID(int=1)}, {"at": "2026-01-01T00:00:00Z"}, {"actor": b"a"}, {"cause": UUID(int=1)}),
+        {"data": Text("a")},
+    ],
 )
 def test_a_misfit_is_refused_before_anything_is_written(changes: dict[str, Any]) -> None:
     """A draft that no reader would take is refused with the field's name, also among good ones."""

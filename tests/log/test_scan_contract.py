@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import msgspec
 import pytest
-from tests.log.conftest import Logs, log_over, raw_client, read, saying, take
+from tests.log.conftest import WAIT_S, Logs, log_over, raw_client, read, saying, take
+from tests.log.test_damage import damage
 
 from retold.errors import CorruptLogError, InputError
 from retold.events import Draft, Recorded, SessionKey, SessionOpened, Window
+from retold.log import EmbeddedServer, connect_log, scanning
 from retold.log.link import Link
 from retold.log.names import CLAIM_BYTES, event_subject, partition
 from retold.log.tap import Taker
@@ -25,13 +29,13 @@ async def scanned(
 ) -> tuple[dict[SessionKey, list[Recorded]], dict[str, int]]:
     """Return what a scan gives of *keys*, and the first damaged sequence of each damaged session."""
     found: dict[SessionKey, list[Recorded]] = {key: [] for key in keys}
-    damage: list[CorruptLogError] = []
+    errors: list[CorruptLogError] = []
     async for part in log.scan(partitions=partitions):
-        damage += part.damage
+        errors += part.damage
         for one in part.events:
             found.get(SessionKey(tenant=one.event.tenant, session=one.event.session), []).append(one)
     names = {key.session for key in keys}
-    return found, {error.session: error.seq for error in damage if error.session in names}
+    return found, {error.session: error.seq for error in errors if error.session in names}
 
 
 async def fill(log: Log, keys: Sequence[SessionKey], drafts: Iterator[Draft]) -> None:
@@ -51,8 +55,8 @@ def test_a_scan_gives_what_reading_each_session_gives(logs: Logs, tenant: str, d
         keys = keys_of(tenant, 8)
         async with logs.open() as log:
             await fill(log, keys, drafts)
-            found, damage = await scanned(log, keys)
-            assert damage == {}
+            found, damaged = await scanned(log, keys)
+            assert damaged == {}
             for key in keys:
                 assert len(found[key]) == 13
                 assert found[key] == await read(log, key)
@@ -86,8 +90,8 @@ def test_a_damaged_session_does_not_end_a_scan(logs: Logs, tenant: str, drafts: 
         async with logs.open() as log:
             await fill(log, keys, drafts)
             await logs.lose(keys[1], 5)
-            found, damage = await scanned(log, keys)
-            assert damage == {keys[1].session: 5}
+            found, damaged = await scanned(log, keys)
+            assert damaged == {keys[1].session: 5}
             assert [len(found[key]) for key in keys] == [13, 4, 13]
 
     asyncio.run(run())
@@ -102,16 +106,21 @@ def test_a_scan_knows_large_events(logs: Logs, tenant: str, drafts: Iterator[Dra
             await fill(log, keys, drafts)
             await log.append(keys[0], [saying(take(drafts, 1)[0], "x" * (CLAIM_BYTES + 1))])
             await log.append(keys[0], take(drafts, 1))
-            found, damage = await scanned(log, keys)
-            assert damage == {}
+            found, damaged = await scanned(log, keys)
+            assert damaged == {}
             assert found[keys[0]] == await read(log, keys[0])
             assert [len(found[key]) for key in keys] == [15, 13]
 
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    "written",
+    [b'"robot"', b'robot"', b'"us\xffr"', b"[" * 9000 + b"]" * 9000],
+    ids=["no role", "no JSON", "no text", "nested too deep"],
+)
 def test_an_event_that_no_reader_takes_is_damage_of_its_session(
-    nats_url: str, tenant: str, drafts: Iterator[Draft]
+    nats_url: str, tenant: str, drafts: Iterator[Draft], written: bytes
 ) -> None:
     """What a foreign program wrote into a session, well chained but no event, damages that session alone."""
 
@@ -122,13 +131,39 @@ def test_an_event_that_no_reader_takes_is_damage_of_its_session(
             last = (await log.append(keys[0], take(drafts, 1)))[0]
             (next_one,) = await log.append(keys[1], take(drafts, 1))
             body = next_one.body.replace(keys[1].session.encode(), keys[0].session.encode())
-            body = body.replace(next_one.event.prev.encode(), last.hash.encode()).replace(b'"user"', b'"robot"')
+            body = body.replace(next_one.event.prev.encode(), last.hash.encode()).replace(b'"user"', written)
             body = body.replace(b'"seq":14', b'"seq":15')
             async with raw_client(nats_url) as client:
                 await client.jetstream().publish(event_subject(keys[0]), body, headers={"Retold-Seq": "15"})
-            found, damage = await scanned(log, keys)
-            assert damage == {keys[0].session: 15}
+            found, damaged = await scanned(log, keys)
+            assert damaged == {keys[0].session: 15}
             assert [len(found[key]) for key in keys] == [14, 14, 13]
+
+    asyncio.run(run())
+
+
+def test_a_scan_passes_what_the_server_cannot_read(
+    tmp_path: Path, tenant: str, drafts: Iterator[Draft], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer that stands still before damaged messages is left before its pull ends; the others are all given."""
+    pull = msgspec.json.decode(scanning._PULL) | {"expires": 3600 * 10**9}  # noqa: SLF001 - no test waits so long
+    monkeypatch.setattr(scanning, "_PULL", msgspec.json.encode(pull))
+
+    async def run() -> None:
+        keys = keys_of(tenant, 3)
+        async with EmbeddedServer(tmp_path, profile="fast") as server, connect_log(server.url) as log:
+            await fill(log, keys, drafts)
+        for text in (b"text 000005", b"text 000006", b"text 000038"):
+            damage(tmp_path, text)
+        async with (
+            asyncio.timeout(WAIT_S),
+            EmbeddedServer(tmp_path, profile="fast") as server,
+            connect_log(server.url) as log,
+        ):
+            found, damaged = await scanned(log, keys)
+            assert len(damaged) in {1, 2}
+            for key in keys:
+                assert len(found[key]) == damaged.get(key.session, 14) - 1
 
     asyncio.run(run())
 
@@ -163,8 +198,8 @@ def test_a_scan_whose_deliveries_are_lost_misses_nothing(nats_url: str, tenant: 
         keys = keys_of(tenant, 4)
         async with log_over(HolesLink, nats_url) as log:
             await fill(log, keys, drafts)
-            found, damage = await scanned(log, keys)
-            assert damage == {}
+            found, damaged = await scanned(log, keys)
+            assert damaged == {}
             for key in keys:
                 assert found[key] == await read(log, key)
 

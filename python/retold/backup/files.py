@@ -13,6 +13,7 @@ Rules:
 - A newer format is refused by its number.
 """
 
+import fcntl
 import os
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
@@ -22,13 +23,18 @@ from typing import BinaryIO, Self
 import msgspec
 from msgspec import Struct
 
-from retold.errors import CorruptLogError, InputError, SchemaError
+from retold.errors import CorruptLogError, InputError, SchemaError, UnavailableError
 from retold.events import Head, Kept, SessionKey, kept
 
 FORMAT = 1
 MARKER = "retold-backup.json"
+_BEGUN = {f"{MARKER}.new"}
+"""What a run may have left that was killed before it had made the directory a backup."""
 COMMIT_BYTES = 32 * 1024 * 1024
 """How much is written between two manifests: what a killed process has to write again at most is nothing but this."""
+
+TAIL_BYTES = 64 * 1024
+"""How much of a file's end is read at a time to find its last line."""
 
 
 class _Marker(Struct):
@@ -68,12 +74,15 @@ class Backup:
         """Make the directory a backup, unless it is one.
 
         Raises:
-            InputError: if it holds other files, or is a backup of a newer format.
+            InputError: if it is a file, holds other files, or is a backup of a newer format.
         """
-        if self.directory.is_dir() and any(self.directory.iterdir()):
+        if self.directory.exists() and not self.directory.is_dir():
+            raise InputError(f"expected a directory for the backup, {self.directory} is a file")
+        if self.directory.is_dir() and {one.name for one in self.directory.iterdir()} - _BEGUN:
             self.check()
             return
-        (self.directory / "sessions").mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The marker comes first: what a run that was killed before it has left is known by its name.
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(self.directory / MARKER, msgspec.json.encode(_Marker(format=FORMAT)))
 
     def check(self) -> None:
@@ -84,7 +93,7 @@ class Backup:
         """
         try:
             marker = msgspec.json.decode((self.directory / MARKER).read_bytes(), type=_Marker)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             raise InputError(f"expected a backup in {self.directory}, it has no {MARKER} that can be read") from None
         if marker.format != FORMAT:
             raise InputError(
@@ -92,9 +101,9 @@ class Backup:
             )
 
     def sessions(self) -> list[SessionKey]:
-        """Return the sessions in it, ordered by tenant and name, unfinished ones included."""
-        found = (self.directory / "sessions").glob("*/*.jsonl")
-        return sorted(SessionKey(tenant=path.parent.name, session=path.stem) for path in found)
+        """Return the sessions in it, ordered by tenant and name, also unfinished ones and those that lost a file."""
+        found = (path for kind in ("*/*.jsonl", "*/*.json") for path in (self.directory / "sessions").glob(kind))
+        return sorted({SessionKey(tenant=path.parent.name, session=path.stem) for path in found})
 
     def manifest(self, key: SessionKey) -> Manifest:
         """Return what is known to be whole of a session; no events if nothing is.
@@ -108,7 +117,7 @@ class Backup:
             found = msgspec.json.decode(path.read_bytes(), type=Manifest)
         except FileNotFoundError:
             return Manifest(FORMAT, key.tenant, key.session, 0, 0, Head().hash)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             raise CorruptLogError("its backup's manifest cannot be read", session=key.session, seq=1) from None
         if found.format != FORMAT:
             raise SchemaError(
@@ -134,11 +143,12 @@ class Backup:
         manifest = self.manifest(key)
         if manifest.events == 0:
             raise CorruptLogError("its backup was not finished: write it again", session=key.session, seq=1)
-        head = Head()
+        head, size = Head(), 0
         for one in _chained(self.path(key), key=key, until=manifest.events):
             head = one.head
+            size += len(one.body) + 1
             yield one
-        if head != manifest.end:
+        if head != manifest.end or size != manifest.bytes:
             seq = min(head.seq + 1, manifest.events)
             raise CorruptLogError("the backup's file is not what was written", session=key.session, seq=seq)
 
@@ -203,34 +213,47 @@ class SessionFile:
         """Take up what is there.
 
         Raises:
-            CorruptLogError: if the manifest cannot be read, or the file is shorter than it says.
+            CorruptLogError: if the manifest cannot be read, or the file does not end as it says.
+            UnavailableError: if another run is writing to it.
         """
         self._backup = backup
         self._key = key
-        self._manifest = backup.manifest(key)
         self._path = backup.path(key)
-        self.end = self._manifest.end
-        self._bytes = self._manifest.bytes
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = self._open()
+        self._path.parent.parent.mkdir(mode=0o700, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        try:
+            self._take_up()
+        except BaseException:
+            self._file.close()
+            raise
 
-    def _open(self) -> BinaryIO:
-        file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+    def _take_up(self) -> None:
+        """Find out where the file ends, and let nobody else write to it until it is closed."""
+        file, key = self._file, self._key
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UnavailableError(f"another run is writing to the backup in {self._backup.directory}") from None
+        self._manifest = self._backup.manifest(key)
+        self.end, self._bytes = self._manifest.end, self._manifest.bytes
         if os.fstat(file.fileno()).st_size < self._bytes:
-            file.close()
             raise CorruptLogError(
-                "its backup's file is shorter than was written", session=self._key.session, seq=self.end.seq
+                "its backup's file is shorter than was written", session=key.session, seq=self.end.seq
             )
+        if _last_head(file, self._bytes) != self.end:
+            # Written on from there, it would be cut in the middle of what is whole.
+            seq = max(self.end.seq, 1)
+            raise CorruptLogError("its backup's file does not end as was written", session=key.session, seq=seq)
         file.seek(self._bytes)
         for line in file:
             one = _whole(line)
-            if one is None or not _follows(one, self.end, self._key):
+            if one is None or not _follows(one, self.end, key):
                 break
             self.end = one.head
             self._bytes += len(line)
         file.seek(self._bytes)
         file.truncate()
-        return file
 
     def add(self, one: Kept) -> None:
         """Add the next event.
@@ -281,7 +304,11 @@ class SessionFile:
 
 def _chained(path: Path, *, key: SessionKey, until: int | None = None) -> Iterator[Kept]:
     head = Head()
-    with path.open("rb") as file:
+    try:
+        opened = path.open("rb")
+    except FileNotFoundError:
+        raise CorruptLogError("its file is not there", session=key.session, seq=1) from None
+    with opened as file:
         for line in file:
             if until is not None and head.seq >= until:
                 return
@@ -291,6 +318,19 @@ def _chained(path: Path, *, key: SessionKey, until: int | None = None) -> Iterat
             one.check_follows(head, key)
             head = one.head
             yield one
+
+
+def _last_head(file: BinaryIO, size: int) -> Head | None:
+    """Return the head that the last line of the first *size* bytes gives, `Head()` of none; None if it is no event."""
+    start, line = size, b""
+    while start > 0 and line.find(b"\n", 0, -1) < 0:
+        file.seek(max(0, start - TAIL_BYTES))
+        line = file.read(start - file.tell()) + line
+        start = max(0, start - TAIL_BYTES)
+    if not size:
+        return Head()
+    one = _whole(line[line.rfind(b"\n", 0, -1) + 1 :])
+    return None if one is None else one.head
 
 
 def _whole(line: bytes) -> Kept | None:

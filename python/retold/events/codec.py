@@ -100,6 +100,9 @@ _fact_decoders = {name: msgspec.json.Decoder(fact) for name, fact in FACTS.items
 _NOT_JSON = (bytes, bytearray, datetime, date, time, timedelta, Decimal, UUID)
 """What JSON has no type for: msgspec writes these as text, and they would come back as another text than was meant."""
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What reading raises for bytes that are no JSON, no text, nested too deep, or of another shape."""
+
 _MISFIT = re.compile(r"(?:Expected `([^`]+)`, got `([^`]+)`|Object missing required field `(\w+)`)")
 _PATH = re.compile(r" - at `\$\.?([^`]*)`\Z")
 _CHOICES = {"role": get_args(Role), "form": get_args(Form), "policy": get_args(Policy)}
@@ -265,7 +268,7 @@ def _sealed_body(event: Event, data: Raw, seal: Seal) -> bytes:
 def _read(body: bytes) -> _Wire:
     try:
         return _wire_decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise CorruptLogError(f"expected an event, got {len(body)} bytes: {error}", session="", seq=0) from None
 
 
@@ -329,7 +332,7 @@ def _fact(wire: _Wire) -> Fact:
         raise SchemaError(f"expected a known event type, got {wire.type!r}", session=wire.session, seq=wire.seq)
     try:
         return decoder.decode(wire.data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise CorruptLogError(f"expected a {wire.type}: {error}", session=wire.session, seq=wire.seq) from None
 
 
@@ -342,5 +345,5 @@ def _upcast(wire: _Wire, *, upcasters: Mapping[int, Upcaster], version: int) -> 
         if name not in FACTS:
             raise SchemaError(f"expected a known event type, got {name!r}", session=wire.session, seq=wire.seq)
         return msgspec.convert(data, FACTS[name])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise CorruptLogError(f"expected a {name}: {error}", session=wire.session, seq=wire.seq) from None

@@ -62,8 +62,13 @@ class Heads:
         while self._reached:
             some = [self._reached.popitem() for _ in range(min(AT_ONCE, len(self._reached)))]
             # Once: the next append tells more than this try, and a server that is away has other witnesses to mend.
-            with suppress(Lost, UnavailableError):
-                await asyncio.gather(*(self._write_one(key, seq) for key, seq in some))
+            try:
+                with suppress(Lost, UnavailableError):
+                    await asyncio.gather(*(self._write_one(key, seq) for key, seq in some))
+            except asyncio.CancelledError:
+                for key, seq in some:
+                    self._reached[key] = max(seq, self._reached.get(key, 0))
+                raise
 
     async def _write_one(self, key: SessionKey, seq: int) -> None:
         await api.publish(self._link, head_subject(key), b"", {SEQ: str(seq)})
