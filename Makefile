@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CORE_SOURCES := $(shell find rust -name '*.rs' -o -name '*.toml' -o -name '*.vocab' -o -name '*.bin' | grep -v /target/) Cargo.toml Cargo.lock
 FILE ?=
 
-.PHONY: build demo test test-python test-rust damage fuzz sanitize lint format bench bench-core bench-peers lock clean
+.PHONY: build demo test test-python test-rust damage soak fuzz sanitize lint format bench bench-core bench-peers lock clean
 
 build: $(VENV)/.built
 
@@ -34,6 +34,10 @@ test-rust:
 # 200 single bits flipped in the files of a small store, one after the other: a minute or two.
 damage: build
 	RETOLD_FLIPS=200 $(BIN)/python -m pytest tests/acceptance/test_store_damage.py -s
+
+# Two processes, 10,000 appends each to one session, each killed ten times: some minutes.
+soak: build
+	RETOLD_APPENDS=10000 $(BIN)/python -m pytest tests/acceptance/test_two_writers.py -s
 
 # From Python, for each encoding: a million texts against tiktoken, 100,000 cut into deltas, 20,000 of them in bytes, any
 # bytes, 100 MB at once. In Rust: 20,000 texts and 2,000 counters against a slow reference; giant runs, asked about, cut and

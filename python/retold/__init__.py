@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from retold import tokens
-    from retold.client import Client, Session
+    from retold.client import Appended, Client, Session
     from retold.errors import (
         ConflictError,
         CorruptLogError,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from retold.wiring import connect, run_worker
 
 __all__ = [
+    "Appended",
     "Client",
     "Compacted",
     "ConflictError",
@@ -65,7 +66,7 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "retold.client": ("Client", "Session"),
+    "retold.client": ("Appended", "Client", "Session"),
     "retold.errors": tuple(name for name in __all__ if name.endswith("Error")),
     "retold.events": ("Item", "Message", "Opaque", "Reasoning", "Text", "ToolCall", "ToolResult", "Window"),
     "retold.fold": ("History",),

@@ -44,8 +44,8 @@ class ConflictError(RetoldError):
 
     Attributes:
         session: the session's name.
-        expected: the last sequence that the writer had seen.
-        actual: the last sequence in the log.
+        expected: the last sequence that the writer had seen; 0 if there was to be no session.
+        actual: the last sequence in the log, to read up to before deciding again; 0 if there is no session.
     """
 
     def __init__(self, *, session: str, expected: int, actual: int) -> None:

@@ -103,6 +103,24 @@ class SessionEnd(Struct, frozen=True):
     damaged: bool = False
 
 
+class Erased(Struct, frozen=True):
+    """Say what an erasure removed.
+
+    Attributes:
+        seq: the sequence of the tombstone; everything before it is gone.
+        events: how many events were removed now.
+        projections: how many snapshots and published histories were.
+        blobs: how many large bodies were.
+        keys: how many data keys were destroyed.
+    """
+
+    seq: int
+    events: int = 0
+    projections: int = 0
+    blobs: int = 0
+    keys: int = 0
+
+
 class Aside(Struct, frozen=True):
     """Say why a session was set aside: the first damaged sequence, and what is wrong there."""
 
@@ -173,6 +191,19 @@ class Log(Protocol):
         """
         ...
 
+    async def erase(self, key: SessionKey) -> Erased:
+        """Remove everything of the session that lies before its newest tombstone, for good; return what was removed.
+
+        A tombstone is a `SessionErased` that carries how the session was opened, appended before. From then on a
+        session begins with it: no earlier event, snapshot or published history is given out, removed yet or not. May
+        be repeated, and must be after a failure: what was left is removed then.
+
+        Raises:
+            InputError: if the session has no tombstone.
+            CorruptLogError: if its end is damaged.
+        """
+        ...
+
     async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
         """Append to many sessions at once, and return how far each got, in the order of *rows*.
 
@@ -186,7 +217,7 @@ class Log(Protocol):
         ...
 
     async def head(self, key: SessionKey) -> Head:
-        """Return where the session ends; `Head()` if there is none.
+        """Return where the session ends; `Head()` if there is none. Needs no key.
 
         Raises:
             CorruptLogError: if its end is damaged or missing.
@@ -196,7 +227,10 @@ class Log(Protocol):
     def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Recorded, None]:
         """Yield the events of sequence ``after < seq <= until`` in order, checked against the chain; None is the end.
 
+        An erased session begins with its newest tombstone, whose `prev` names the end of what was erased.
+
         Raises:
+            SealError: if an event is sealed and its key is not there.
             CorruptLogError: at the first sequence that is missing or damaged; what came before was yielded.
         """
         ...
@@ -207,10 +241,11 @@ class Log(Protocol):
         Mostly in the order in which they were appended, some thousands at a time. *partitions* (0 to 63, by
         `retold.log.names.partition`) limits it to the sessions of these, so that several processes can share the work.
         A damaged session does not end it. That a session lost its newest events shows in `read` and `sessions`, not
-        here.
+        here. What a tombstone further on erases is given until `erase` has removed it.
 
         Raises:
             InputError: if a partition is out of range.
+            SealError: if an event is sealed and its key is not there.
         """
         ...
 

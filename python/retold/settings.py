@@ -20,6 +20,7 @@ class Settings(BaseSettings):
         url: the NATS server to use; None is the embedded one.
         data_dir: where the embedded server keeps its store.
         profile: the embedded server's durability.
+        key_file: the file of master keys that data keys are wrapped by; None is a log that is not sealed.
     """
 
     model_config = SettingsConfigDict(env_prefix="RETOLD_", env_ignore_empty=True, extra="ignore", frozen=True)
@@ -27,6 +28,7 @@ class Settings(BaseSettings):
     url: str | None = None
     data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("retold"))
     profile: Profile = "safe"
+    key_file: Path | None = None
 
 
 def read_settings() -> Settings:

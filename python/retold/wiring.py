@@ -10,9 +10,13 @@ import uuid_utils
 
 from retold.client import Client
 from retold.errors import UnavailableError
+from retold.key_files import read_key_file
 from retold.log.embedded import EmbeddedServer, find_running, is_used, server_program
-from retold.log.jetstream import connect_log, inspect_aside, inspect_server
+from retold.log.inspecting import inspect_aside, inspect_keys, inspect_server
+from retold.log.jetstream import connect_log
+from retold.log.sweeping import Sweeper, open_sweeper
 from retold.ports import Log
+from retold.security import MasterKeys
 from retold.settings import Profile, read_settings
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
@@ -24,10 +28,12 @@ __all__ = [
     "embedded_server",
     "find_running",
     "inspect_aside",
+    "inspect_keys",
     "inspect_server",
     "is_used",
     "run_worker",
     "server_program",
+    "sweeper",
     "worker_for",
 ]
 
@@ -46,24 +52,51 @@ class SystemClock:
 
 @asynccontextmanager
 async def connect(
-    url: str | None = None, *, data_dir: str | Path | None = None, profile: Profile | None = None, actor: str = "agent"
+    url: str | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    profile: Profile | None = None,
+    actor: str = "agent",
+    keys: str | Path | MasterKeys | None = None,
 ) -> AsyncIterator[Client]:
     """Connect to the log at *url*; without one, to the embedded server of *data_dir*, started if it is not running.
 
-    The embedded server is shared: it runs until the last process that uses it leaves.
+    The embedded server is shared: it runs until the last process that uses it leaves. With *keys*, master keys or the
+    file that holds them (by default that of the settings), the log is sealed from now on, for all who use it.
 
     Raises:
         UnavailableError: if the server cannot be reached or started, or others use it with another *profile*.
-        InputError: if it holds streams of the same names that are not Retold's.
+        InputError: if it holds streams of the same names that are not Retold's, or *keys* are none.
     """
+    masters = keys if isinstance(keys, MasterKeys) else _masters(keys or read_settings().key_file)
+    async with _address(url, data_dir, profile) as address, connect_log(address, masters=masters) as log:
+        yield client_of(log, actor=actor)
+
+
+@asynccontextmanager
+async def sweeper(url: str | None = None, *, data_dir: str | Path | None = None) -> AsyncIterator[Sweeper]:
+    """Give what finds and removes large bodies that nothing claims, on the log that `connect` would open.
+
+    Raises as `connect`.
+    """
+    async with _address(url, data_dir, None) as address, open_sweeper(address) as found:
+        yield found
+
+
+@asynccontextmanager
+async def _address(url: str | None, data_dir: str | Path | None, profile: Profile | None) -> AsyncIterator[str]:
+    """Give the server that is asked for, by argument or setting; else the embedded one, while it is used."""
     settings = read_settings()
     async with AsyncExitStack() as stack:
         address = url or settings.url
         if address is None:
             directory = settings.data_dir if data_dir is None else Path(data_dir)
             address = (await stack.enter_async_context(embedded_server(directory, profile=profile))).url
-        log = await stack.enter_async_context(connect_log(address))
-        yield client_of(log, actor=actor)
+        yield address
+
+
+def _masters(file: str | Path | None) -> MasterKeys | None:
+    return None if file is None else read_key_file(Path(file).expanduser())
 
 
 def client_of(log: Log, *, actor: str = "agent") -> Client:

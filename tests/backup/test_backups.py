@@ -16,7 +16,7 @@ from retold.backup import Backup, Written, export, open_source, prove, restore
 from retold.backup import write as back_up
 from retold.backup.files import SessionFile
 from retold.errors import CorruptLogError, InputError, SchemaError, UnavailableError
-from retold.events import Fact, Head, SessionKey, kept
+from retold.events import Fact, Head, SessionErased, SessionKey, SessionOpened, Window, kept
 from retold.log import MemoryLog
 from retold.ports import Log
 from retold.replay import verify
@@ -75,6 +75,33 @@ def test_a_second_run_adds_only_what_is_new(tmp_path: Path) -> None:
         assert more.events == first.events + more.added > first.events
         assert file_of(tmp_path).read_bytes().startswith(before)
         assert (await prove(Backup(tmp_path), KEY)).ok
+
+    asyncio.run(run())
+
+
+def test_what_was_erased_leaves_the_backup_with_its_next_run(tmp_path: Path) -> None:
+    """After I erased a session, the next backup holds its tombstone and what follows, wherever the last one ended."""
+
+    async def run() -> None:
+        log = await lived()
+        await written(log, tmp_path)
+        await write(log, KEY, said(long_story(3, length=5))[1:], clock=HandClock("more"))
+        opened = SessionOpened(window=Window(hard_limit=1_000))
+        stone = SessionErased(by="owner", opened=opened, next_item=100, version=10)
+        await write(log, KEY, [stone], clock=HandClock("stone"))
+        await log.erase(KEY)
+        await write(log, KEY, said(long_story(3, length=5))[1:3], clock=HandClock("after"))
+        events = await read(log, KEY)
+        assert type(events[0].event.data) is SessionErased
+        for _ in range(2):
+            [one] = await written(log, tmp_path)
+            assert (one.ok, one.events) == (True, events[-1].event.seq)
+            assert file_of(tmp_path).read_bytes() == b"".join(event.body + b"\n" for event in events)
+        assert (await prove(Backup(tmp_path), KEY)).ok
+        new = MemoryLog()
+        [restored] = [one async for one in restore(new, open_source(tmp_path), [KEY])]
+        assert restored.ok
+        assert await read(new, KEY) == events
 
     asyncio.run(run())
 

@@ -17,11 +17,9 @@ def retold(tmp_path: Path) -> Retold:
     """Give a function that runs ``retold`` with the given words on an embedded server of this test's own."""
     environment = {**os.environ, "RETOLD_DATA_DIR": str(tmp_path / "store"), "RETOLD_PROFILE": "fast"}
 
-    def run(*words: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "retold.cli", *map(str, words)]
-        return subprocess.run(
-            command, env=environment, input=given, capture_output=True, text=True, timeout=50, check=False
-        )
+    def run(*words: str | Path, given: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+        command, told = [sys.executable, "-m", "retold.cli", *map(str, words)], environment | variables
+        return subprocess.run(command, env=told, input=given, capture_output=True, text=True, timeout=50, check=False)
 
     return run
 

@@ -6,8 +6,18 @@ from hypothesis import strategies as st
 from tests.laws.settings import law
 from tests.laws.stories import CHANGED, SAID, WORKED, Story, stories
 
-from retold.events import ItemAppended, Message, SessionClosed, SessionErased, SessionRewound, Text, UsageReported
-from retold.fold import PRIMING, Builder, Tokens, encode_context, fold
+from retold.events import (
+    ItemAppended,
+    ItemExtended,
+    Message,
+    SessionClosed,
+    SessionErased,
+    SessionOpened,
+    SessionRewound,
+    Text,
+    UsageReported,
+)
+from retold.fold import PRIMING, Builder, Tokens, advance, encode_context, fold
 
 
 def _rewound(story: Story, *, erased_seq: int, to: int) -> None:
@@ -51,6 +61,29 @@ def test_a_rewind_to_before_an_erasure_gives_an_empty_history(to_seq: int) -> No
     story.write(ItemAppended(item=Message(role="user", content=(Text("after"),))))
     assert [entry.item.id for entry in story.context.entries] == ["i4"]
     assert encode_context(fold(story.events)) == encode_context(story.context)
+
+
+@law(60)
+@given(stories(*SAID, *CHANGED, *WORKED), st.lists(st.integers(0, 99), max_size=2), stories(*SAID, "extend", "pin"))
+def test_a_fold_from_the_tombstone_on_is_the_fold_of_everything(before: Story, back: list[int], after: Story) -> None:
+    """An erased session has the same state, byte for byte, whether what came before the tombstone is there or gone."""
+    story, state = before, before.context
+    opened = SessionOpened(window=state.window, policy=state.policy, encoding=state.encoding)
+    erased = SessionErased(by="owner", opened=opened, next_item=state.next_item, version=state.version)
+    story.write(erased)
+    tombstone = len(story.events)
+    for recorded in after.events:
+        if isinstance(recorded.event.data, ItemAppended | ItemExtended):
+            story.write(recorded.event.data)
+    for to in back:
+        story.write(SessionRewound(to_seq=1 + to % len(story.events)))
+    for end in range(tombstone, len(story.events) + 1):
+        left = story.events[tombstone - 1 : end]
+        assert encode_context(fold(left)) == encode_context(fold(story.events[:end]))
+        builder = Builder()
+        for at, recorded in enumerate(left):
+            advance(builder, recorded, earlier=left[: at + 1])
+        assert encode_context(builder.freeze()) == encode_context(fold(left))
 
 
 def test_an_erasure_holds_from_a_snapshot_on() -> None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, decode_history, history_of
 from retold.policy import SummarizeSpan
-from retold.ports import Aside, Before, Log, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Log, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
@@ -48,6 +48,10 @@ class LogProxy:
     async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
         """Pass on."""
         return await self.inner.append(key, drafts, expected=expected)
+
+    async def erase(self, key: SessionKey) -> Erased:
+        """Pass on."""
+        return await self.inner.erase(key)
 
     async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
         """Pass on."""

@@ -1,5 +1,6 @@
 """What the log's tests share: drafts that are the same in every run, and every implementation behind one door."""
 
+import asyncio
 import json
 import os
 import signal
@@ -18,10 +19,11 @@ from nats.aio.msg import Msg
 
 from retold.errors import CorruptLogError
 from retold.events import Draft, ItemAppended, Message, Recorded, SessionKey, Text
-from retold.log import JetStreamLog, MemoryLog, connect_log
+from retold.log import EmbeddedServer, JetStreamLog, MemoryLog, connect_log
 from retold.log.link import Link, Lost, Sink
 from retold.log.server_files import ServerFiles
 from retold.ports import Log
+from retold.security import MasterKey, MasterKeys
 
 WAIT_S = 30
 """How long a test waits for what must come: far above what it takes, so that a slow machine fails no test."""
@@ -58,12 +60,13 @@ class InMemory:
 class OnJetStream:
     """Open one connection for each log."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, masters: MasterKeys | None = None) -> None:
         self._url = url
+        self._masters = masters
 
     def open(self) -> AbstractAsyncContextManager[JetStreamLog]:
         """Connect."""
-        return connect_log(self._url)
+        return connect_log(self._url, masters=self._masters)
 
     async def lose(self, key: SessionKey, seq: int) -> None:
         """Delete the message by JetStream's own means."""
@@ -128,12 +131,28 @@ async def log_over(kind: type[Link], url: str) -> AsyncIterator[JetStreamLog]:
         yield log
 
 
-@pytest.fixture(params=["memory", "jetstream"])
+MASTERS = MasterKeys(keys=(MasterKey(id="test", secret=bytes(range(32))),))
+
+
+@pytest.fixture(scope="session")
+def sealed_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the URL of a second server, whose log is sealed: one is sealed as a whole."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("sealed"), profile="fast")
+    running = asyncio.run(server.start())
+    yield running.url
+    asyncio.run(server.stop())
+
+
+@pytest.fixture(params=["memory", "jetstream", "sealed"])
 def logs(request: pytest.FixtureRequest) -> Logs:
     """Give one implementation after the other."""
-    if request.param == "memory":
-        return InMemory()
-    return OnJetStream(request.getfixturevalue("nats_url"))
+    match request.param:
+        case "memory":
+            return InMemory()
+        case "sealed":
+            return OnJetStream(request.getfixturevalue("sealed_url"), MASTERS)
+        case _:
+            return OnJetStream(request.getfixturevalue("nats_url"))
 
 
 def take(drafts: Iterator[Draft], number: int) -> list[Draft]:

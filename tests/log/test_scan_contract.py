@@ -182,7 +182,7 @@ def test_a_long_session_of_large_events_comes_in_pages(
             parts = [part.events async for part in log.scan(partitions=[partition(key)])]
             mine = [[one.event.seq for one in part if one.event.session == key.session] for part in parts]
             assert max(map(len, mine)) == 3
-            assert sum(mine, []) == list(range(1, 9))
+            assert [seq for part in mine for seq in part] == list(range(1, 9))
 
     asyncio.run(run())
 

@@ -15,7 +15,7 @@ from retold.events import Recorded, SessionErased
 from retold.fold import Context, encode_context, fold
 from retold.log import MemoryLog
 from retold.ports import snapshot_of
-from retold.replay import Past, history_at, seq_at
+from retold.replay import Past, history_at, load, seq_at
 
 
 async def _logged(events: list[Recorded]) -> MemoryLog:
@@ -131,5 +131,74 @@ def test_a_worker_that_comes_late_keeps_snapshots_all_along() -> None:
             seq = await seq_at(log, KEY, summary.item.id)
             assert summary in fold(events[:seq]).entries
             assert summary not in fold(events[: seq - 1]).entries
+
+    asyncio.run(run())
+
+
+def _said(length: int) -> Story:
+    return Story().tell(long_story(2, length=length, verbs=("user", "say")))
+
+
+def test_a_time_before_the_session_is_refused_warm_as_cold() -> None:
+    """No event is that early, whether the first ones are read again or held warm."""
+
+    async def run() -> None:
+        log = await _logged(_said(10).events)
+        first, past = (await read(log, KEY))[0].event.at, Past(log)
+        await past.warm(KEY)
+        for reader in (Past(log, bytes_max=0), past):
+            with pytest.raises(InputError, match="at or after the session's first event"):
+                await reader.seq_at(KEY, first - timedelta(microseconds=1))
+            assert await reader.seq_at(KEY, first) == 1
+
+    asyncio.run(run())
+
+
+def test_short_stretches_within_a_long_one_hide_nothing() -> None:
+    """I read a session while it grows, then all of it: every state is there, those after the old ends too."""
+
+    async def run() -> None:
+        events = _said(90).events
+        assert len(events) > 80
+        log, clock = await _logged(events[:10]), HandClock("on")
+        past = Past(log)
+        await past.state(KEY, 10)
+        await write(log, KEY, [recorded.event.data for recorded in events[10:12]], clock=clock)
+        await past.state(KEY, 12)
+        await write(log, KEY, [recorded.event.data for recorded in events[12:]], clock=clock)
+        await past.warm(KEY)
+        for at, state in enumerate(_states(await read(log, KEY)), start=1):
+            assert encode_context(await past.state(KEY, at)) == encode_context(state)
+
+    asyncio.run(run())
+
+
+def test_what_does_not_fit_is_not_kept_and_read_all_the_same() -> None:
+    """A bound below one stretch costs reading anew each time, and nothing else."""
+
+    async def run() -> None:
+        log = await _logged(_said(200).events)
+        past = Past(log, bytes_max=1)
+        for _ in range(2):
+            assert await past.warm(KEY) == len(await read(log, KEY))
+            assert (await past.state(KEY, 70)).seq == 70
+        assert past.kept_bytes == 0
+
+    asyncio.run(run())
+
+
+def test_damage_that_came_later_hides_no_earlier_state() -> None:
+    """Where a later event is lost, a warm reader has the states before it, as a cold one has."""
+
+    async def run() -> None:
+        log = await _logged(_said(20).events)
+        past, end = Past(log), len(await read(log, KEY))
+        await past.warm(KEY)
+        await write(log, KEY, [recorded.event.data for recorded in _said(5).events[1:]], clock=HandClock("more"))
+        log.lose(KEY, end + 1)
+        for at in (3, end):
+            assert encode_context(await past.state(KEY, at)) == encode_context(await load(log, KEY, at=at))
+        with pytest.raises(CorruptLogError):
+            await past.state(KEY, end + 1)
 
     asyncio.run(run())

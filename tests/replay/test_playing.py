@@ -123,6 +123,19 @@ def test_a_play_that_cannot_be_is_refused(part: Part, speed: float | None, messa
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_play_that_ends_before_it_starts_is_refused(follow: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """An end before the start is told of, followed or not; where they are the same place, nothing is played."""
+
+    async def run() -> None:
+        log = await _logged(20)
+        with pytest.raises(InputError, match="end at or after the start, sequence 4, got sequence 2"):
+            await _played(log, Part(start=4, to=2, follow=follow))
+        assert await asyncio.wait_for(_played(log, Part(start=4, to=4, follow=follow)), 30) == []
+
+    asyncio.run(run())
+
+
 def test_a_session_that_is_not_there_is_named() -> None:
     """Playing what nobody opened says so."""
 

@@ -14,6 +14,17 @@ async def with_a_log() -> None:
         assert_type(session, retold.Session)
         assert_type(await session.append({"role": "user", "content": "…"}), int)
         assert_type(await session.append_many([{"role": "user", "content": "…"}]), int)
+        assert_type(await session.append({"role": "user", "content": "…"}, expected="any"), int)
+        many = await client.append_many({"agent-42": [{"role": "user", "content": "…"}]}, expected={"agent-42": 3})
+        assert_type(many, dict[str, retold.Appended])
+        assert_type(
+            await client.append_many([("new", [])], expected="none", window=retold.Window(hard_limit=1)),
+            dict[str, retold.Appended],
+        )
+        assert_type(
+            [(end.messages, end.seq, end.error) for end in many.values()],
+            list[tuple[int, int, retold.RetoldError | None]],
+        )
         assert_type(await session.extend("…"), int)
         history = await session.history()
         assert_type(history, retold.History)

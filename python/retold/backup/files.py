@@ -2,13 +2,14 @@
 
 <directory>/
   retold-backup.json                    {"format":1}
-  sessions/<tenant>/<session>.jsonl     one event a line, the stored bytes, from sequence 1 on
+  sessions/<tenant>/<session>.jsonl     one event a line, the stored bytes, from the first on
   sessions/<tenant>/<session>.json      how far the file above is whole: events, bytes, hash of the last event
 
 Rules:
 - An event's line is what the log has, byte for byte, large ones included: the chain in them proves the file.
 - Lines are only ever added. They are on the disk before the manifest says so, which is replaced in one step. What lies
   behind the manifest's end was being written when the process died: whole events of it are kept, a torn one is cut off.
+- A session that was erased begins anew, with its tombstone: what was written of it before is removed from its file.
 - A newer format is refused by its number.
 """
 
@@ -268,6 +269,14 @@ class SessionFile:
         self._bytes += len(one.body) + 1
         if self._bytes - self._manifest.bytes >= COMMIT_BYTES:
             self.commit()
+
+    def start_anew(self) -> None:
+        """Drop what the file holds: the session was erased. Killed on the way, the next run does it again."""
+        self._path.with_suffix(".json").unlink(missing_ok=True)
+        self._file.seek(0)
+        self._file.truncate()
+        self._manifest = self._backup.manifest(self._key)
+        self.end, self._bytes = self._manifest.end, 0
 
     def commit(self) -> None:
         """Put what was added on the disk, and then say so in the manifest."""

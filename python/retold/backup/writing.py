@@ -58,6 +58,8 @@ async def _write_one(log: Log, backup: Backup, key: SessionKey) -> Written:
             before = events = file.end.seq
             async with aclosing(_after(log, key, file)) as new:
                 async for one in new:
+                    if one.standing.erases:
+                        file.start_anew()
                     file.add(one)
                     events = file.end.seq
     except CorruptLogError as error:
@@ -66,7 +68,7 @@ async def _write_one(log: Log, backup: Backup, key: SessionKey) -> Written:
 
 
 async def _after(log: Log, key: SessionKey, file: SessionFile) -> AsyncGenerator[Kept, None]:
-    """Yield what the log has after the end of *file*.
+    """Yield what the log has after the end of *file*; of a session that was erased since, all that there is.
 
     Raises:
         CorruptLogError: if it does not have the last event of *file*: it has lost it, or has others.
@@ -76,6 +78,7 @@ async def _after(log: Log, key: SessionKey, file: SessionFile) -> AsyncGenerator
     async with aclosing(export(log, key, after=max(last.seq - 1, 0))) as events:
         async for one in events:
             if one.standing.seq > last.seq:
+                found = found or one.standing.erases
                 yield one
             elif one.head == last:
                 found = True

@@ -24,13 +24,15 @@ from retold.cli import (
     doctor,
     exporting,
     importing,
+    keeping,
     reading,
     repairing,
     replaying,
     serving,
+    sweeping,
 )
 from retold.cli.options import Options
-from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, UnavailableError
+from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, SealError, UnavailableError
 from retold.events import session_key
 
 CHECK_FAILED, WRONG_USAGE, UNAVAILABLE = 1, 2, 3
@@ -120,8 +122,10 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "export": exporting.export,
     "verify": reading.verify,
     "repair": repairing.repair,
+    "sweep": sweeping.sweep,
     "count": counting.count,
     "doctor": doctor.doctor,
+    "erase": keeping.erase,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_ended(_command))
@@ -132,6 +136,12 @@ _bench.command("append")(_ended(bench.append))
 _bench.command("replay")(_ended(bench.replay))
 _bench.command("pipeline")(_ended(bench.pipeline))
 app.add_typer(_bench, name="bench")
+
+_keys = typer.Typer(no_args_is_help=True, help="The keys of a sealed log.")
+_keys.command("new")(_ended(keeping.new))
+_keys.command("rotate")(_ended(keeping.rotate))
+_keys.command("status")(_ended(keeping.status))
+app.add_typer(_keys, name="keys")
 
 _backup = typer.Typer(no_args_is_help=True, help="Copy sessions into files, prove the files, put sessions back.")
 _backup.command("write")(_ended(backup.write))
@@ -151,7 +161,7 @@ def main() -> None:
 
 def _code_of(error: RetoldError) -> int:
     match error:
-        case InputError():
+        case InputError() | SealError():
             return WRONG_USAGE
         case ConflictError() | CorruptLogError():
             return CHECK_FAILED

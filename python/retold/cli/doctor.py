@@ -121,6 +121,7 @@ async def _inspected(url: str) -> list[Check]:
     if not facts.jetstream:
         return [*checks, Check("jetstream", "failed", "not enabled", "start the server with -js and a store directory")]
     checks.extend(_stream(stream) for stream in facts.streams)
+    checks.append(await _encryption(url))
     if not facts.problems:
         checks.append(_sessions(await inspect_aside(url)))
     profile = facts.profile or "not told by the server"
@@ -128,6 +129,26 @@ async def _inspected(url: str) -> list[Check]:
     mend = "" if durable else "set sync_interval: always in its configuration, or use --profile safe"
     checks.append(Check("durability", "ok" if durable else "warning", f"profile: {profile}", mend))
     return checks
+
+
+async def _encryption(url: str) -> Check:
+    from retold.key_files import read_key_file  # noqa: PLC0415 - loads the ciphers
+    from retold.settings import read_settings  # noqa: PLC0415 - pydantic takes a tenth of a second to load
+    from retold.wiring import inspect_keys  # noqa: PLC0415 - loads the client
+
+    try:
+        file, needed = read_settings().key_file, await inspect_keys(url)
+        held = () if file is None else tuple(key.id for key in read_key_file(file).keys)
+    except RetoldError as error:
+        return Check("encryption", "failed", str(error), "name a file of master keys in RETOLD_KEY_FILE")
+    if needed is None:
+        return Check("encryption", "ok", "off: the log is not sealed")
+    found = f"sealed, master keys {', '.join(sorted(needed)) or 'none in use yet'}"
+    missing = sorted(set(needed) - set(held))
+    if missing or not held:
+        mend = f"name the file that holds {', '.join(missing) or 'one'} in RETOLD_KEY_FILE"
+        return Check("encryption", "failed", found, mend)
+    return Check("encryption", "ok", found)
 
 
 def _stream(stream: StreamFacts) -> Check:

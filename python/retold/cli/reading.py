@@ -18,6 +18,7 @@ from retold.events import (
     HistoryReplaced,
     Message,
     Recorded,
+    SessionErased,
     SessionKey,
     session_key,
 )
@@ -209,10 +210,19 @@ def _shown(state: Context, events: list[Recorded]) -> dict[str, Any]:
         "tokens": _tokens_row(state),
         "charged_tokens": state.calibration.charged(state.tokens.upper),
         "closed": state.closed,
+        "erased": _erasure(events[0]),
         "parent": state.parent,
         "tags": state.tags,
         "compactions": [_compaction(recorded) for recorded in events if _is_compaction(recorded)],
     }
+
+
+def _erasure(first: Recorded) -> dict[str, Any] | None:
+    """Return who erased the session that begins with *first*, when and why; None if it never was."""
+    fact = first.event.data
+    if not isinstance(fact, SessionErased):
+        return None
+    return {"seq": first.event.seq, "at": first.event.at, "by": fact.by, "reason": fact.reason}
 
 
 def _is_compaction(recorded: Recorded) -> bool:
@@ -254,10 +264,7 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
     out.print(
         f"window    {window.hard_limit:,} tokens, pre-rot {window.pre_rot_tokens:,}, reserve {window.reserve_tokens:,}"
     )
-    if state.parent is not None:
-        out.print(f"parent    {state.parent.session} at {state.parent.seq}")
-    for name, seq in sorted(state.tags.items(), key=lambda tag: tag[1]):
-        out.print(f"tag       {name} at {seq}")
+    _print_origin(state, events[0])
     size = state.tokens
     out.print(
         f"history   {len(state.entries)} entries, {size.upper:,} tokens "
@@ -281,6 +288,17 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
             table.add_row(str(recorded.event.seq), "-", f"{recorded.event.type}: {fact.reason}")
     if table.row_count:
         print_table(table)
+
+
+def _print_origin(state: Context, first: Recorded) -> None:
+    out = console()
+    if (erased := _erasure(first)) is not None:
+        why = f": {erased['reason']}" if erased["reason"] else ""
+        out.print(f"erased    at {erased['seq']}, {erased['at']:%Y-%m-%d %H:%M:%S} UTC, by {erased['by']}{why}")
+    if state.parent is not None:
+        out.print(f"parent    {state.parent.session} at {state.parent.seq}")
+    for name, seq in sorted(state.tags.items(), key=lambda tag: tag[1]):
+        out.print(f"tag       {name} at {seq}")
 
 
 def _print_history(found: History) -> None:

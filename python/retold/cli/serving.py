@@ -14,22 +14,27 @@ from retold.cli.options import Json, Options, ends_by, run, window_of
 from retold.errors import InputError
 from retold.settings import Profile
 
+FIRST_KEY = "k1"
+"""The id of the master key that `retold up --encrypt` makes; `retold keys new` takes any."""
+
 
 def up(
     context: typer.Context,
     profile: Annotated[Profile | None, typer.Option(help="When what is acknowledged is durable.")] = None,
+    encrypt: Annotated[bool, typer.Option("--encrypt", help="Seal what sessions say, from now on.")] = False,
 ) -> None:
     """Run the embedded server with a worker, until stopped; other commands find it by the data directory.
 
     A server that runs there already is used: that of another command, or one that was left by a process that was
-    killed. It ends with the last command that uses it.
+    killed. It ends with the last command that uses it. With --encrypt, the master keys are in the file that
+    RETOLD_KEY_FILE names; without that, in one that is made once and named: every other command needs it, too.
     """
     options: Options = context.obj
     if options.server_url is not None:
         given = "RETOLD_URL" if options.url is None else "--url"
         raise InputError(f"expected no {given}: `retold up` runs the embedded server; for another use `retold worker`")
     _log_to_stderr()
-    run(_up(options, profile))
+    run(_up(options, profile, keys=_key_file() if encrypt else None))
 
 
 def worker(
@@ -57,17 +62,32 @@ def demo(
         raise typer.Exit(1)
 
 
-async def _up(options: Options, profile: Profile | None) -> None:
+async def _up(options: Options, profile: Profile | None, *, keys: Path | None) -> None:
     from retold.wiring import connect, embedded_server, worker_for  # noqa: PLC0415 - loads the client
 
     async with (
         embedded_server(options.directory, profile=profile) as server,
-        connect(server.url, actor="worker") as client,
+        connect(server.url, actor="worker", keys=keys) as client,
     ):
         running = server.running
         stop = _stop_signal()
         typer.echo(f"Retold is up: {running.address}, profile {running.profile}, store {running.directory}")
+        if keys is not None:
+            typer.echo(f"Sealed. Other commands need RETOLD_KEY_FILE={keys}; keep a copy of it away from the store.")
         await _until(stop, worker_for(client.log).run())
+
+
+def _key_file() -> Path:
+    """Return the file of master keys that the settings name, or the user's own, made where it is missing."""
+    import platformdirs  # noqa: PLC0415 - for --encrypt alone
+
+    from retold.key_files import add_master_key  # noqa: PLC0415 - loads the ciphers
+    from retold.settings import read_settings  # noqa: PLC0415 - pydantic takes a tenth of a second to load
+
+    path = read_settings().key_file or platformdirs.user_config_path("retold") / "master.keys"
+    if not path.exists():
+        add_master_key(path, FIRST_KEY)
+    return path
 
 
 async def _worker(options: Options, *, once: bool) -> None:

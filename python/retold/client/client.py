@@ -1,7 +1,9 @@
 """A connection to a log, and the sessions in it."""
 
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
+from retold.client.appending import Appended, Appender, Expected, Messages, batch_of
 from retold.client.checking import check_window
 from retold.client.session import Session, record_facts
 from retold.errors import ConflictError, InputError
@@ -23,6 +25,7 @@ class Client:
         self.clock = clock
         self._actor = actor
         self._past = Past(log)
+        self._appender = Appender(log, clock)
 
     async def session(
         self,
@@ -58,6 +61,34 @@ class Client:
         if (await self.log.head(key)).seq == 0:
             raise InputError(f"expected an existing session, there is none named {name!r}")
         return Session(self.log, self.clock, key, actor=self._actor, past=self._past)
+
+    async def append_many(
+        self,
+        messages: Mapping[str, Messages] | Iterable[tuple[str, Messages]],
+        *,
+        tenant: str = "default",
+        expected: Expected | Mapping[str, Expected] = None,
+        window: Window | None = None,
+        encoding: str = "o200k_base",
+    ) -> dict[str, Appended]:
+        """Append to many sessions at once; return for each, by its name, what was appended or why not.
+
+        *messages* are given by session, or as pairs of a session and some of its messages, in order. Each is appended
+        as `Session.append` does it, all of its items or none, strictly in order within its session; sessions do not
+        wait for each other, and one that fails hides no other. *expected* holds for each session before its first
+        message, or is given by name. With *window*, sessions that are not there are opened, with it and *encoding*;
+        without it, they are refused. Where the error is an UnavailableError, the next message may be stored or not.
+
+        Raises:
+            InputError: if an argument is out of range; nothing was appended. What is wrong with the messages of one
+                session is returned as its error.
+        """
+        opened = None
+        if window is not None:
+            vocabulary(encoding)
+            opened = SessionOpened(window=check_window(window), encoding=encoding)
+        batch = batch_of(messages, tenant=tenant, actor=self._actor, expected=expected, opened=opened)
+        return await self._appender.append(batch)
 
     async def fork(
         self, session: str, name: str, *, at: At | None = None, tenant: str = "default", window: Window | None = None

@@ -5,7 +5,9 @@ from contextlib import suppress
 from typing import Any
 
 from retold.client import branching
-from retold.client.checking import check_edit, check_item, check_usage
+from retold.client.appending import Expected, expected_seq, items_of
+from retold.client.checking import check_edit, check_usage
+from retold.client.erasing import Order, erase_session
 from retold.errors import ConflictError, InputError
 from retold.events import (
     CompactionRequested,
@@ -27,8 +29,7 @@ from retold.events import (
     session_key,
 )
 from retold.fold import Context, History, history_of, is_sealed, open_text
-from retold.formats import to_items
-from retold.ports import Clock, Log
+from retold.ports import Clock, Erased, Log
 from retold.replay import At, Diff, Frame, Part, Past, compare, load, play, seq_at, tagged_seq
 
 CONFLICTS_MAX = 10
@@ -50,21 +51,24 @@ class Session:
         self._known: Context | None = None
         self.key = key
 
-    async def append(self, message: Mapping[str, Any] | Item, *, expected: int | None = None) -> int:
+    async def append(self, message: Mapping[str, Any] | Item, *, expected: Expected = None) -> int:
         """Append one message, in chat, Responses or Anthropic form, or an `Item`; return the last event's sequence.
 
         A message that holds several items (text beside calls) is appended whole or not at all. With *expected*, it is
-        appended only if the session ends at that sequence.
+        appended only if the session ends at that sequence; ``"any"`` and None append wherever it ends, ``"none"`` and 0
+        only if it holds nothing, which an opened session never does.
 
         Raises:
             InputError: if the message is of no form that is known, a value in it is not of its field's type, or
-                *expected* is no sequence; nothing was appended.
-            ConflictError: if the session ends elsewhere than *expected*.
+                *expected* is neither a sequence nor one of the two words; nothing was appended.
+            ConflictError: if the session ends elsewhere than *expected*; its `actual` says where.
             UnavailableError: if the log could not be reached; the call may be repeated.
         """
-        return await self._record([ItemAppended(item=item) for item in _items(message)], expected=expected)
+        return await self._record(
+            [ItemAppended(item=item) for item in items_of(message)], expected=expected_seq(expected)
+        )
 
-    async def append_many(self, messages: Sequence[Mapping[str, Any] | Item], *, expected: int | None = None) -> int:
+    async def append_many(self, messages: Sequence[Mapping[str, Any] | Item], *, expected: Expected = None) -> int:
         """Append *messages* in order and as one, all or none; return the last event's sequence.
 
         Raises:
@@ -72,8 +76,8 @@ class Session:
             ConflictError: as `append`.
             UnavailableError: as `append`.
         """
-        items = [item for message in messages for item in _items(message)]
-        return await self._record([ItemAppended(item=item) for item in items], expected=expected)
+        items = [item for message in messages for item in items_of(message)]
+        return await self._record([ItemAppended(item=item) for item in items], expected=expected_seq(expected))
 
     async def extend(self, text: str) -> int:
         """Add streamed *text* to the newest item of the history; return the event's sequence.
@@ -138,7 +142,7 @@ class Session:
         end = len(ids) - 1 if last is None else ids.index(last)
         if first is not None and last is not None and start > end:
             raise InputError(f"expected a range in the history's order, got {first!r} to {last!r}")
-        new = tuple(item for message in items for item in _items(message))
+        new = tuple(item for message in items for item in items_of(message))
         check_edit(context, new, first=start, last=end)
         return await self._record([HistoryEdited(items=new, first=first, last=last)], expected=context.seq)
 
@@ -152,6 +156,22 @@ class Session:
         Raises as `append`.
         """
         return await self._record([SessionClosed(reason=reason)])
+
+    async def erase(self, *, by: str, reason: str = "", forks: bool = False) -> Erased:
+        """Erase everything that the session holds now, for good, on behalf of *by*; return what was removed.
+
+        What is left is a tombstone with *by*, *reason* and the time, which the session goes on from, empty. Forks
+        inherit what it says: with *forks* they are erased, too, and theirs. May be repeated, and must be after a
+        failure.
+
+        Raises:
+            InputError: if *by* is empty, or the session has forks and *forks* is not set; nothing was erased.
+            CorruptLogError: if its end is damaged: repair it first.
+            UnavailableError: if the log could not be reached; repeat the call.
+        """
+        self._known = None
+        order = Order(by=by, reason=reason, actor=self._actor)
+        return await erase_session(self._log, self._clock, self.key, order, forks=forks)
 
     async def rewind(self, to: At) -> int:
         """Return the history to what it was at *to*, a sequence, a time or a tag; return the event's sequence.
@@ -320,10 +340,3 @@ async def record_facts(
     now = clock.now()
     drafts = [Draft(id=clock.new_id(), at=now, actor=actor, data=fact) for fact in facts]
     return await log.append(key, drafts, expected=expected)
-
-
-def _items(message: Mapping[str, Any] | Item) -> tuple[Item, ...]:
-    if isinstance(message, Mapping):
-        return to_items(message)
-    check_item(message)
-    return (message,)

@@ -22,7 +22,7 @@ from retold.errors import CorruptLogError, InputError, SchemaError, SealError
 from retold.events.envelope import Draft, Event, Head, Recorded, SessionKey, body_hash
 from retold.events.facts import Fact, Policy, SessionErased, SessionOpened
 from retold.events.items import Form, Role
-from retold.events.seals import Seal, is_sealed_document, read_sealed, sealed_document
+from retold.events.seals import Seal, is_sealed_document, key_of_sealed, read_sealed, sealed_document
 
 VERSION = 1
 """The schema version that this release writes."""
@@ -41,13 +41,20 @@ READABLE = (SessionOpened, SessionErased)
 
 
 class Standing(Struct, frozen=True):
-    """Say where an event stands: its session, its sequence, the hash of the event before, and its type."""
+    """Say where an event stands: its session, its sequence, the hash of the event before, and its type.
+
+    Attributes:
+        sealed: the id of the key that its data is sealed with; None if it is not.
+        erases: whether it is a tombstone: the session may begin with it.
+    """
 
     seq: int
     prev: str
     type: str
     key: SessionKey
     v: int = VERSION
+    sealed: str | None = None
+    erases: bool = False
 
 
 class Kept(Struct, frozen=True):
@@ -63,7 +70,12 @@ class Kept(Struct, frozen=True):
         return Head(seq=self.standing.seq, hash=self.hash)
 
     def check_follows(self, head: Head, key: SessionKey) -> None:
-        """Check that it is the event after *head* of session *key*; raises as `check_follows`."""
+        """Check that it is the event after *head* of session *key*; raises as `check_follows`.
+
+        A tombstone may come first: what was before it is gone, and it says itself where that ended.
+        """
+        if head == Head() and self.standing.erases:
+            head = Head(seq=self.standing.seq - 1, hash=self.standing.prev)
         check_place(self.standing.seq, prev=self.standing.prev, of=self.standing.key, head=head, key=key)
 
 
@@ -113,7 +125,9 @@ def standing(body: bytes) -> Standing:
     """
     wire = _read(body)
     key = SessionKey(tenant=wire.tenant, session=wire.session)
-    return Standing(seq=wire.seq, prev=wire.prev, type=wire.type, key=key, v=wire.v)
+    sealed = key_of_sealed(bytes(wire.data))
+    erases = wire.type == SessionErased.__name__ and is_tombstone(_fact(wire))
+    return Standing(seq=wire.seq, prev=wire.prev, type=wire.type, key=key, v=wire.v, sealed=sealed, erases=erases)
 
 
 def kept(body: bytes) -> Kept:
@@ -238,6 +252,11 @@ def _body(event: Event, data: Raw) -> bytes:
         data=data,
     )
     return _encoder.encode(wire)
+
+
+def is_tombstone(fact: Fact) -> bool:
+    """Return whether *fact* erases what comes before it: it carries all that a fold needs from there."""
+    return isinstance(fact, SessionErased) and fact.opened is not None
 
 
 def _sealed_body(event: Event, data: Raw, seal: Seal) -> bytes:

@@ -46,9 +46,18 @@ class _Document(Struct):
     sealed: Sealed
 
 
+class _Named(Struct):
+    key: str
+
+
+class _Label(Struct):
+    sealed: _Named
+
+
 _MARK = b'{"sealed":'
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Document)
+_labels = msgspec.json.Decoder(_Label)
 
 
 def is_sealed_document(document: bytes) -> bool:
@@ -59,6 +68,16 @@ def is_sealed_document(document: bytes) -> bool:
 def sealed_document(sealed: Sealed) -> bytes:
     """Return *sealed* as JSON."""
     return _encoder.encode(_Document(sealed=sealed))
+
+
+def key_of_sealed(document: bytes) -> str | None:
+    """Return the id of the key that *document* names, or None if it is not sealed. Does not decode the text."""
+    if not is_sealed_document(document):
+        return None
+    try:
+        return _labels.decode(document).sealed.key
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
 
 
 def read_sealed(document: bytes) -> Sealed | None:

@@ -57,7 +57,7 @@ from retold.fold.context import (
 from retold.fold.counting import PRIMING, count_item, text_tokens
 from retold.fold.extending import has_new_part, open_text, with_open_text
 from retold.fold.judging import after_try, settled_by_hand
-from retold.fold.returning import opened, tagged
+from retold.fold.returning import beginning, numbering, opened, tagged
 from retold.fold.spans import placeholder_entry, spread, summary_entry
 from retold.ledger import Ledger
 from retold.sizes import Tokens
@@ -127,7 +127,9 @@ class Builder:
         """
         event = recorded.event
         if self._context is None:
-            self._open(event.data, SessionKey(tenant=event.tenant, session=event.session))
+            self._open(beginning(event.data), SessionKey(tenant=event.tenant, session=event.session))
+            if isinstance(event.data, SessionErased):
+                self._erase(event.data, event.seq)
         elif self._seq == 0:
             self._open_fork(event.data)
         else:
@@ -212,7 +214,7 @@ class Builder:
             case SessionClosed():
                 self._set(closed=True)
             case SessionErased():
-                self._erase(seq)
+                self._erase(fact, seq)
             case SessionTagged():
                 self._set(tags=tagged(self._now, fact, seq))
             case SessionUntagged():
@@ -311,9 +313,11 @@ class Builder:
         if item_id not in self._now.pinned:
             self._set(pinned=(*self._now.pinned, item_id))
 
-    def _erase(self, seq: int) -> None:
+    def _erase(self, fact: SessionErased, seq: int) -> None:
         self._put_all(0, len(self._entries), ())
-        self._set(erased_seq=seq, **NOTHING_SAID)
+        self._set(erased_seq=seq, **NOTHING_SAID, **numbering(fact))
+        if fact.opened is not None:
+            self._next_item, self._latest = fact.next_item, None
         self._bar()
         self._replaced(seq, base_seq=seq)
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from msgspec import structs
+
 from retold.errors import CorruptLogError
 from retold.events import (
     CompactionAbandoned,
@@ -46,7 +48,7 @@ def fold(events: Sequence[Recorded], *, base: Context | None = None) -> Context:
             builder.apply(recorded)
         else:
             _check_return(recorded, to_seq, base=base)
-            _turn(builder, recorded, past[to_seq], events)
+            _turn(builder, recorded, _erased_past(builder, to_seq) or past[to_seq], events)
         if recorded.event.seq in targets:
             # Kept while passing: folding each past anew doubles the work with every rewind (a hang at 25 of them).
             past[recorded.event.seq] = builder.freeze()
@@ -60,8 +62,16 @@ def advance(builder: Builder, recorded: Recorded, *, earlier: Sequence[Recorded]
         builder.apply(recorded)
         return
     _check_return(recorded, to_seq, base=base)
-    past = fold([event for event in earlier if event.event.seq <= to_seq], base=base)
+    past = _erased_past(builder, to_seq)
+    if past is None:
+        past = fold([event for event in earlier if event.event.seq <= to_seq], base=base)
     _turn(builder, recorded, past, earlier)
+
+
+def _erased_past(builder: Builder, to_seq: int) -> Context | None:
+    """Return the state that a rewind to *to_seq* returns to, if it was erased since and may be gone; else None."""
+    now = builder.outline
+    return structs.replace(now, seq=to_seq) if now.erased_seq > to_seq else None
 
 
 def _turn(builder: Builder, recorded: Recorded, past: Context, events: Sequence[Recorded]) -> None:

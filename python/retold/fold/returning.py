@@ -15,10 +15,12 @@ from retold.errors import CorruptLogError
 from retold.events import (
     GENESIS,
     CompactionUndone,
+    Fact,
     ForkPoint,
     HistoryReplaced,
     Keep,
     Recorded,
+    SessionErased,
     SessionKey,
     SessionOpened,
     SessionTagged,
@@ -26,6 +28,16 @@ from retold.events import (
 from retold.fold.calibration import after_barrier, within
 from retold.fold.context import NOTHING_PLANNED, NOTHING_SAID, Context, Entry, later, ledger_of, request_size
 from retold.fold.judging import settled_by_hand
+
+
+def beginning(fact: Fact) -> Fact:
+    """Return the fact that opens a session whose first event holds *fact*: an erased one begins with its tombstone."""
+    return fact.opened if isinstance(fact, SessionErased) and fact.opened is not None else fact
+
+
+def numbering(fact: SessionErased) -> dict[str, Any]:
+    """Return how numbers go on after *fact*: as it says, the same whether what came before was folded or is gone."""
+    return {} if fact.opened is None else {"next_item": fact.next_item, "version": fact.version, "latest": None}
 
 
 def rewound(now: Context, past: Context, recorded: Recorded) -> Context:

@@ -5,6 +5,7 @@ and it raises where an answer such as "wrong last sequence" is an ordinary outco
 """
 
 import base64
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ STREAM_NOT_FOUND = 10059
 NOT_ENABLED = frozenset({10039, 10076})
 SAME_NAME = frozenset({10058, 10065})
 """The stream exists with another configuration, or its subjects overlap with another stream's."""
+_NOT_THERE = frozenset({10037, 10043, 10057})
 _PASSING = frozenset({10008, 10009, 10049, 10158, 10168, 10175, 10176, 10210})
 """Errors that pass: no leader yet, store being opened, the same id still in process, a batch whose start was lost."""
 
@@ -48,12 +50,16 @@ class Ack(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """Hold one message as it was stored, unpacked. `position` is its sequence in the stream, not in the session."""
+    """Hold one message as it was stored, unpacked. `position` is its sequence in the stream, not in the session.
+
+    `at` is when the server stored it, where its leader was asked (`get`).
+    """
 
     subject: str
     position: int
     headers: dict[str, str]
     body: bytes
+    at: datetime | None = None
 
 
 class Refused(UnavailableError):  # noqa: N818 -- an answer first: a caller that knows what it means says it better
@@ -69,6 +75,7 @@ class _Held(Struct):
     seq: int
     hdrs: str = ""
     data: str = ""
+    time: datetime | None = None
 
 
 class _Got(Struct):
@@ -128,6 +135,38 @@ def read_ack(message: Msg) -> Ack:
     raise UnavailableError(f"the server refused to store: {failure.description} (error {failure.err_code})")
 
 
+async def erase(link: Link, stream: str, position: int) -> bool:
+    """Remove the message at *position* and overwrite its bytes on disk; return whether it was there. May be repeated.
+
+    A message that a limit pushes out of a stream, or a purge, is only forgotten: its bytes stay in the file. This
+    costs the server a reading of the whole block that the message lies in, up to 8 MB.
+
+    Raises:
+        Refused: if the stream takes no deletes.
+    """
+    return await _delete(link, stream, {"seq": position})
+
+
+async def forget(link: Link, stream: str, position: int) -> bool:
+    """Remove the message at *position*; its bytes may stay in the file. Else as `erase`, and quick."""
+    return await _delete(link, stream, {"seq": position, "no_erase": True})
+
+
+async def purge(link: Link, stream: str, subject: str, *, before: int | None = None) -> None:
+    """Remove the messages of *subject*, those at positions before *before* if it is given. Else as `forget`."""
+    await call(link, f"STREAM.PURGE.{stream}", {"filter": subject} | ({} if before is None else {"seq": before}))
+
+
+async def _delete(link: Link, stream: str, request: dict[str, Any]) -> bool:
+    try:
+        await call(link, f"STREAM.MSG.DELETE.{stream}", request)
+    except Refused as refused:
+        if refused.failure.err_code in _NOT_THERE:
+            return False
+        raise
+    return True
+
+
 def refuse(failure: Failure) -> None:
     """Raise what *failure* is: `Lost` if it passes, else `Refused`."""
     if _passes(failure):
@@ -185,6 +224,7 @@ def _stored(held: _Held | None) -> Stored | None:
         position=held.seq,
         headers=headers,
         body=unpack(base64.b64decode(held.data), headers),
+        at=held.time,
     )
 
 

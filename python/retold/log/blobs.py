@@ -4,11 +4,16 @@ Rules:
 - The body is stored before the message that claims it; a crash in between leaves an unused blob, no dangling claim.
 - The layout is the standard object store's, so any NATS client can read a blob by its SHA-256.
 - Chunks are written under a name of their own try: a try that fails half-way can never mix with the next one.
+- A body names its session, so no two sessions share a blob. The chunks' subjects name session and sequence: an erasure
+  finds them all, those of tries that failed and of events that were recorded elsewhere in the end included.
+- Who claims a body that is there stores its meta anew, in the place that it was found: so it is young, and no sweep
+  (`retold.log.sweeping`) removes it before the claim is stored. What a sweep has just removed is stored again.
 """
 
 import asyncio
 import base64
 from collections import OrderedDict
+from collections.abc import Iterable
 from hashlib import sha256
 from uuid import uuid4
 
@@ -16,9 +21,10 @@ import msgspec
 from msgspec import Struct
 
 from retold.errors import CorruptLogError
-from retold.log import api, pages
+from retold.events import SessionKey, is_sealed_document
+from retold.log import api, pages, streams
 from retold.log.link import Link, Lost
-from retold.log.names import BLOBS, BLOBS_BUCKET, CLAIM, CLAIM_BYTES, PACKED
+from retold.log.names import BLOBS, BLOBS_BUCKET, CLAIM, CLAIM_BYTES, EXPECTED_SUBJECT_SEQ, PACKED
 from retold.log.packing import pack
 
 CHUNK_BYTES = 256 * 1024
@@ -28,6 +34,8 @@ HEADROOM_BYTES = 4096
 """Room left for headers below the server's largest message."""
 KNOWN_MAX = 4096
 """How many blobs are remembered as present, to spare the question."""
+KNOWN_S = 300.0
+"""For how long: far less than the time that a sweep gives to those who are about to claim."""
 
 
 class Claim(Struct, frozen=True):
@@ -41,7 +49,9 @@ class _Options(Struct):
     max_chunk_size: int
 
 
-class _Meta(Struct):
+class Meta(Struct):
+    """Say where a body's chunks are, as the object store's standard has it."""
+
     name: str
     bucket: str
     nuid: str
@@ -53,7 +63,7 @@ class _Meta(Struct):
     deleted: bool = False
 
 
-_metas = msgspec.json.Decoder(_Meta)
+metas = msgspec.json.Decoder(Meta)
 
 
 class Blobs:
@@ -61,29 +71,31 @@ class Blobs:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._known: OrderedDict[str, float] = OrderedDict()
 
-    async def claim(self, body: bytes, headers: dict[str, str]) -> bytes:
-        """Return what a message is to carry for *body*: itself, packed where that helps, or a claim.
+    async def claim(self, body: bytes, headers: dict[str, str], *, key: SessionKey, seq: int) -> bytes:
+        """Return what a message is to carry for *body*: itself, packed where that helps, or a claim that is stored.
 
-        *headers* gains what tells which.
+        *key* and *seq* say whose it is. *headers* gains what tells which.
         """
         packed = pack(body, headers)
         if len(packed) <= self._carried_bytes_max:
             return packed
         headers.pop(PACKED, None)
-        return await self._claimed(body, headers)
+        return await self._claimed(body, headers, key=key, seq=seq)
 
-    async def carry(self, body: bytes, headers: dict[str, str]) -> bytes:
+    async def carry(self, body: bytes, headers: dict[str, str], *, key: SessionKey, seq: int) -> bytes:
         """Return what a message is to carry for a *body* that is packed already: itself, or a claim."""
-        return body if len(body) <= self._carried_bytes_max else await self._claimed(body, headers)
+        if len(body) <= self._carried_bytes_max:
+            return body
+        return await self._claimed(body, headers, key=key, seq=seq)
 
     @property
     def _carried_bytes_max(self) -> int:
         return min(CLAIM_BYTES, self._link.max_payload_bytes - HEADROOM_BYTES)
 
-    async def _claimed(self, body: bytes, headers: dict[str, str]) -> bytes:
-        name = await self.put(body)
+    async def _claimed(self, body: bytes, headers: dict[str, str], *, key: SessionKey, seq: int) -> bytes:
+        name = await self.put(body, key=key, seq=seq)
         headers[CLAIM] = name
         return msgspec.json.encode(Claim(sha256=name, size=len(body)))
 
@@ -103,12 +115,16 @@ class Blobs:
             raise CorruptLogError(f"blob {name} does not match its name", session=session, seq=seq)
         return body
 
-    async def put(self, body: bytes) -> str:
+    async def put(self, body: bytes, *, key: SessionKey, seq: int) -> str:
         """Store *body* unless it is there, and return its name: its SHA-256 in hex. May be repeated."""
         name = sha256(body).hexdigest()
-        if name not in self._known and not await self._is_whole(name):
-            await self._link.retry(lambda: self._write(name, body))
-        self._known[name] = None
+        now = asyncio.get_running_loop().time()
+        if self._known.get(name, -KNOWN_S) + KNOWN_S <= now:
+            if not await self._renew(name):
+                owner = f"{key.tenant}.{key.session}.{seq}"
+                await self._link.retry(lambda: self._write(name, body, owner=owner))
+            self._known[name] = now
+            self._known.move_to_end(name)
         if len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
         return name
@@ -121,34 +137,71 @@ class Blobs:
         body = bytearray()
         position = 0
         while len(body) < meta.size:
-            page = await pages.page_or_next(self._link, BLOBS, _chunks(meta.nuid), start=position + 1)
+            page = await pages.page_or_next(self._link, BLOBS, chunks_subject(meta.nuid), start=position + 1)
             if not page:
                 break
             body += b"".join(stored.body for stored in page)
             position = page[-1].position
         return bytes(body)
 
-    async def _is_whole(self, name: str) -> bool:
-        # The meta is written last, so where it is the chunks were; damage to them shows in the hash on reading.
-        return await self._meta(name) is not None
+    async def erase(self, key: SessionKey, *, before: int, claimed: Iterable[str]) -> int:
+        """Remove the session's blobs of the sequences before *before*, and those *claimed*; return how many.
 
-    async def _meta(self, name: str) -> _Meta | None:
-        stored = await api.get(self._link, BLOBS, {"last_by_subj": _meta_subject(name)})
+        Plain ones are overwritten. The claimed ones are for stores of an earlier release, whose chunks do not name the
+        session.
+        """
+        subjects = {
+            subject: subject.split(".")[-2]
+            for subject in await streams.counts(self._link, BLOBS, f"$O.{BLOBS_BUCKET}.C.{key.tenant}.{key.session}.>")
+            if int(subject.split(".")[-3]) < before
+        }
+        for name in claimed:
+            meta = await self._meta(name)
+            if meta is not None:
+                subjects[chunks_subject(meta.nuid)] = name
+        for subject, name in subjects.items():
+            await api.purge(self._link, BLOBS, _meta_subject(name))
+            chunks = await pages.every(self._link, BLOBS, subject)
+            if chunks and not _is_sealed(chunks[0].body):
+                for stored in chunks:
+                    await api.erase(self._link, BLOBS, stored.position)
+            await api.purge(self._link, BLOBS, subject)
+            self._known.pop(name, None)
+        return len(set(subjects.values()))
+
+    async def _renew(self, name: str) -> bool:
+        """Store the meta of *name* anew in its place; return whether it is there, and young.
+
+        The meta is written last, so where it is the chunks were; damage to them shows in the hash on reading.
+        """
+        found = await self._stored_meta(name)
+        if found is None or metas.decode(found.body).deleted:
+            return False
+        headers = {"Nats-Rollup": "sub", EXPECTED_SUBJECT_SEQ: str(found.position)}
+        ack = await self._link.retry(lambda: api.publish(self._link, found.subject, found.body, headers))
+        # Refused: it was swept meanwhile, or somebody stored it anew; by our own lost try, too.
+        return ack.error is None or await self._meta(name) is not None
+
+    async def _stored_meta(self, name: str) -> api.Stored | None:
+        return await api.get(self._link, BLOBS, {"last_by_subj": _meta_subject(name)})
+
+    async def _meta(self, name: str) -> Meta | None:
+        stored = await self._stored_meta(name)
         if stored is None:
             return None
-        meta = _metas.decode(stored.body)
+        meta = metas.decode(stored.body)
         return None if meta.deleted else meta
 
-    async def _write(self, name: str, body: bytes) -> None:
-        nuid = uuid4().hex
+    async def _write(self, name: str, body: bytes, *, owner: str) -> None:
+        nuid = f"{owner}.{name}.{uuid4().hex}"
         chunk_bytes = min(CHUNK_BYTES, self._link.max_payload_bytes - HEADROOM_BYTES)
         chunks = [body[at : at + chunk_bytes] for at in range(0, len(body), chunk_bytes)]
         for first in range(0, len(chunks), CHUNKS_IN_FLIGHT_MAX):
             group = chunks[first : first + CHUNKS_IN_FLIGHT_MAX]
-            positions = await asyncio.gather(*(self._store(_chunks(nuid), chunk, {}) for chunk in group))
+            positions = await asyncio.gather(*(self._store(chunks_subject(nuid), chunk, {}) for chunk in group))
             if positions != sorted(positions):
                 raise Lost("chunks were stored out of order")
-        meta = _Meta(
+        meta = Meta(
             name=name,
             bucket=BLOBS_BUCKET,
             nuid=nuid,
@@ -164,7 +217,13 @@ class Blobs:
         return ack.seq
 
 
-def _chunks(nuid: str) -> str:
+def _is_sealed(chunk: bytes) -> bool:
+    """Return whether *chunk* begins a sealed event or projection: no JSON text can hold these bytes, quotes and all."""
+    return is_sealed_document(chunk) or b'"data":{"sealed":' in chunk
+
+
+def chunks_subject(nuid: str) -> str:
+    """Return the subject of the chunks that a meta names by *nuid*."""
     return f"$O.{BLOBS_BUCKET}.C.{nuid}"
 
 

@@ -18,7 +18,17 @@ from retold.log import api, pages
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
 from retold.log.link import Link
-from retold.log.names import AFTER, EVENTS, EXPECTED_SUBJECT_SEQ, SEQ, UNTIL, beginning_subject, event_subject
+from retold.log.names import (
+    AFTER,
+    ERASED,
+    EVENTS,
+    EXPECTED_SUBJECT_SEQ,
+    SEALED,
+    SEQ,
+    UNTIL,
+    beginning_subject,
+    event_subject,
+)
 from retold.log.packing import unpack
 from retold.log.reader import Reader, seq_of
 from retold.log.trails import Mark, Trails
@@ -71,11 +81,12 @@ class Copier:
     async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield what can be read of the session; see `retold.ports.Log.salvage`."""
         position = 0
+        await self._reader.erased(key)
         while found := await pages.page_or_next(self._link, EVENTS, event_subject(key), start=position + 1):
             for stored in found:
                 position = stored.position
                 one = await self._kept(stored, key)
-                if one is not None:
+                if one is not None and one.standing.seq >= self._trails.of(key).erased:
                     yield one
 
     async def _kept(self, stored: Stored, key: SessionKey) -> Kept | None:
@@ -129,5 +140,13 @@ class Copier:
         return stored.position
 
     async def _message(self, one: Kept, *, until: int) -> Message:
-        headers = {SEQ: str(one.standing.seq), UNTIL: str(until)}
-        return await self._blobs.claim(one.body, headers), headers
+        at = one.standing
+        trail = self._trails.of(at.key)
+        if at.erases:
+            trail.saw_erased(at.seq)
+        headers = {SEQ: str(at.seq), UNTIL: str(until)}
+        if trail.erased:
+            headers[ERASED] = str(trail.erased)
+        if at.sealed is not None:
+            headers[SEALED] = at.sealed
+        return await self._blobs.claim(one.body, headers, key=at.key, seq=at.seq), headers

@@ -223,6 +223,22 @@ class Feed:
             found |= zip(some, await asyncio.gather(*map(self._last, some)), strict=True)
         return list(found.values())
 
+    async def now(self, *, after: int = 0) -> AsyncGenerator[Stored, None]:
+        """Yield every message after stream position *after* as it stands, headers only, and end.
+
+        Raises:
+            Lost: when it cannot be said any more that nothing is missing, or a message cannot be read.
+        """
+        config = {"deliver_policy": "by_start_sequence", "opt_start_seq": after + 1, "headers_only": True}
+        async with self._consumer(config) as consumer:
+            left = consumer.pending
+            if left:
+                async for delivery in consumer.deliveries(_LISTING_PULL):
+                    yield delivery.stored
+                    left -= 1
+                    if not left:
+                        return
+
     async def _lasts_once(self) -> list[Stored]:
         """Return what a consumer brings, which is all unless it stands still."""
         got: list[Stored] = []

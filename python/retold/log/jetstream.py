@@ -12,11 +12,13 @@ from retold.errors import CorruptLogError, InputError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.log import streams
 from retold.log.api import Stored
-from retold.log.asides import Asides, noted
+from retold.log.asides import Asides
 from retold.log.blobs import Blobs
 from retold.log.copying import Copier
+from retold.log.erasing import Eraser
 from retold.log.feed import Feed
 from retold.log.heads import Heads
+from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
     EVENTS,
@@ -25,6 +27,7 @@ from retold.log.names import (
     HEADS_ALL,
     HISTORIES,
     HISTORIES_ALL,
+    KEYS,
     SNAPSHOTS,
     SNAPSHOTS_ALL,
     UNTIL,
@@ -41,7 +44,8 @@ from retold.log.snapshots import Snapshots
 from retold.log.streams import ServerFacts
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Aside, Before, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.security import MasterKeys
 
 
 class JetStreamLog:
@@ -50,25 +54,30 @@ class JetStreamLog:
     Open it with `connect_log` or `JetStreamLog.open`.
     """
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, *, masters: MasterKeys | None = None, is_sealed: bool = False) -> None:
         self._link = link
-        self._trails = Trails()
-        self._blobs = Blobs(link)
-        self._reader = Reader(link, self._blobs, self._trails)
-        self._writer = Writer(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
-        self._scanner = Scanner(link, self._reader)
-        self._rows = RowWriter(link, writer=self._writer, trails=self._trails)
-        self._snapshots = Snapshots(link, self._blobs)
-        self._projections = Projections(link, self._blobs, self._snapshots)
-        self._copier = Copier(link, blobs=self._blobs, reader=self._reader, trails=self._trails)
+        self.keys = DataKeys(link, masters, is_on=is_sealed)
+        self._trails = trails = Trails()
+        blobs = Blobs(link)
+        self._reader = reader = Reader(link, blobs=blobs, trails=trails, keys=self.keys)
+        self._writer = Writer(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
+        self._scanner = Scanner(link, reader)
+        self._rows = RowWriter(link, writer=self._writer, trails=trails, keys=self.keys)
+        self._eraser = Eraser(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
+        self._snapshots = Snapshots(link, blobs=blobs, trails=trails, keys=self.keys)
+        self._projections = Projections(link, blobs=blobs, snapshots=self._snapshots, trails=trails, keys=self.keys)
+        self._copier = Copier(link, blobs=blobs, reader=reader, trails=trails)
         self._heads = Heads(link)
         self._asides = Asides(link)
 
     @classmethod
-    async def open(cls, url: str, *, name: str = "retold", replicas: int = 1) -> "JetStreamLog":
+    async def open(
+        cls, url: str, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
+    ) -> "JetStreamLog":
         """Connect to *url*, create the streams that are missing with *replicas* copies each, and return the log.
 
-        *name* is what the server shows for the connection. Close the log when done.
+        *name* is what the server shows for the connection. With *masters* the log is sealed from now on, for everybody.
+        Close the log when done.
 
         Raises:
             InputError: if a stream exists that the log cannot use.
@@ -76,11 +85,12 @@ class JetStreamLog:
         """
         link = await Link.open(url, name=name)
         try:
-            await streams.set_up(link, replicas=replicas)
+            await streams.set_up(link, replicas=replicas, sealed=masters is not None)
+            is_sealed = masters is not None or await streams.stands(link, KEYS)
         except BaseException:
             await link.close()
             raise
-        return cls(link)
+        return cls(link, masters=masters, is_sealed=is_sealed)
 
     async def close(self) -> None:
         """Wait for what is being sent, then disconnect. May be repeated; the log is of no use afterwards."""
@@ -103,6 +113,18 @@ class JetStreamLog:
         recorded = await self._writer.append(checked(key), drafts, expected=expected)
         self._heads.reached(key, recorded[-1].event.seq)
         return recorded
+
+    async def erase(self, key: SessionKey) -> Erased:
+        """Remove what lies before the newest tombstone; overwriting plain text takes 10 ms and more an event."""
+        return await self._eraser.erase(checked(key))
+
+    async def renew_key(self, key: SessionKey) -> None:
+        """Make a new data key for what the session writes from now on; what it wrote stays readable.
+
+        Processes that hold the old one go on with it until they load the session again.
+        """
+        await self.keys.add(checked(key), epoch=await self._reader.erased(key))
+        self.keys.forget(key)
 
     async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
         """Append to many sessions at once; about 6 µs an event of 300 bytes where this process knows their ends."""
@@ -165,7 +187,7 @@ class JetStreamLog:
         """
         _check_range(after)
         end = (await self._reader.end(checked(key))).head.seq
-        mark = await self._reader.find(key, min(after, end))
+        mark = await self._reader.find(key, max(min(after, end), self._trails.of(key).erased - 1))
 
         async def check(_: int) -> None:
             await self._check_kept(key, mark)
@@ -238,7 +260,8 @@ class JetStreamLog:
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Keep *snapshot*, unless a newer one is kept already. It tells where its event lies, if this process knows."""
-        await self._snapshots.save(checked(key), self._placed(key, snapshot))
+        await self._reader.erased(checked(key))
+        await self._snapshots.save(key, self._placed(key, snapshot))
         self._trails.of(key).saw(snapshot.seq)
 
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:
@@ -248,7 +271,8 @@ class JetStreamLog:
     async def find_snapshot(self, key: SessionKey, before: Before) -> Snapshot | None:
         """Return the newest whole snapshot that is early enough, or None; and remember where its event lies."""
         placed = await self._snapshots.load(checked(key), before)
-        if placed is None:
+        # Asked after it was loaded: one that was erased meanwhile is not given out.
+        if placed is None or placed.snapshot.seq < await self._reader.erased(key):
             return None
         self._trails.of(key).saw(placed.newest_seq)
         if placed.mark is not None:
@@ -257,9 +281,11 @@ class JetStreamLog:
 
     async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
         """Yield every whole snapshot in order."""
-        async with aclosing(self._snapshots.all(checked(key))) as snapshots:
+        erased = await self._reader.erased(checked(key))
+        async with aclosing(self._snapshots.all(key)) as snapshots:
             async for snapshot in snapshots:
-                yield snapshot
+                if snapshot.seq >= erased:
+                    yield snapshot
 
     async def swap_projections(self, key: SessionKey, made: AsyncIterable[Snapshot | Published]) -> None:
         """Put what *made* yields in place of the session's snapshots and of its published history."""
@@ -276,7 +302,8 @@ class JetStreamLog:
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""
-        written = await self._projections.publish(checked(key), published)
+        await self._reader.erased(checked(key))
+        written = await self._projections.publish(key, published)
         self._trails.of(key).saw(published.seq)
         return written
 
@@ -284,6 +311,8 @@ class JetStreamLog:
         """Return the published history, or None."""
         published = await self._projections.load(checked(key))
         if published is not None:
+            if published.seq < await self._reader.erased(key):
+                return None
             self._trails.of(key).saw(published.seq)
         return published
 
@@ -316,6 +345,8 @@ class JetStreamLog:
             return
         stored = await self._reader.at((await self._reader.relocated(key, mark)).position)
         if stored is None or stored.subject != event_subject(key) or seq_of(stored) != mark.head.seq:
+            if mark.head.seq < await self._reader.erased(key):
+                return
             raise CorruptLogError("the server has lost it after it was read", session=key.session, seq=mark.head.seq)
 
     async def _check_next(self, key: SessionKey, mark: Mark) -> None:
@@ -326,39 +357,15 @@ class JetStreamLog:
 
 
 @asynccontextmanager
-async def connect_log(url: str, *, name: str = "retold", replicas: int = 1) -> AsyncIterator[JetStreamLog]:
+async def connect_log(
+    url: str, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
+) -> AsyncIterator[JetStreamLog]:
     """Open a `JetStreamLog` and close it at the end; see `JetStreamLog.open`."""
-    log = await JetStreamLog.open(url, name=name, replicas=replicas)
+    log = await JetStreamLog.open(url, name=name, replicas=replicas, masters=masters)
     try:
         yield log
     finally:
         await log.close()
-
-
-async def inspect_aside(url: str, *, name: str = "retold doctor") -> dict[SessionKey, Aside]:
-    """Return the sessions that are set aside at *url*, which has the log's streams.
-
-    Raises:
-        UnavailableError: if there is no server, or it has not.
-    """
-    link = await Link.open(url, name=name)
-    try:
-        return await noted(link)
-    finally:
-        await link.close()
-
-
-async def inspect_server(url: str, *, name: str = "retold doctor") -> ServerFacts:
-    """Return how the server at *url* and the streams on it stand, without creating any.
-
-    Raises:
-        UnavailableError: if there is no server.
-    """
-    link = await Link.open(url, name=name)
-    try:
-        return await streams.inspect(link)
-    finally:
-        await link.close()
 
 
 def _check_range(after: int) -> None:

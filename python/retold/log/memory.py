@@ -7,12 +7,12 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError
-from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, kept, record
+from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, is_tombstone, kept, record
 from retold.log.names import checked, partition
 from retold.log.rows import check_rows
 from retold.log.scanning import check_partitions
 from retold.log.writer import check_drafts, check_sizes
-from retold.ports import Aside, Before, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
 
 
 class MemoryLog:
@@ -22,6 +22,7 @@ class MemoryLog:
         self._events: dict[SessionKey, list[Recorded]] = {}
         self._ids: dict[tuple[SessionKey, str], int] = {}
         self._heads: dict[SessionKey, Head] = {}
+        self._erased: dict[SessionKey, int] = {}
         self._snapshots: dict[SessionKey, list[Snapshot]] = {}
         self._histories: dict[SessionKey, Published] = {}
         self._asides: dict[SessionKey, Aside] = {}
@@ -45,8 +46,24 @@ class MemoryLog:
         self._events.setdefault(key, []).extend(events)
         self._ids.update({(key, recorded.event.id): recorded.event.seq for recorded in events})
         self._heads[key] = events[-1].head
+        if is_tombstone(drafts[0].data):
+            self._erased[key] = events[0].event.seq
         self._wake()
         return events
+
+    async def erase(self, key: SessionKey) -> Erased:
+        """Drop what lies before the session's newest tombstone."""
+        seq = self._erased.get(checked(key), 0)
+        if not seq:
+            raise InputError(f"expected a tombstone in session {key.session!r}: append SessionErased first")
+        events, snapshots = self._events[key], self._snapshots.get(key, [])
+        self._events[key] = [recorded for recorded in events if recorded.event.seq >= seq]
+        self._snapshots[key] = [snapshot for snapshot in snapshots if snapshot.seq >= seq]
+        history = self._histories.get(key)
+        if history is not None and history.seq < seq:
+            del self._histories[key]
+        projections = len(snapshots) - len(self._snapshots[key]) + (history is not None and history.seq < seq)
+        return Erased(seq=seq, events=len(events) - len(self._events[key]), projections=projections)
 
     async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
         """Append row by row."""
@@ -75,6 +92,7 @@ class MemoryLog:
             raise InputError(f"expected a sequence of 0 or more, got after={after}")
         seen = self._seen(checked(key))
         goal = seen if until is None else min(until, seen)
+        after = max(after, self._erased.get(key, 0) - 1)
         head = self._head_at(key, after) if goal > after else Head()
         for seq in range(after + 1, goal + 1):
             recorded = self._next(key, seq)
@@ -98,7 +116,8 @@ class MemoryLog:
     async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield every event that is there."""
         for recorded in list(self._events.get(checked(key), [])):
-            yield kept(recorded.body)
+            if recorded.event.seq >= self._erased.get(key, 0):
+                yield kept(recorded.body)
 
     async def stored_end(self, key: SessionKey) -> Head:
         """Return the head of the last event that is there."""
@@ -127,13 +146,15 @@ class MemoryLog:
         async for one in events:
             one.check_follows(stored[-1].head if stored else Head(), key)
             stored.append(decode(one.body))
-        if len(stored) != until:
+        end = stored[-1].event.seq if stored else 0
+        if end != until:
             raise CorruptLogError(
-                f"the copy was to go on to {until}, its source ends before", session=key.session, seq=len(stored) + 1
+                f"the copy was to go on to {until}, its source ends before", session=key.session, seq=end + 1
             )
         self._events[key] = stored
         self._ids.update({(key, recorded.event.id): recorded.event.seq for recorded in stored})
         self._heads[key] = stored[-1].head
+        self._erased[key] = max((one.event.seq for one in stored if is_tombstone(one.event.data)), default=0)
         self._wake()
 
     async def follow(self, key: SessionKey, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
@@ -175,6 +196,8 @@ class MemoryLog:
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Keep *snapshot*, unless the newest kept is of a later sequence or the very same."""
         kept = self._snapshots.setdefault(checked(key), [])
+        if snapshot.seq < self._erased.get(key, 0):
+            return
         if kept and (kept[-1].seq > snapshot.seq or kept[-1] == snapshot):
             return
         kept.append(snapshot)
@@ -186,12 +209,14 @@ class MemoryLog:
     async def find_snapshot(self, key: SessionKey, before: Before) -> Snapshot | None:
         """Return the newest kept snapshot that is early enough, or None."""
         kept = self._snapshots.get(checked(key), [])
-        return next((snapshot for snapshot in reversed(kept) if before.holds(snapshot)), None)
+        erased = self._erased.get(key, 0)
+        return next((one for one in reversed(kept) if one.seq >= erased and before.holds(one)), None)
 
     async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
         """Yield every kept snapshot in order."""
         for snapshot in list(self._snapshots.get(checked(key), [])):
-            yield snapshot
+            if snapshot.seq >= self._erased.get(key, 0):
+                yield snapshot
 
     async def swap_projections(self, key: SessionKey, made: AsyncIterable[Snapshot | Published]) -> None:
         """Put what *made* yields in place of the session's snapshots and of its published history."""
@@ -209,6 +234,8 @@ class MemoryLog:
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""
         there = self._histories.get(checked(key))
+        if published.seq < self._erased.get(key, 0):
+            return False
         if there is not None and (there.version, there.seq) >= (published.version, published.seq):
             return False
         self._histories[key] = published
@@ -216,14 +243,16 @@ class MemoryLog:
 
     async def load_history(self, key: SessionKey) -> Published | None:
         """Return the published history, or None."""
-        return self._histories.get(checked(key))
+        history = self._histories.get(checked(key))
+        return None if history is None or history.seq < self._erased.get(key, 0) else history
 
     def lose(self, key: SessionKey, seq: int) -> None:
         """Lose event *seq*: the fault that tests plant."""
         self._events[key] = [recorded for recorded in self._events[key] if recorded.event.seq != seq]
 
     def _repeated(self, key: SessionKey, drafts: Sequence[Draft]) -> list[Recorded] | None:
-        found = [self._ids.get((key, draft.id), 0) for draft in drafts]
+        erased = self._erased.get(key, 0)
+        found = [seq if (seq := self._ids.get((key, draft.id), 0)) >= erased else 0 for draft in drafts]
         first = found[0]
         if not any(found):
             return None
@@ -241,12 +270,15 @@ class MemoryLog:
         return max(seen + [snapshot.seq for snapshot in self._snapshots.get(key, [])])
 
     def _head_at(self, key: SessionKey, seq: int) -> Head:
+        if seq == self._erased.get(key, 0) - 1:
+            return Head(seq=seq, hash=self._next(key, seq + 1).event.prev)
         return Head() if seq == 0 else self._next(key, seq).head
 
     def _next(self, key: SessionKey, seq: int) -> Recorded:
         events = self._events.get(key, [])
-        if seq <= len(events) and events[seq - 1].event.seq == seq:
-            return events[seq - 1]
+        at = seq - (events[0].event.seq if events else 1)
+        if 0 <= at < len(events) and events[at].event.seq == seq:
+            return events[at]
         found = next((recorded for recorded in events if recorded.event.seq == seq), None)
         if found is None:
             raise CorruptLogError("it is missing", session=key.session, seq=seq)

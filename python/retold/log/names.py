@@ -18,6 +18,8 @@ HISTORIES_BUCKET = "RETOLD_HISTORIES"
 HISTORIES = f"KV_{HISTORIES_BUCKET}"
 BLOBS_BUCKET = "RETOLD_BLOBS"
 BLOBS = f"OBJ_{BLOBS_BUCKET}"
+KEYS_BUCKET = "RETOLD_KEYS"
+KEYS = f"KV_{KEYS_BUCKET}"
 
 EVENTS_ALL = "retold.ev.>"
 SNAPSHOTS_ALL = "retold.snap.*.*"
@@ -26,6 +28,7 @@ HEADS_ALL = "retold.head.>"
 BEGINNINGS_ALL = "retold.begin.>"
 DEAD_ALL = "retold.dead.>"
 HISTORIES_ALL = f"$KV.{HISTORIES_BUCKET}.*.*"
+KEYS_ALL = f"$KV.{KEYS_BUCKET}.>"
 PARTITIONS = 64
 
 SEQ = "Retold-Seq"
@@ -40,6 +43,11 @@ PACKED = "Retold-Packed"
 """Header: how the body was packed (`retold.log.packing`)."""
 HASH = "Retold-Hash"
 """Header: the SHA-256 of a projection's body."""
+ERASED = "Retold-Erased"
+"""Header: the sequence of the session's newest tombstone, on the tombstone and on all that follows: nothing before it
+is to be read. Also marks the projections' subjects, where nothing of before may be written any more."""
+SEALED = "Retold-Sealed"
+"""Header: the id of the data key that the event is sealed with."""
 VERSION = "Retold-Version"
 BASE_SEQ = "Retold-Base-Seq"
 FORM = "Retold-Form"
@@ -109,6 +117,16 @@ def dead_subject(key: SessionKey) -> str:
 def history_subject(key: SessionKey) -> str:
     """Return the subject that the key-value store keeps the session's published history under."""
     return f"$KV.{HISTORIES_BUCKET}.{key.tenant}.{key.session}"
+
+
+def key_subjects(key: SessionKey) -> str:
+    """Return the filter of the subjects that the session's data keys are kept under."""
+    return f"$KV.{KEYS_BUCKET}.{key.tenant}.{key.session}.>"
+
+
+def data_key_subject(key: SessionKey, key_id: str) -> str:
+    """Return the subject that the session's data key *key_id* is kept under."""
+    return f"$KV.{KEYS_BUCKET}.{key.tenant}.{key.session}.{key_id}"
 
 
 def key_of(subject: str) -> SessionKey:

@@ -66,6 +66,21 @@ async def page(link: Link, stream: str, subject: str, *, start: int, events_max:
     return await link.retry(once)
 
 
+async def every(link: Link, stream: str, subject: str, *, start: int = 1, before: int | None = None) -> list[Stored]:
+    """Return the messages of *subject* from position *start* on, up to but not including *before*.
+
+    Raises:
+        UnavailableError: if no answer came within the link's retries.
+    """
+    got: list[Stored] = []
+    while True:
+        more = await page_or_next(link, stream, subject, start=start)
+        got += [stored for stored in more if before is None or stored.position < before]
+        if not more or (before is not None and more[-1].position >= before):
+            return got
+        start = more[-1].position + 1
+
+
 async def single(link: Link, stream: str, wanted: dict[str, object]) -> Stored | None:
     """Return one message of the stream as some replica has it, which may lag; None if it has none such.
 

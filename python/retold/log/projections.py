@@ -5,18 +5,23 @@ Rules:
 - Neither goes backwards: a write states what it found, and is refused if that has changed.
 - A published history names the entries that a snapshot holds already, and carries the others. Whole, twenty of them
   take as much room as the session, for the server gives room back only after megabytes.
+- What is replaced is removed by us, which overwrites its bytes: what a limit pushes out would stay in the server's
+  file, after an erasure, too. In a sealed log histories and snapshots are sealed, bound to session and sequence.
+- An erasure leaves a mark in their place: it counts as newest, and holds nothing.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
 from hashlib import sha256
 
 import msgspec
 
 from retold.errors import CorruptLogError, UnavailableError
-from retold.events import SessionKey
+from retold.events import SessionKey, is_sealed_document
 from retold.log import api
-from retold.log.api import Stored
+from retold.log.api import Refused, Stored
 from retold.log.blobs import Blobs
+from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
     BASE_SEQ,
@@ -29,9 +34,11 @@ from retold.log.names import (
     VERSION,
     history_subject,
 )
+from retold.log.reader import erased_of
 from retold.log.segments import Segmented, keep
 from retold.log.snapshot_messages import Placed
 from retold.log.snapshots import TRIES_MAX, Snapshots
+from retold.log.trails import Trails
 from retold.ports import Published
 
 SEGMENTS = "segments"
@@ -44,8 +51,10 @@ _kept = msgspec.msgpack.Decoder(Segmented)
 class Projections:
     """Keep published histories, and swap all that was made of a session's events."""
 
-    def __init__(self, link: Link, blobs: Blobs, snapshots: Snapshots) -> None:
+    def __init__(self, link: Link, *, blobs: Blobs, snapshots: Snapshots, trails: Trails, keys: DataKeys) -> None:
         self._link = link
+        self._trails = trails
+        self._keys = keys
         self._blobs = blobs
         self._snapshots = snapshots
 
@@ -53,7 +62,7 @@ class Projections:
         """Put *published* in place of an older one, by (version, seq); return whether it was written."""
         for _ in range(TRIES_MAX):
             last = await self._last(key)
-            if last is not None and _order(last) >= (published.version, published.seq):
+            if last is not None and (_is_behind(published, last) or _order(last) == _place(published)):
                 return False
             if await self._put(key, published, last):
                 return True
@@ -69,9 +78,9 @@ class Projections:
         for _ in range(TRIES_MAX):
             if stored is None or VERSION not in stored.headers:
                 return None
-            body = await self._body(key, stored)
-            if body is not None and sha256(body).hexdigest() == stored.headers.get(HASH):
-                return _published(stored, body)
+            published = await self._published(key, stored)
+            if published is not None:
+                return published
             # The snapshots that it names may just have been swapped; then it was, too.
             again = await self._last(key)
             if again is not None and again.position == stored.position:
@@ -97,15 +106,22 @@ class Projections:
         await self._snapshots.drop_before(key, first)
 
     async def _republish(self, key: SessionKey, published: Published | None) -> None:
-        """Put *published* in place of what is there, unless that is newer; None takes what is there away."""
+        """Put *published* in place of what is there, unless that is newer; None takes what is there away.
+
+        A newer one is written anew: it names the snapshots that are about to be dropped.
+        """
         for _ in range(TRIES_MAX):
             last = await self._last(key)
             there = None if last is None or VERSION not in last.headers else last
             if published is None:
                 is_done = there is None or await self._withdraw(key, there)
+            elif last is not None and erased_of(last) > published.seq:
+                is_done = True
+            elif there is not None and _order(there) > _place(published):
+                # One that cannot be read is worse than the one made anew.
+                is_done = await self._put(key, await self._published(key, there) or published, last)
             else:
-                is_newer = there is not None and _order(there) > (published.version, published.seq)
-                is_done = is_newer or await self._put(key, published, last)
+                is_done = await self._put(key, published, last)
             if is_done:
                 return
         raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
@@ -118,48 +134,75 @@ class Projections:
         return await api.get(self._link, HISTORIES, {"last_by_subj": history_subject(key)})
 
     async def _put(self, key: SessionKey, published: Published, last: Stored | None) -> bool:
-        headers = {
-            SEQ: str(published.seq),
-            VERSION: str(published.version),
-            BASE_SEQ: str(published.base_seq),
-            CONTENT_HASH: published.hash,
-            HASH: sha256(published.body).hexdigest(),
-        }
-        if len(published.body) <= WHOLE_BYTES_MAX:
-            return await self._write(key, published.body, headers, last)
-        kept, _ = keep(published.body, await self._snapshots.layout(key))
-        return await self._write(key, msgspec.msgpack.encode(kept), headers | {FORM: SEGMENTS}, last)
+        headers = {SEQ: str(published.seq), VERSION: str(published.version), BASE_SEQ: str(published.base_seq)}
+        body = published.body
+        if len(body) > WHOLE_BYTES_MAX:
+            kept, _ = keep(body, await self._snapshots.layout(key))
+            body = msgspec.msgpack.encode(kept)
+            headers[FORM] = SEGMENTS
+        digest = sha256(published.body).hexdigest()
+        # Sealed, the hashes are sealed with it: they would tell who guesses what was said that it was.
+        text = b"\n".join((published.hash.encode(), digest.encode(), body))
+        bound = _bound(key, headers)
+        sealed = await self._keys.seal_body(key, text, epoch=self._trails.of(key).erased, bound=bound)
+        if sealed is text:
+            headers |= {CONTENT_HASH: published.hash, HASH: digest}
+        return await self._write(key, body if sealed is text else sealed, headers, last)
 
     async def _write(self, key: SessionKey, body: bytes, headers: dict[str, str], last: Stored | None) -> bool:
-        """Write after *last*; False if the subject does not end there, unless by our own earlier try."""
-        carried = await self._blobs.carry(body, headers)
+        """Write in place of *last*; False if the subject does not end there, unless by our own earlier try."""
+        carried = await self._blobs.carry(body, headers, key=key, seq=int(headers.get(SEQ, "0")))
         headers[EXPECTED_SUBJECT_SEQ] = str(0 if last is None else last.position)
         ack = await self._link.retry(lambda: api.publish(self._link, history_subject(key), carried, headers))
         if ack.error is None:
+            await self._discard(last)
             return True
         stored = await self._last(key)
         # The server keeps the headers: ours are there, the expectation included, only if our own try was stored.
         return stored is not None and stored.body == carried and headers.items() <= stored.headers.items()
 
-    async def _body(self, key: SessionKey, stored: Stored) -> bytes | None:
+    async def _discard(self, last: Stored | None) -> None:
+        """Overwrite what was replaced; what is sealed need only go."""
+        if last is not None and not erased_of(last):
+            remove = api.forget if is_sealed_document(last.body) else api.erase
+            with suppress(Refused):  # a bucket of an earlier release takes no deletes
+                await remove(self._link, HISTORIES, last.position)
+
+    async def _published(self, key: SessionKey, stored: Stored) -> Published | None:
         """Return the history that *stored* holds or names; None if a part of it is damaged or missing."""
+        headers = stored.headers
         try:
-            body = await self._blobs.redeem(stored, session=key.session, seq=_seq(stored))
-            if stored.headers.get(FORM) != SEGMENTS:
-                return body
-            return await self._snapshots.expand(key, _kept.decode(body))
-        except (CorruptLogError, msgspec.MsgspecError, UnicodeDecodeError):
+            body: bytes | None = await self._blobs.redeem(stored, session=key.session, seq=_seq(stored))
+            content_hash, digest = headers.get(CONTENT_HASH), headers.get(HASH)
+            if body is not None and content_hash is None:
+                text = await self._keys.open_body(key, body, bound=_bound(key, headers))
+                if text is None:
+                    return None
+                first, second, body = text.split(b"\n", 2)
+                content_hash, digest = first.decode(), second.decode()
+            if body is not None and headers.get(FORM) == SEGMENTS:
+                body = await self._snapshots.expand(key, _kept.decode(body))
+        except (CorruptLogError, msgspec.MsgspecError, UnicodeDecodeError, ValueError):
             return None
+        if body is None or content_hash is None or sha256(body).hexdigest() != digest:
+            return None
+        version, base_seq = int(headers[VERSION]), int(headers[BASE_SEQ])
+        return Published(version=version, seq=_seq(stored), base_seq=base_seq, hash=content_hash, body=body)
 
 
-def _published(stored: Stored, body: bytes) -> Published:
-    return Published(
-        version=int(stored.headers[VERSION]),
-        seq=_seq(stored),
-        base_seq=int(stored.headers[BASE_SEQ]),
-        hash=stored.headers[CONTENT_HASH],
-        body=body,
-    )
+def _is_behind(published: Published, last: Stored) -> bool:
+    """Return whether *last* is newer than *published*: the mark of an erasure is newer than all that it erased."""
+    if erased := erased_of(last):
+        return erased > published.seq
+    return _order(last) > _place(published)
+
+
+def _place(published: Published) -> tuple[int, int]:
+    return published.version, published.seq
+
+
+def _bound(key: SessionKey, headers: dict[str, str]) -> bytes:
+    return msgspec.json.encode(["history", key.tenant, key.session, headers[VERSION], headers[SEQ], headers[BASE_SEQ]])
 
 
 def _seq(stored: Stored) -> int:

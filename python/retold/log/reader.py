@@ -5,23 +5,40 @@ Rules:
   append, an earlier read, a snapshot or a published history has proved to exist. Ending before that is damage.
 - A page may come from a replica that lags. So a gap is believed only when the leader has it too.
 - Damage is named by the first sequence that is missing or wrong. Nothing is skipped.
+- An erased session begins with its tombstone, whatever is left of what came before: no erased event is ever given out.
+  The newest message names the tombstone; where a read meets the gap first, the message behind the gap does.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
-from retold.errors import CorruptLogError
-from retold.events import SEQ_MAX, Head, Recorded, SessionKey, body_hash, check_follows, decode
+from retold.errors import CorruptLogError, SealError
+from retold.events import (
+    SEQ_MAX,
+    Head,
+    Recorded,
+    Seal,
+    SessionKey,
+    Standing,
+    body_hash,
+    check_follows,
+    decode,
+    standing,
+)
 from retold.log import api, pages, streams
 from retold.log.api import Refused, Stored
 from retold.log.blobs import Blobs
+from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
     AFTER,
     CLAIM,
+    ERASED,
     EVENTS,
     HEADS,
     HISTORIES,
+    SEALED,
     SEQ,
     SNAPSHOTS,
     UNTIL,
@@ -42,8 +59,9 @@ PROBES_MAX = 128
 class Reader:
     """Read sessions out of the event stream."""
 
-    def __init__(self, link: Link, blobs: Blobs, trails: Trails) -> None:
+    def __init__(self, link: Link, *, blobs: Blobs, trails: Trails, keys: DataKeys) -> None:
         self._link = link
+        self._keys = keys
         self._blobs = blobs
         self._trails = trails
 
@@ -96,12 +114,17 @@ class Reader:
 
         Raises:
             CorruptLogError: at the first sequence that is missing or damaged.
+            SealError: if an event is sealed and its key is not there.
         """
         goal = await self._goal(key, until)
+        after = max(after, self._trails.of(key).erased - 1)
         if goal <= after:
             return
         mark = await self.find(key, after)
         while mark.head.seq < goal:
+            if mark.head.seq < self._trails.of(key).erased - 1:
+                mark = await self._before_tombstone(key)  # it was erased while it was read
+                continue
             try:
                 following = await self._following(key, mark, goal=goal)
             except CorruptLogError:
@@ -128,6 +151,8 @@ class Reader:
         known = self._trails.of(key).marks.get(seq)
         if known is not None:
             return known
+        if seq == self._trails.of(key).erased - 1:
+            return await self._before_tombstone(key)
         stored = await self._hinted(key, seq) or await self._search(key, seq)
         if stored is None:
             raise CorruptLogError("it is missing", session=key.session, seq=seq)
@@ -151,7 +176,11 @@ class Reader:
             CorruptLogError: if it does not, or is not an event.
         """
         body = await self._blobs.redeem(stored, session=key.session, seq=head.seq + 1)
-        recorded = _decode(body, key=key, seq=head.seq + 1)
+        self._notice(key, stored)
+        try:
+            recorded = _decode(body, key=key, seq=head.seq + 1, seal=self._keys.held(key))
+        except SealError:
+            recorded = _decode(body, key=key, seq=head.seq + 1, seal=await self._keys.load(key))
         check_follows(recorded, head=head, key=key)
         return recorded
 
@@ -166,12 +195,9 @@ class Reader:
         damage, after everything that comes before it.
         """
         trail = self._trails.of(key)
-        if until is not None and until <= trail.seen:
-            return until
         await self._ask_witnesses(key)
-        if until is not None and until <= trail.seen:
-            return until
         try:
+            # Also where more is known than is asked for: it may have been erased since.
             last = await self._last(key)
         except CorruptLogError:
             return SEQ_MAX if until is None else until
@@ -210,6 +236,7 @@ class Reader:
         seq = max(self._trails.of(key).seen, 1)
         stored = await self._leader(key, request, seq=seq)
         if stored is not None:
+            self._notice(key, stored)
             return stored
         # The server says "not found" of a message that it cannot read, and would even take a first event again. Its
         # count of the subject tells the two apart; asking again, whether the first event came in between.
@@ -237,6 +264,9 @@ class Reader:
             raise CorruptLogError(
                 f"{known}, and now the log ends before or cannot be read", session=key.session, seq=missing
             )
+        self._notice(key, stored)
+        if self._trails.of(key).erased > missing:
+            return []
         if seq_of(stored) != missing:
             # Raises: what the leader has is not what must follow. A header that lies about its event shows here too.
             await self.recorded(stored, key=key, head=mark.head)
@@ -270,6 +300,34 @@ class Reader:
                 seq=seq,
             ) from None
 
+    async def erased(self, key: SessionKey) -> int:
+        """Return the sequence of the newest tombstone, as the newest event tells it; 0 if there is none."""
+        with suppress(CorruptLogError):
+            await self._last(key)
+        return self._trails.of(key).erased
+
+    async def _before_tombstone(self, key: SessionKey) -> Mark:
+        """Return the place right before the newest tombstone: where what was erased ended, as the tombstone says."""
+        trail = self._trails.of(key)
+        seq = trail.erased
+        stored = await self._leader(key, {"seq": trail.begin + 1, "next_by_subj": event_subject(key)}, seq=seq)
+        if stored is None or seq_of(stored) != seq:
+            stored = await self._search(key, seq)
+        if stored is None:
+            raise CorruptLogError("it is missing", session=key.session, seq=seq)
+        mark = Mark(head=Head(seq=seq - 1, hash=_standing(stored.body, key, seq).prev), position=stored.position - 1)
+        trail.note(mark)
+        return mark
+
+    def _notice(self, key: SessionKey, stored: Stored) -> None:
+        """Learn from the headers whether the session was erased, and whether it is sealed."""
+        trail = self._trails.of(key)
+        erased = erased_of(stored)
+        if erased > trail.erased:
+            trail.saw_erased(erased)
+            self._keys.forget(key)
+        trail.sealed = trail.sealed or SEALED in stored.headers
+
     async def _search(self, key: SessionKey, seq: int) -> Stored | None:
         """Return the message of event *seq* by halving the range of positions, or None if it is not there."""
         subject = event_subject(key)
@@ -300,18 +358,34 @@ class Reader:
         claim = stored.headers.get(CLAIM)
         if claim is not None:
             return Mark(head=Head(seq=seq_of(stored), hash=claim), position=stored.position)
-        seq = _decode(stored.body, key=key, seq=seq_of(stored)).event.seq
+        if SEALED in stored.headers:
+            seq = _standing(stored.body, key, seq_of(stored)).seq  # where a session ends is told without its key
+        else:
+            seq = _decode(stored.body, key=key, seq=seq_of(stored)).event.seq
         return Mark(head=Head(seq=seq, hash=body_hash(stored.body)), position=stored.position)
 
 
-def _decode(body: bytes, *, key: SessionKey, seq: int) -> Recorded:
+def _decode(body: bytes, *, key: SessionKey, seq: int, seal: Seal | None = None) -> Recorded:
     """Decode, and name session and sequence where the codec cannot know them."""
     try:
-        return decode(body)
+        return decode(body, seal=seal)
     except CorruptLogError as error:
         if error.session:
             raise
         raise CorruptLogError(error.reason, session=key.session, seq=seq) from None
+
+
+def _standing(body: bytes, key: SessionKey, seq: int) -> Standing:
+    try:
+        return standing(body)
+    except CorruptLogError as error:
+        raise CorruptLogError(error.reason, session=key.session, seq=seq) from None
+
+
+def erased_of(stored: Stored) -> int:
+    """Return the sequence of the tombstone that the header names; 0 if it names none."""
+    text = stored.headers.get(ERASED, "")
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def reaches(stored: Stored) -> int:

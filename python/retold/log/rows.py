@@ -16,9 +16,10 @@ from itertools import accumulate, chain
 from uuid import uuid4
 
 from retold.errors import InputError, RetoldError
-from retold.events import VERSION, Draft, Head, SessionKey
+from retold.events import VERSION, Draft, Head, SessionKey, is_tombstone
 from retold.events.lines import KINDS, draft_lines
 from retold.log.blobs import HEADROOM_BYTES
+from retold.log.keys import DataKeys
 from retold.log.link import ANSWER_TIMEOUT_S, Link, Lost
 from retold.log.names import (
     APPEND_BYTES_MAX,
@@ -48,8 +49,9 @@ CAREFUL_MAX = 64
 class RowWriter:
     """Append to many sessions."""
 
-    def __init__(self, link: Link, *, writer: Writer, trails: Trails) -> None:
+    def __init__(self, link: Link, *, writer: Writer, trails: Trails, keys: DataKeys) -> None:
         self._link = link
+        self._keys = keys
         self._writer = writer
         self._trails = trails
 
@@ -107,10 +109,14 @@ class RowWriter:
 
     def _part(self, row: "_Progress", quota: int) -> "_Part | None":
         """Return what of *row* can go on the wire now: appends behind an end that is known and nobody is writing to."""
+        if self._keys.is_on or row.trail.sealed or row.trail.erased:
+            return None  # the writer seals, and tells of the erasure
         end, lock = row.trail.end, self._trails.lock(row.key)
         if end is None or lock.locked() or row.expected not in (None, end.head.seq):
             return None
         part = _Part(row, end, lock, _within(row.row.appends[row.appended : row.appended + quota], quota))
+        if any(is_tombstone(draft.data) for draft in part.drafts):
+            return None
         part.cut(self._trails.first_written(row.key, part.ids))
         return part if part.appends else None
 

@@ -1,8 +1,9 @@
 """Scanning: the whole stream in its own order, by a pull consumer whose deliveries the core reads and checks.
 
 Rules:
-- The core gives what is plainly the next event of its session. A session with anything else (a claim, an older schema,
-  damage) is left out from there on, and read by the reader, who knows what that is.
+- The core gives what is plainly the next event of its session. A session with anything else (a claim, a sealed event, a
+  tombstone at its beginning, an older schema, damage) is left out from there on, and read by the reader, who knows what
+  that is.
 - The next page is asked for before the last one is worked on, so that the server reads while we fold.
 - A consumer in any doubt is made anew behind the last position. The end is where a new one has nothing to deliver.
 - A consumer stands still before a message that the server cannot read; only its heartbeats come then.

@@ -65,6 +65,7 @@ class Chain(Struct, frozen=True):
         sha256: of its body.
         steps: to those before it.
         layout: where its entries are stored.
+        erased: the sequence of the tombstone whose mark ends the subject; 0 for none.
     """
 
     position: int = 0
@@ -72,6 +73,7 @@ class Chain(Struct, frozen=True):
     sha256: bytes = b""
     steps: tuple[Step, ...] = ()
     layout: Layout = NOTHING_STORED
+    erased: int = 0
 
     @property
     def steps_on(self) -> tuple[Step, ...]:
@@ -79,7 +81,9 @@ class Chain(Struct, frozen=True):
         return () if self.newest is None else extended(self.steps, self.newest)
 
     def is_past(self, snapshot: Snapshot) -> bool:
-        """Return whether *snapshot* need not be kept: a later one is, or the very same."""
+        """Return whether *snapshot* need not be kept: a later one is, or the very same, or it was erased."""
+        if snapshot.seq < self.erased:
+            return True
         if self.newest is None or self.newest.seq < snapshot.seq:
             return False
         return self.newest.seq > snapshot.seq or self.sha256 == sha256(snapshot.body).digest()

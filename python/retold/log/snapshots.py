@@ -17,15 +17,18 @@ from hashlib import sha256
 import msgspec
 
 from retold.errors import ConflictError, CorruptLogError, UnavailableError
-from retold.events import SessionKey
+from retold.events import SessionKey, is_sealed_document
 from retold.log import api, pages
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
+from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import EXPECTED_SUBJECT_SEQ, HASH, SEQ, SNAPSHOTS, snapshot_subject, snapshot_subjects
+from retold.log.reader import erased_of
 from retold.log.segments import NOTHING_STORED, Layout, Segmented, Source, cut, keep, layout_of, restore
 from retold.log.snapshot_messages import MESSAGES, Chain, Found, Message, Placed, holds_before, placed, step_of
 from retold.log.steps import Holds, Step, next_read
+from retold.log.trails import Trails
 from retold.ports import Before, Snapshot
 
 TRIES_MAX = 20
@@ -48,8 +51,10 @@ _log = logging.getLogger(__name__)
 class Snapshots:
     """Keep the snapshots of all sessions."""
 
-    def __init__(self, link: Link, blobs: Blobs) -> None:
+    def __init__(self, link: Link, *, blobs: Blobs, trails: Trails, keys: DataKeys) -> None:
         self._link = link
+        self._trails = trails
+        self._keys = keys
         self._blobs = blobs
         self._chains: OrderedDict[SessionKey, Chain] = OrderedDict()
 
@@ -59,7 +64,7 @@ class Snapshots:
             chain = await self._chain(key)
             if chain.is_past(placed.snapshot):
                 return
-            saved = await self._save_after(chain, snapshot_subject(key), placed, expected=chain.position)
+            saved = await self._save_after(chain, key, snapshot_subject(key), placed, expected=chain.position)
             if saved is not None:
                 self._remember(key, saved)
                 return
@@ -88,7 +93,7 @@ class Snapshots:
         return first
 
     async def _written(self, chain: Chain, key: SessionKey, subject: str, placed: Placed, *, expected: int) -> Chain:
-        written = await self._save_after(chain, subject, placed, expected=expected)
+        written = await self._save_after(chain, key, subject, placed, expected=expected)
         if written is None:
             raise ConflictError(session=key.session, expected=expected, actual=expected + 1)
         return written
@@ -98,8 +103,19 @@ class Snapshots:
         if first == 0:
             self._chains.pop(key, None)
         for subject in snapshot_subjects(key):
-            request = {"filter": subject} | ({"seq": first} if first else {})
-            await api.call(self._link, f"STREAM.PURGE.{SNAPSHOTS}", request)
+            await self._drop(subject, before=first or None)
+
+    async def _drop(self, subject: str, *, before: int | None) -> None:
+        """Drop messages and overwrite what is plain in them; the mark of an erasure stays where nothing newer is."""
+        mark = 0
+        for stored in await pages.every(self._link, SNAPSHOTS, subject, before=before):
+            if erased_of(stored) and before is None:
+                mark = stored.position
+            else:
+                remove = api.forget if is_sealed_document(stored.body) else api.erase
+                await remove(self._link, SNAPSHOTS, stored.position)
+        if not mark:
+            await api.purge(self._link, SNAPSHOTS, subject, before=before)
 
     async def load(self, key: SessionKey, before: Before) -> Placed | None:
         """Return the newest snapshot that comes early enough and is whole, or None."""
@@ -145,7 +161,15 @@ class Snapshots:
                     yield found
 
     async def layout(self, key: SessionKey) -> Layout:
-        """Return where the entries of the newest snapshot are stored; nothing if there is none."""
+        """Return where the entries of the newest snapshot are stored; nothing if there is none.
+
+        What is remembered is used only if it is the newest still: another's `swap` drops what it names.
+        """
+        known = self._chains.get(key)
+        if known is not None:
+            stored = await api.get(self._link, SNAPSHOTS, {"last_by_subj": snapshot_subject(key)})
+            if known.position != (0 if stored is None else stored.position):
+                self._chains.pop(key, None)
         return (await self._chain(key)).layout
 
     async def expand(self, key: SessionKey, kept: Segmented) -> bytes | None:
@@ -163,14 +187,16 @@ class Snapshots:
 
     # ---- writing --------------------------------------------------------------------------------------------------
 
-    async def _save_after(self, chain: Chain, subject: str, placed: Placed, *, expected: int) -> Chain | None:
+    async def _save_after(
+        self, chain: Chain, key: SessionKey, subject: str, placed: Placed, *, expected: int
+    ) -> Chain | None:
         """Write after *chain* to *subject*, which must end at *expected*; None if it does not."""
         snapshot, mark = placed.snapshot, placed.mark
         kept, rows = keep(snapshot.body, chain.layout)
         step = step_of(snapshot, number=0 if chain.newest is None else chain.newest.number + 1)
         event_position = 0 if mark is None else mark.position
         message = Message(kept=kept, step=step, head=snapshot.head, event_position=event_position, steps=chain.steps_on)
-        position = await self._put(subject, msgspec.msgpack.encode(message), seq=snapshot.seq, expected=expected)
+        position = await self._put(key, subject, msgspec.msgpack.encode(message), seq=snapshot.seq, expected=expected)
         if position is None:
             return None
         at = Source(position=position, number=step.number)
@@ -182,10 +208,11 @@ class Snapshots:
             layout=layout_of(kept, rows, at=at, sources=chain.layout.stored_bytes),
         )
 
-    async def _put(self, subject: str, body: bytes, *, seq: int, expected: int) -> int | None:
+    async def _put(self, key: SessionKey, subject: str, text: bytes, *, seq: int, expected: int) -> int | None:
         """Write after position *expected* of the subject; None if it does not end there, unless by our own try."""
+        body = await self._keys.seal_body(key, text, epoch=self._trails.of(key).erased, bound=_bound(key, str(seq)))
         headers = {SEQ: str(seq), HASH: sha256(body).hexdigest(), EXPECTED_SUBJECT_SEQ: str(expected)}
-        carried = await self._blobs.carry(body, headers)
+        carried = await self._blobs.carry(body, headers, key=key, seq=seq)
         ack = await self._link.retry(lambda: api.publish(self._link, subject, carried, headers))
         if ack.error is None:
             return ack.seq
@@ -205,7 +232,7 @@ class Snapshots:
         """Return what the snapshot after *stored* builds on. Nothing of it is used where it is damaged or foreign."""
         found = await self._read(key, stored)
         if found is None:
-            return Chain(position=stored.position)
+            return Chain(position=stored.position, erased=erased_of(stored))
         kept = found.message.kept
         sources = await self._sources(key, kept)
         body = restore(kept, sources)
@@ -274,7 +301,8 @@ class Snapshots:
             body = await self._blobs.redeem(stored, session=key.session, seq=0)
             if sha256(body).hexdigest() != stored.headers.get(HASH):
                 return None
-            return Found(message=MESSAGES.decode(body), stored=stored)
+            text = await self._keys.open_body(key, body, bound=_bound(key, stored.headers.get(SEQ, "")))
+            return None if text is None else Found(message=MESSAGES.decode(text), stored=stored)
         except (CorruptLogError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
 
@@ -294,6 +322,10 @@ class Snapshots:
         missing = await asyncio.gather(*(self._get(key, position) for position in wanted - stored.keys()))
         read = [await self._read(key, one) for one in (*stored.values(), *missing) if one is not None]
         return {found.stored.position: found.message.kept for found in read if found is not None}
+
+
+def _bound(key: SessionKey, seq: str) -> bytes:
+    return msgspec.json.encode(["snapshot", key.tenant, key.session, seq])
 
 
 def _groups(sources: Iterable[Source]) -> list[list[Source]]:

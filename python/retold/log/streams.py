@@ -25,6 +25,8 @@ from retold.log.names import (
     HEADS_ALL,
     HISTORIES,
     HISTORIES_BUCKET,
+    KEYS,
+    KEYS_ALL,
     SNAPSHOTS,
 )
 
@@ -35,6 +37,10 @@ DUPLICATE_WINDOW_S = 120
 """How long the server itself knows a repeated event id; about 220 bytes of its memory for each."""
 SERVER_MIN = (2, 12)
 """Atomic batches came with 2.12."""
+
+REPLACED_KEPT = 8
+"""How many messages of one key a bucket may hold. The writer removes the one that it replaces, which overwrites its
+bytes: one that a limit pushes out stays in the file. More than one are there only after a crash in between."""
 
 _NS = 1_000_000_000
 _LOG = {
@@ -69,9 +75,8 @@ STREAMS: dict[str, dict[str, Any]] = {
     HISTORIES: _LOG
     | {
         "subjects": [f"$KV.{HISTORIES_BUCKET}.>"],
-        "max_msgs_per_subject": 1,
+        "max_msgs_per_subject": REPLACED_KEPT,
         "allow_rollup_hdrs": True,
-        "deny_delete": True,
         "description": "Retold: the history that each session's agent sends next",
     },
     BLOBS: _LOG
@@ -81,6 +86,16 @@ STREAMS: dict[str, dict[str, Any]] = {
         "description": "Retold: large bodies by their SHA-256",
     },
 }
+SEALED_STREAMS: dict[str, dict[str, Any]] = {
+    KEYS: _LOG
+    | {
+        "subjects": [KEYS_ALL],
+        "max_msgs_per_subject": REPLACED_KEPT,
+        "description": "Retold: the sessions' data keys, wrapped; no copy is anywhere else",
+    },
+}
+"""What stands beside the others where encryption was turned on."""
+_ALL = STREAMS | SEALED_STREAMS
 _FREE = frozenset({"description"})
 _OLDER: dict[str, dict[str, Any]] = {SNAPSHOTS: {"max_msgs_per_subject": 2}}
 """What a release before this one set otherwise; it is brought up to date."""
@@ -133,8 +148,8 @@ class ServerFacts(Struct, frozen=True):
         return own + tuple(stream.problem for stream in self.streams if stream.problem)
 
 
-async def set_up(link: Link, *, replicas: int) -> None:
-    """Create what is missing. May be repeated, and run by several processes at once.
+async def set_up(link: Link, *, replicas: int, sealed: bool = False) -> None:
+    """Create what is missing, with *sealed* the bucket of keys, too. May be repeated, and run by several at once.
 
     Raises:
         InputError: if a stream exists that the log cannot use; the message names stream, field, expected and found.
@@ -143,7 +158,7 @@ async def set_up(link: Link, *, replicas: int) -> None:
     version = link.server[0]
     if _numbers(version) < SERVER_MIN:
         raise UnavailableError(f"expected NATS server 2.12 or newer, {link.address} runs {version or 'an unknown one'}")
-    for name, config in STREAMS.items():
+    for name, config in (_ALL if sealed else STREAMS).items():
         found = await _info(link, name)
         if found is None:
             found = await _create(link, name, config, replicas=replicas)
@@ -154,6 +169,15 @@ async def set_up(link: Link, *, replicas: int) -> None:
         problem = _problem(name, found["config"])
         if problem is not None:
             raise InputError(problem)
+
+
+async def stands(link: Link, name: str) -> bool:
+    """Return whether the stream exists.
+
+    Raises:
+        UnavailableError: if the server does not answer.
+    """
+    return await _info(link, name) is not None
 
 
 async def counts(link: Link, stream: str, subject: str) -> dict[str, int]:
@@ -186,7 +210,8 @@ async def inspect(link: Link) -> ServerFacts:
         account = await api.call(link, "INFO")
     except Refused:
         account = None
-    streams = () if account is None else tuple([await _facts(link, stream) for stream in STREAMS])
+    found = [] if account is None else [await _facts(link, stream) for stream in _ALL]
+    streams = tuple([stream for stream in found if stream.name in STREAMS or stream.format])
     return ServerFacts(
         address=link.address,
         version=version,
@@ -248,7 +273,7 @@ def _problem(name: str, config: dict[str, Any]) -> str | None:
         return f"stream {name}: expected format {FORMAT} or older, found {written}: written by a newer Retold, upgrade"
     if written != str(FORMAT):
         return f"stream {name}: expected metadata {FORMAT_KEY}={FORMAT}, found {written}: not made by Retold"
-    for field, expected in STREAMS[name].items():
+    for field, expected in _ALL[name].items():
         found = config.get(field, False if expected is True else None)
         if field not in _FREE and not _fits(field, expected, found):
             return f"stream {name}: expected {field} {expected!r}, found {found!r}"
@@ -258,6 +283,8 @@ def _problem(name: str, config: dict[str, Any]) -> str | None:
 def _fits(field: str, expected: object, found: object) -> bool:
     if field == "duplicate_window" and isinstance(expected, int) and isinstance(found, int):
         return found >= expected
+    if field == "max_msgs_per_subject" and expected == REPLACED_KEPT:
+        return isinstance(found, int) and found >= 1  # what a limit pushes out of fewer is not overwritten
     return found == expected
 
 

@@ -41,6 +41,8 @@ class Trail:
         begin: the stream position that the session begins after: 0 unless it was written anew.
         seen: the largest sequence known to have been stored.
         witnessed: whether the published history and the snapshots were asked what they have seen.
+        erased: the sequence of the newest tombstone; 0 if none is known. Nothing before it is to be read.
+        sealed: whether a sealed event was seen.
     """
 
     def __init__(self) -> None:
@@ -50,6 +52,8 @@ class Trail:
         self.seen = 0
         self.begin = 0
         self.witnessed = False
+        self.erased = 0
+        self.sealed = False
 
     def note(self, mark: Mark) -> None:
         """Remember *mark*, and that its sequence exists."""
@@ -58,6 +62,14 @@ class Trail:
         if len(self.marks) > MARKS_MAX:
             self.marks.popitem(last=False)
         self.saw(mark.head.seq)
+
+    def saw_erased(self, seq: int) -> None:
+        """Remember that the session was erased at sequence *seq*."""
+        if seq > self.erased:
+            self.erased = seq
+            self.hinted = None
+            for old in [mark for mark in self.marks if mark < seq - 1]:
+                del self.marks[old]
 
     def hint(self, mark: Mark) -> None:
         """Remember where *mark* is said to be."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from retold.events import Recorded, SessionKey
-from retold.fold import Builder, Context, advance, reaches_before
+from retold.fold import Builder, Context, advance, reaches_before, returns_to
 from retold.log.tail import inheritance
 from retold.ports import Log, Snapshot, snapshot_of
 
@@ -18,6 +18,8 @@ SNAPSHOT_BYTES = 256 * 1024
 """How many bytes of events lie between two snapshots, give or take one event."""
 STEP_EVENTS = 64
 """How many events lie between two states that a walk keeps for rewinds, at most."""
+KEPT_MAX = 64
+"""How many of them it keeps: beyond that every other one goes, the newest stay."""
 
 
 def is_snapshot_due(*, events: int, size_bytes: int) -> bool:
@@ -74,17 +76,22 @@ class Walk:
         """Keep the present state, and return it. O(entries)."""
         state = self.builder.freeze()
         self._kept.append(state)
+        if len(self._kept) > KEPT_MAX:
+            half = KEPT_MAX // 2
+            self._kept = [*self._kept[:half:2], *self._kept[half:]]
         self.since = []
         return state
 
     async def _return(self, recorded: Recorded) -> None:
         """Fold in an event that returns to before the newest state that was kept: from an earlier one, or from none."""
-        until = recorded.event.seq - 1
+        to_seq = returns_to(recorded)
+        assert to_seq is not None, "only what returns comes here"
+        until = min(to_seq + 1, recorded.event.seq - 1)  # the one more: an undo needs the compaction itself
         for base in reversed(self._kept[:-1]):
             if base is None or reaches_before([recorded], base.seq):
                 continue
             earlier = await self._read(after=base.seq, until=until)
-            if not reaches_before(earlier, base.seq):
+            if not reaches_before((one for one in earlier if one.event.seq <= to_seq), base.seq):
                 advance(self.builder, recorded, earlier=earlier, base=base)
                 return
         earlier = await self._read(after=0, until=until)

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from retold.errors import ConflictError, InputError, UnavailableError
-from retold.events import Draft, Recorded, SessionKey, record
+from retold.events import READABLE, Draft, Recorded, SessionKey, is_tombstone, record
 from retold.log import api
 from retold.log.api import Ack
 from retold.log.blobs import Blobs
+from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
     APPEND_BYTES_MAX,
@@ -24,14 +25,17 @@ from retold.log.names import (
     BATCH_COMMIT,
     BATCH_ID,
     BATCH_SEQ,
+    ERASED,
     EVENT_BYTES_MAX,
     EXPECTED_SUBJECT_SEQ,
     MSG_ID,
+    SEALED,
     SEQ,
     event_subject,
 )
 from retold.log.reader import Reader, seq_of
 from retold.log.trails import Mark, Trails
+from retold.security import Ring
 
 REBASES_MAX = 200
 """How often an append without `expected` moves behind other writers. Each time, one of them has got through."""
@@ -45,8 +49,9 @@ Message = tuple[bytes, dict[str, str]]
 class Writer:
     """Append to sessions."""
 
-    def __init__(self, link: Link, *, blobs: Blobs, reader: Reader, trails: Trails) -> None:
+    def __init__(self, link: Link, *, blobs: Blobs, reader: Reader, trails: Trails, keys: DataKeys) -> None:
         self._link = link
+        self._keys = keys
         self._blobs = blobs
         self._reader = reader
         self._trails = trails
@@ -107,9 +112,12 @@ class Writer:
 
     async def _store(self, key: SessionKey, drafts: Sequence[Draft], base: Mark) -> list[Recorded] | None:
         """Store the drafts after *base*; None if the session does not end there. Also finds an earlier repeat."""
+        seal = await self._seal(key, drafts)
         events = record(drafts, key=key, head=base.head)
-        check_sizes(events)
-        messages = [await self._message(recorded) for recorded in events]
+        check_sizes(events)  # of what is said: sealed it may be a third longer, or much shorter
+        if seal is not None:
+            events = record(drafts, key=key, head=base.head, seal=seal)
+        messages = [await self._message(recorded, seal=seal) for recorded in events]
         messages[0][1][EXPECTED_SUBJECT_SEQ] = str(base.position)
         ack = await self._link.retry(lambda: send(self._link, event_subject(key), messages))
         failure = ack.error
@@ -120,11 +128,28 @@ class Writer:
         if ack.duplicate:
             return await self._stored_before(key, drafts, position=ack.seq)
         self._note(key, drafts, Mark(head=events[-1].head, position=ack.seq))
+        if is_tombstone(drafts[0].data):
+            self._trails.of(key).saw_erased(events[0].event.seq)
+            self._keys.forget(key)
         return events
 
-    async def _message(self, recorded: Recorded) -> Message:
-        headers = {MSG_ID: recorded.event.id, SEQ: str(recorded.event.seq)}
-        return await self._blobs.claim(recorded.body, headers), headers
+    async def _seal(self, key: SessionKey, drafts: Sequence[Draft]) -> Ring | None:
+        """Return what seals the drafts; None if the log is not sealed, or none of them is to be."""
+        if all(isinstance(draft.data, READABLE) for draft in drafts):
+            return None
+        trail = self._trails.of(key)
+        return await self._keys.writing(key, epoch=trail.erased, is_sealed=trail.sealed)
+
+    async def _message(self, recorded: Recorded, *, seal: Ring | None) -> Message:
+        event = recorded.event
+        key = SessionKey(tenant=event.tenant, session=event.session)
+        headers = {MSG_ID: event.id, SEQ: str(event.seq)}
+        erased = event.seq if is_tombstone(event.data) else self._trails.of(key).erased
+        if erased:
+            headers[ERASED] = str(erased)
+        if seal is not None and seal.current is not None and not isinstance(event.data, READABLE):
+            headers[SEALED] = seal.current
+        return await self._blobs.claim(recorded.body, headers, key=key, seq=event.seq), headers
 
     def _note(self, key: SessionKey, drafts: Sequence[Draft], mark: Mark) -> None:
         trail = self._trails.of(key)
@@ -210,6 +235,8 @@ def check_drafts(drafts: Sequence[Draft], *, expected: int | None) -> None:
         )
     if len({draft.id for draft in drafts}) < len(drafts):
         raise InputError("expected every draft to have an id of its own, got one twice")
+    if len(drafts) > 1 and any(is_tombstone(draft.data) for draft in drafts):
+        raise InputError("expected an erasure to be appended alone: what follows it is sealed with another key")
 
 
 def check_sizes(events: Sequence[Recorded]) -> None:

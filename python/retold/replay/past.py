@@ -18,11 +18,12 @@ from datetime import UTC, datetime
 from msgspec import Struct, structs
 
 from retold.errors import CorruptLogError, InputError
-from retold.events import SEQ_MAX, Recorded, SessionErased, SessionKey
+from retold.events import SEQ_MAX, Recorded, SessionErased, SessionKey, is_tombstone
 from retold.fold import Context, History, decode_context, fold, history_of, reaches_before
 from retold.log.tail import read_tail
 from retold.log.walking import STEP_EVENTS, Walk
 from retold.ports import Before, Log
+from retold.replay.erased import refuse_erased
 from retold.replay.places import ITEM_ID, At, check_seq, tagged_seq
 
 WARM_BYTES_MAX = 256 * 1024 * 1024
@@ -134,6 +135,7 @@ class Past:
         await self._look(key)
         stretch = self._covering(key, seq) or await self._read(key, seq)
         if stretch is None:
+            await refuse_erased(self._log, key, seq)
             raise InputError(f"expected an existing session, there is none named {key.session!r}")
         if stretch.last < seq:
             raise InputError(
@@ -181,8 +183,10 @@ class Past:
         session = self._sessions.get(key)
         stretch = None if session is None else session.before(moment)
         for recorded in () if stretch is None else stretch.events:
-            if recorded.event.at > moment and recorded.event.seq > 1:
-                return recorded.event.seq - 1
+            if recorded.event.at > moment:
+                if recorded.event.seq > 1:
+                    return recorded.event.seq - 1
+                break  # before the start: said below
         base = await self._base(key, Before(at=moment))
         seq = 0 if base is None else base.seq
         async with aclosing(self._log.read(key, after=seq)) as events:
@@ -228,17 +232,27 @@ class Past:
         """Drop what is kept of a session that was erased since. One round trip, none where nothing is ever kept."""
         if not self._bytes_max:
             return
-        known = self._ends.get(key)
         try:
             end = (await self._log.head(key)).seq
         except CorruptLogError:
             return  # what was read stays true, and what was not will show the damage
-        if known is not None and end > known:
+        if key not in self._sessions:
+            self._ends.pop(key, None)
+        elif not await self._is_unerased(key, end):
+            self.forget(key)
+        if end:
+            self._ends[key] = end
+
+    async def _is_unerased(self, key: SessionKey, end: int) -> bool:
+        """Return whether it is known that nothing was erased between the last look and event *end*."""
+        known = self._ends.get(key)
+        if known is None or end <= known:
+            return known == end
+        try:
             async with aclosing(self._log.read(key, after=known, until=end)) as events:
-                facts = [recorded.event.data async for recorded in events]
-            if any(isinstance(fact, SessionErased) for fact in facts):
-                self.forget(key)
-        self._ends[key] = end
+                return not any([isinstance(recorded.event.data, SessionErased) async for recorded in events])
+        except CorruptLogError:
+            return False  # what is asked for may lie before the damage, and is read anew
 
     def _covering(self, key: SessionKey, seq: int) -> Stretch | None:
         session = self._sessions.get(key)
@@ -250,8 +264,13 @@ class Past:
     async def _read(self, key: SessionKey, seq: int) -> Stretch | None:
         """Read the stretch that gives the state after event *seq*, or the last there is; None if there is no event."""
         near = self._covering(key, max(seq - STEP_EVENTS, 1))
-        base = near.state(near.last) if near is not None else await self._base(key, Before(seq=seq))
-        until = seq + STEP_EVENTS if self._bytes_max else seq
+        base = near.state(min(near.last, seq)) if near is not None else await self._base(key, Before(seq=seq))
+        if self._bytes_max:
+            with suppress(CorruptLogError):  # the damage may lie after what is asked for
+                return await self._read_from(key, base, seq, until=seq + STEP_EVENTS)
+        return await self._read_from(key, base, seq, until=seq)
+
+    async def _read_from(self, key: SessionKey, base: Context | None, seq: int, *, until: int) -> Stretch | None:
         if base is not None:
             with suppress(_Unlinked):
                 return await self._keep_all(key, base=base, until=until, wanted=seq)
@@ -288,6 +307,9 @@ class Past:
                     start, events, text_bytes = walk.keep(), [], 0
                 returns = start is not None and reaches_before([recorded], start.seq)
                 await walk.take(recorded)
+                if start is None and is_tombstone(recorded.event.data):
+                    start = walk.keep()  # an erased session begins with it
+                    continue
                 if start is None:
                     start = walk.base  # what a fork inherits
                 if returns:
@@ -312,7 +334,8 @@ class Past:
             self.kept_bytes -= cost_bytes
             self._sessions[other].drop(first)
             if not self._sessions[other].firsts:
-                del self._sessions[other], self._ends[other]
+                del self._sessions[other]
+                self._ends.pop(other, None)
 
 
 class _Unlinked(Exception):  # noqa: N818 - no error: the events are read from the first

@@ -85,7 +85,7 @@ async def play(
 
     Raises:
         InputError: if there is no such session, it does not reach where the part starts or, not followed, where it
-            ends, or *speed* is not above 0.
+            ends, it ends before it starts, or *speed* is not above 0.
         CorruptLogError: at the first event that is missing or damaged; those before were yielded.
     """
     if speed is not None and not speed > 0:
@@ -94,6 +94,10 @@ async def play(
     last = await _last(log, key, part)
     walk, pace = Walk(log, key, base=base), _Pace(speed, sleep)
     after = 0 if base is None else base.seq
+    if last is not None and last < after:
+        raise InputError(f"expected an end at or after the start, sequence {after}, got sequence {last}")
+    if last == after:
+        return  # followed, it would wait for an event that is not played
     events = log.follow(key, after=after) if part.follow else log.read(key, after=after, until=last)
     async with aclosing(events):
         async for recorded in events:

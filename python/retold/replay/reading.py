@@ -7,6 +7,7 @@ from retold.events import SessionKey
 from retold.fold import Context, History, fold, history_of
 from retold.log.tail import read_tail
 from retold.ports import Log
+from retold.replay.erased import refuse_erased
 from retold.replay.past import Past
 from retold.replay.places import At, check_seq
 
@@ -25,6 +26,7 @@ async def load(log: Log, key: SessionKey, *, at: int | None = None, base: Contex
         check_seq(at)
     tail = await read_tail(log, key, at=at, base=base)
     if tail.base is None and not tail.events:
+        await refuse_erased(log, key, at)
         raise InputError(f"expected an existing session, there is none named {key.session!r}")
     context = fold(tail.events, base=tail.base)
     if at is not None and context.seq < at:

@@ -25,7 +25,7 @@ NONCE_BYTES = 12
 COMPRESS_BYTES = 256
 """Below this, compression gains nothing: an event of a few words."""
 _LEVEL = 1
-"""The quickest. Measured on a recorded Codex session: 6 gives 5% less at twice the time."""
+"""The quickest. Measured on the lines of recorded transcripts: 39% of the size at 55 MB/s; level 6, 36% at 39 MB/s."""
 
 _AS_IS, _COMPRESSED = b"\0", b"\1"
 

@@ -21,6 +21,7 @@ from retold.events import (
     CompactionPlanned,
     Draft,
     Fact,
+    SessionErased,
     SessionKey,
     SummaryField,
 )
@@ -205,6 +206,9 @@ class Compactor:
 
     async def _catch_up(self, live: LiveSession) -> None:
         async for recorded in self._log.read(live.key, after=live.head.seq):
+            if isinstance(recorded.event.data, SessionErased):
+                live.take(recorded)  # what came before it may be gone already: the session is opened again
+                return
             if recorded.event.prev != live.head.hash:
                 raise CorruptLogError(
                     "its link to the event before is broken", session=live.key.session, seq=recorded.event.seq

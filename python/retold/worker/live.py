@@ -3,7 +3,8 @@
 A worker decides after each source event, in order, on the state as it was there, however far the log has got in the
 meantime. So its decisions do not depend on when it came by: a worker that was killed and started again, or one that
 lags, comes to the same history. What lies before a rewind is out of the history: places there that nobody decided at
-are passed over, and the first place is the rewind's own, on the state that it returned to. So it is with an undo.
+are passed over, and the first place is the rewind's own, on the state that it returned to. So it is with an undo and an
+erasure.
 """
 
 from collections import deque
@@ -37,8 +38,8 @@ class LiveSession:
         replaced: the state right after its newest replacement, or where it was loaded; None before the first event.
             What is published is taken from it: text that was added to an item later is no part of the replacement.
         read_bytes: the length of all events that were taken in.
-        is_stale: whether the session must be loaded again: it was rewound, a compaction was undone, or another worker
-            wrote to it.
+        is_stale: whether the session must be loaded again: it was rewound or erased, a compaction was undone, or
+            another worker wrote to it.
     """
 
     def __init__(self, key: SessionKey, events: Sequence[Recorded], *, base: Context | None = None) -> None:
@@ -51,7 +52,7 @@ class LiveSession:
         self._barrier_seq = 0
         self.is_stale = False
         self.read_bytes = sum(len(recorded.body) for recorded in events)
-        rewound = max((at for at, recorded in enumerate(events) if returns_to(recorded) is not None), default=-1) + 1
+        rewound = max((at for at, recorded in enumerate(events) if _starts_anew(recorded)), default=-1) + 1
         start = fold(events[:rewound], base=base) if rewound else base
         later = events[rewound:]
         self._builder = Builder() if start is None else Builder.resume(start)
@@ -108,7 +109,7 @@ class LiveSession:
         self.head = recorded.head
         self.read_bytes += len(recorded.body)
         self._note_barriers([recorded])
-        if returns_to(recorded) is not None or base_of(recorded) is not None:
+        if _starts_anew(recorded) or base_of(recorded) is not None:
             self.is_stale = True
         self._ahead.append(recorded)
 
@@ -141,6 +142,11 @@ class LiveSession:
         for recorded in events:
             if isinstance(recorded.event.data, _BARRIERS):
                 self._barrier_seq = recorded.event.seq
+
+
+def _starts_anew(recorded: Recorded) -> bool:
+    """Return whether decisions start anew at *recorded*, on a history that earlier ones know nothing of."""
+    return returns_to(recorded) is not None or isinstance(recorded.event.data, SessionErased)
 
 
 def _closed_place(recorded: Recorded) -> int:

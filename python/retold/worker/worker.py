@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 
 import stamina
 
-from retold.errors import CorruptLogError, RetoldError, UnavailableError
+from retold.errors import CorruptLogError, RetoldError, SealError, UnavailableError
 from retold.events import SessionKey
 from retold.ports import Aside, Clock, Log, Summarizer
 from retold.worker.compactor import Compactor
@@ -47,13 +47,13 @@ class Worker:
         self._places = asyncio.Semaphore(AT_ONCE_MAX)
         self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
         self._waiting: set[SessionKey] = set()
-        self._damaged: dict[SessionKey, CorruptLogError] = {}
+        self._damaged: dict[SessionKey, CorruptLogError | SealError] = {}
         self._pauses: dict[SessionKey, float] = {}
         self._noted: set[SessionKey] = set()
 
     @property
-    def damaged(self) -> dict[SessionKey, CorruptLogError]:
-        """Return the sessions that were set aside, each with what is wrong."""
+    def damaged(self) -> dict[SessionKey, CorruptLogError | SealError]:
+        """Return the sessions that were set aside, each with what is wrong: damage, or a key that is not here."""
         return dict(self._damaged)
 
     async def run(self) -> None:
@@ -86,13 +86,18 @@ class Worker:
                 await self._bring_up(key)
             except CorruptLogError as error:
                 await self._set_aside(key, error)
+            except SealError as error:
+                self._note(key, error)  # not damaged: it is tried again when it grows, the key may be here then
 
-    async def _set_aside(self, key: SessionKey, error: CorruptLogError) -> None:
+    def _note(self, key: SessionKey, error: CorruptLogError | SealError) -> None:
         if str(error) != str(self._damaged.get(key)):
             _log.error("set aside: %s", error)
         self._damaged[key] = error
-        self._noted.add(key)
         self._live.pop(key, None)
+
+    async def _set_aside(self, key: SessionKey, error: CorruptLogError) -> None:
+        self._note(key, error)
+        self._noted.add(key)
         self._pauses[key] = min(2 * self._pauses.get(key, ASIDE_RETRY_S_FIRST / 2), ASIDE_RETRY_S_MAX)
         with suppress(UnavailableError):  # the next try notes it
             await self._log.set_aside(key, Aside(seq=error.seq, reason=error.reason))

@@ -15,7 +15,8 @@ pub(crate) struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Read `body`; None if it is not written exactly as an event of `version` is. What `data` holds is not looked at.
+    /// Read `body`; None if it is not written exactly as an event of `version` is, or is sealed. What else `data` holds
+    /// is not looked at.
     pub(crate) fn read(body: &'a [u8], version: u64) -> Option<Self> {
         let (found, rest) = digits(body.strip_prefix(b"{\"v\":")?)?;
         let (_, rest) = string(rest.strip_prefix(b",\"id\":")?)?;
@@ -28,7 +29,8 @@ impl<'a> Envelope<'a> {
         let rest = rest.strip_prefix(b",\"cause\":")?;
         let rest = rest.strip_prefix(b"null").or_else(|| Some(string(rest)?.1))?;
         let (prev, rest) = name(rest.strip_prefix(b",\"prev\":")?)?;
-        let whole = rest.starts_with(b",\"data\":{") && rest.ends_with(b"}}");
+        let data = rest.strip_prefix(b",\"data\":")?;
+        let whole = data.starts_with(b"{") && data.ends_with(b"}}") && !data.starts_with(b"{\"sealed\":");
         (whole && found == version).then_some(Self { tenant, session, seq, kind, prev: prev.try_into().ok()? })
     }
 }

@@ -282,6 +282,15 @@ mod tests {
     }
 
     #[test]
+    fn a_sealed_event_is_odd() {
+        let draft = Draft::read(br#"{"id":"a","at":"t","actor":"x","data":{"sealed":{}},"cause":null}"#).unwrap();
+        let mut body = Vec::new();
+        event(&draft, &Place { version: 1, tenant: "t", session: "a", seq: 1, prev: &GENESIS, kind: "K" }, &mut body);
+        let events = scanned(&[message("e.1.t.a", 1, 1, &body)]);
+        assert_eq!((events.hashes.len(), events.odd), (0, vec![("e.1.t.a".into(), 0)]));
+    }
+
+    #[test]
     fn a_lost_delivery_is_noticed() {
         let a = bodies("a", 3);
         let beat = |last: u64| {

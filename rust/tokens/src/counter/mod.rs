@@ -37,6 +37,7 @@ pub struct Counter {
     unfinished: Vec<u8>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "the large one is the common one, and a box would cost each append")]
 enum State {
     Settling(Settling),
     Anchored(Anchored),

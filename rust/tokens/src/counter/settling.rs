@@ -280,11 +280,18 @@ pub(super) fn kept_at(marks: &[Mark], len: usize) -> Result<(usize, Mark), Error
 }
 
 /// Remember a boundary, if the last one that was remembered is far enough before it.
+#[inline]
 fn mark(marks: &mut Vec<Mark>, settled: Mark, held: &Held, distance: usize) {
-    let (last, last_digits) = marks.last().map_or((0, 0), |last| (last.offset, last.digits));
+    let last = marks.last().map_or(0, |last| last.offset);
     if settled.offset - last >= distance {
-        let between = held.between(last, settled.offset).unwrap_or_default();
-        let digits = !between.is_empty() && between.bytes().all(|byte| byte.is_ascii_digit());
-        marks.push(Mark { digits: if digits { last_digits } else { settled.offset }, ..settled });
+        remember(marks, settled, held);
     }
+}
+
+#[cold]
+fn remember(marks: &mut Vec<Mark>, settled: Mark, held: &Held) {
+    let (last, last_digits) = marks.last().map_or((0, 0), |last| (last.offset, last.digits));
+    let between = held.between(last, settled.offset).unwrap_or_default();
+    let digits = !between.is_empty() && between.bytes().all(|byte| byte.is_ascii_digit());
+    marks.push(Mark { digits: if digits { last_digits } else { settled.offset }, ..settled });
 }
