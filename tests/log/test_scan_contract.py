@@ -168,6 +168,25 @@ def test_a_scan_passes_what_the_server_cannot_read(
     asyncio.run(run())
 
 
+def test_a_long_session_of_large_events_comes_in_pages(
+    nats_url: str, tenant: str, drafts: Iterator[Draft], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that needs a closer look is not held whole."""
+    monkeypatch.setattr(scanning, "PAGE_BYTES", 3 * CLAIM_BYTES)
+
+    async def run() -> None:
+        [key] = keys_of(tenant, 1)
+        async with connect_log(nats_url) as log:
+            for one in take(drafts, 8):
+                await log.append(key, [saying(one, "x" * (CLAIM_BYTES + 1))])
+            parts = [part.events async for part in log.scan(partitions=[partition(key)])]
+            mine = [[one.event.seq for one in part if one.event.session == key.session] for part in parts]
+            assert max(map(len, mine)) == 3
+            assert [seq for part in mine for seq in part] == list(range(1, 9))
+
+    asyncio.run(run())
+
+
 class HolesLink(Link):
     """Lose some of what consumers deliver, and once the whole connection."""
 

@@ -158,17 +158,25 @@ class Scanner:
         for key, seq in [*((key_of(name), seq) for name, seq in odd), *unread]:
             if key not in left_out:
                 left_out.add(key)
-                yield await self._closer(key, after=seq)
+                async with aclosing(self._closer(key, after=seq)) as rest:
+                    async for part in rest:
+                        yield part
 
-    async def _closer(self, key: SessionKey, *, after: int) -> Scanned:
-        """Return the rest of a session that needs a closer look."""
+    async def _closer(self, key: SessionKey, *, after: int) -> AsyncGenerator[Scanned, None]:
+        """Yield the rest of a session that needs a closer look, a page at a time."""
         events: list[Recorded] = []
+        held = 0
+        damage: tuple[CorruptLogError, ...] = ()
         try:
             async for recorded in self._reader.read(key, after=after, until=None):
-                events.append(recorded)  # noqa: PERF401 -- what came before the damage is kept
+                events.append(recorded)
+                held += len(recorded.body)
+                if len(events) >= PAGE_EVENTS or held >= PAGE_BYTES:
+                    yield Scanned(events=events)
+                    events, held = [], 0
         except CorruptLogError as error:
-            return Scanned(events=events, damage=(error,))
-        return Scanned(events=events)
+            damage = (error,)
+        yield Scanned(events=events, damage=damage)
 
 
 class _Pull:
