@@ -9,7 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from retold.errors import CorruptLogError, RetoldError
+from retold.errors import CorruptLogError, RetoldError, SealError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, encode_context
 from retold.policy import SummarizeSpan
@@ -162,10 +162,12 @@ class Scanned(Struct, frozen=True):
     Attributes:
         events: events of many sessions, checked against the chain of each.
         damage: the first damage of each session that has some; nothing behind it is given.
+        sealed: for each session with an event whose key is not here, which; nothing behind that event is given.
     """
 
     events: list[Recorded]
     damage: tuple[CorruptLogError, ...] = ()
+    sealed: tuple[SealError, ...] = ()
 
 
 class Log(Protocol):
@@ -240,12 +242,11 @@ class Log(Protocol):
 
         Mostly in the order in which they were appended, some thousands at a time. *partitions* (0 to 63, by
         `retold.log.names.partition`) limits it to the sessions of these, so that several processes can share the work.
-        A damaged session does not end it. That a session lost its newest events shows in `read` and `sessions`, not
-        here. What a tombstone further on erases is given until `erase` has removed it.
+        A damaged session does not end it, nor one whose key is missing. That a session lost its newest events shows in
+        `read` and `sessions`, not here. What a tombstone further on erases is given until `erase` has removed it.
 
         Raises:
             InputError: if a partition is out of range.
-            SealError: if an event is sealed and its key is not there.
         """
         ...
 

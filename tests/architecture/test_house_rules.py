@@ -75,7 +75,9 @@ def _large_blob(file: Path) -> Iterator[str]:
 
 
 def _deep_folder(file: Path) -> Iterator[str]:
-    parts = file.parts
+    parts = (
+        file.relative_to(_ROOT).parts if file.is_relative_to(_ROOT) else file.parts
+    )  # a clone may be named as we are
     if "retold" in parts:
         below = parts[len(parts) - parts[::-1].index("retold") : -1]
         if len(below) > FOLDERS_MAX:

@@ -60,6 +60,24 @@ def test_writers_that_begin_at_once_share_one_key(sealed_url: str, key: SessionK
     asyncio.run(run())
 
 
+def test_a_session_whose_key_is_missing_does_not_end_a_scan(
+    sealed_url: str, key: SessionKey, drafts: Iterator[Draft]
+) -> None:
+    """Scanning all sessions without a key names each that I cannot read, and goes on to the next."""
+
+    async def run() -> None:
+        second = msgspec.structs.replace(key, session="second")
+        async with connect_log(sealed_url, masters=MASTERS) as log, connect_log(sealed_url) as blind:
+            for one in (key, second):
+                await log.append(one, [saying(next(drafts), SAID)])
+            told = [str(error) async for part in blind.scan() for error in part.sealed]
+            for one in (key, second):
+                assert any(repr(one.session) in text for text in told)
+            assert SAID not in "".join(told)
+
+    asyncio.run(run())
+
+
 def test_who_has_no_key_sees_where_sessions_end_and_nothing_else(
     sealed_url: str, key: SessionKey, drafts: Iterator[Draft], caplog: pytest.LogCaptureFixture
 ) -> None:

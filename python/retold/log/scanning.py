@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import msgspec
 
-from retold.errors import CorruptLogError, InputError, UnavailableError
+from retold.errors import CorruptLogError, InputError, SealError, UnavailableError
 from retold.events import VERSION, Event, Recorded, SessionKey, decode
 from retold.events.lines import KINDS, events_of
 from retold.log import api
@@ -167,6 +167,7 @@ class Scanner:
         events: list[Recorded] = []
         held = 0
         damage: tuple[CorruptLogError, ...] = ()
+        sealed: tuple[SealError, ...] = ()
         try:
             async for recorded in self._reader.read(key, after=after, until=None):
                 events.append(recorded)
@@ -176,7 +177,9 @@ class Scanner:
                     events, held = [], 0
         except CorruptLogError as error:
             damage = (error,)
-        yield Scanned(events=events, damage=damage)
+        except SealError as error:
+            sealed = (error,)
+        yield Scanned(events=events, damage=damage, sealed=sealed)
 
 
 class _Pull:
