@@ -3,7 +3,7 @@
 Each port has one contract suite in ``tests/``, which every implementation passes, the in-memory ones included.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -162,12 +162,12 @@ class Scanned(Struct, frozen=True):
     Attributes:
         events: events of many sessions, checked against the chain of each.
         damage: the first damage of each session that has some; nothing behind it is given.
-        sealed: for each session with an event whose key is not here, which; nothing behind that event is given.
+        sealed: which key is missing, for each session with an event that it would open; nothing behind that is given.
     """
 
     events: list[Recorded]
-    damage: tuple[CorruptLogError, ...] = ()
-    sealed: tuple[SealError, ...] = ()
+    damage: Mapping[SessionKey, CorruptLogError] = {}
+    sealed: Mapping[SessionKey, SealError] = {}
 
 
 class Log(Protocol):

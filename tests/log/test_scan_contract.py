@@ -29,13 +29,12 @@ async def scanned(
 ) -> tuple[dict[SessionKey, list[Recorded]], dict[str, int]]:
     """Return what a scan gives of *keys*, and the first damaged sequence of each damaged session."""
     found: dict[SessionKey, list[Recorded]] = {key: [] for key in keys}
-    errors: list[CorruptLogError] = []
+    errors: dict[SessionKey, CorruptLogError] = {}
     async for part in log.scan(partitions=partitions):
-        errors += part.damage
+        errors |= part.damage
         for one in part.events:
             found.get(SessionKey(tenant=one.event.tenant, session=one.event.session), []).append(one)
-    names = {key.session for key in keys}
-    return found, {error.session: error.seq for error in errors if error.session in names}
+    return found, {key.session: error.seq for key, error in errors.items() if key in keys}
 
 
 async def fill(log: Log, keys: Sequence[SessionKey], drafts: Iterator[Draft]) -> None:

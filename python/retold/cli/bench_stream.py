@@ -95,7 +95,7 @@ async def fold_all(client: Client) -> dict[SessionKey, Context]:
     builders: dict[tuple[str, str], Builder] = {}
     async with aclosing(client.log.scan()) as parts:
         async for part in parts:
-            for damage in part.damage:
+            for damage in part.damage.values():
                 raise damage
             for recorded in part.events:
                 place = recorded.event.tenant, recorded.event.session

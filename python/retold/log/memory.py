@@ -105,12 +105,12 @@ class MemoryLog:
         check_partitions(partitions)
         for key in [key for key in self._events if not partitions or partition(key) in partitions]:
             events: list[Recorded] = []
-            damage: tuple[CorruptLogError, ...] = ()
+            damage: dict[SessionKey, CorruptLogError] = {}
             try:
                 async for recorded in self.read(key):
                     events.append(recorded)  # noqa: PERF401 -- what came before the damage is kept
             except CorruptLogError as error:
-                damage = (error,)
+                damage[key] = error
             yield Scanned(events=events, damage=damage)
 
     async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:

@@ -166,8 +166,8 @@ class Scanner:
         """Yield the rest of a session that needs a closer look, a page at a time."""
         events: list[Recorded] = []
         held = 0
-        damage: tuple[CorruptLogError, ...] = ()
-        sealed: tuple[SealError, ...] = ()
+        damage: dict[SessionKey, CorruptLogError] = {}
+        sealed: dict[SessionKey, SealError] = {}
         try:
             async for recorded in self._reader.read(key, after=after, until=None):
                 events.append(recorded)
@@ -176,9 +176,9 @@ class Scanner:
                     yield Scanned(events=events)
                     events, held = [], 0
         except CorruptLogError as error:
-            damage = (error,)
+            damage[key] = error
         except SealError as error:
-            sealed = (error,)
+            sealed[key] = error
         yield Scanned(events=events, damage=damage, sealed=sealed)
 
 
