@@ -33,7 +33,7 @@ async def scanned(
     async for part in log.scan(partitions=partitions):
         errors |= part.damage
         for one in part.events:
-            found.get(SessionKey(tenant=one.event.tenant, session=one.event.session), []).append(one)
+            found.get(one.event.key, []).append(one)
     return found, {key.session: error.seq for key, error in errors.items() if key in keys}
 
 

@@ -213,8 +213,7 @@ def check_follows(recorded: Recorded, *, head: Head, key: SessionKey) -> None:
         CorruptLogError: if a sequence is missing, the chain is broken, or the event belongs to another session.
     """
     event = recorded.event
-    of = SessionKey(tenant=event.tenant, session=event.session)
-    check_place(event.seq, prev=event.prev, of=of, head=head, key=key)
+    check_place(event.seq, prev=event.prev, of=event.key, head=head, key=key)
 
 
 def check_place(seq: int, *, prev: str, of: SessionKey, head: Head, key: SessionKey) -> None:

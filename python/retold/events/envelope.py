@@ -87,6 +87,11 @@ class Event(Struct, Generic[F], frozen=True, gc=False):
     data: F
 
     @property
+    def key(self) -> SessionKey:
+        """Return the session that it belongs to."""
+        return SessionKey(tenant=self.tenant, session=self.session)
+
+    @property
     def type(self) -> str:
         """Return the fact's name, for example ``ItemAppended``."""
         return type(self.data).__name__

@@ -127,7 +127,7 @@ class Builder:
         """
         event = recorded.event
         if self._context is None:
-            self._open(beginning(event.data), SessionKey(tenant=event.tenant, session=event.session))
+            self._open(beginning(event.data), event.key)
             if isinstance(event.data, SessionErased):
                 self._erase(event.data, event.seq)
         elif self._seq == 0:

@@ -15,14 +15,13 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
-from uuid import uuid4
 
-import msgspec
 from msgspec import Struct
 from nats.aio.msg import Msg
 
 from retold.log import api, streams
 from retold.log.api import Refused, Stored
+from retold.log.consumers import SILENCE_S, consumer, pull_of
 from retold.log.link import STATUS, Link, Lost
 from retold.log.packing import unpack
 
@@ -32,14 +31,7 @@ GETS_AT_ONCE = 64
 """How many subjects are asked for one by one at once, where a consumer stood still."""
 PULL_BYTES_MAX = 16 * 1024 * 1024
 """The most bytes asked for at a time: holds 64 of the largest messages."""
-PULL_EXPIRES_S = 30
-HEARTBEAT_S = 2
-SILENCE_S = 2.5 * HEARTBEAT_S
-"""After two missing heartbeats the consumer counts as gone."""
-INACTIVE_S = 60
-"""When the server drops a consumer that nobody pulls from, should we not get to delete it."""
 
-_NS = 1_000_000_000
 _HEARTBEAT = "100"
 _CONFLICT = "409"
 _SIZE_REACHED = "MaxBytes"
@@ -49,22 +41,8 @@ _PULL_OVER = frozenset({"404", "408"})
 LISTING_HEARTBEAT_S = 0.5
 """A list of what is there waits no longer than this on a consumer that stands still."""
 _LASTS = {"deliver_policy": "last_per_subject", "headers_only": True}
-_EPHEMERAL = {"ack_policy": "none", "mem_storage": True, "num_replicas": 1, "inactive_threshold": INACTIVE_S * _NS}
-
-
-def _pull(*, heartbeat_s: float) -> bytes:
-    return msgspec.json.encode(
-        {
-            "batch": PULL_EVENTS,
-            "max_bytes": PULL_BYTES_MAX,
-            "expires": PULL_EXPIRES_S * _NS,
-            "idle_heartbeat": int(heartbeat_s * _NS),
-        }
-    )
-
-
-_PULL = _pull(heartbeat_s=HEARTBEAT_S)
-_LISTING_PULL = _pull(heartbeat_s=LISTING_HEARTBEAT_S)
+_PULL = pull_of(events=PULL_EVENTS, bytes_max=PULL_BYTES_MAX)
+_LISTING_PULL = pull_of(events=PULL_EVENTS, bytes_max=PULL_BYTES_MAX, heartbeat_s=LISTING_HEARTBEAT_S)
 
 
 class Delivery(Struct, frozen=True):
@@ -260,22 +238,12 @@ class Feed:
 
     @asynccontextmanager
     async def _consumer(self, config: dict[str, Any]) -> AsyncIterator[_Consumer]:
-        name = f"retold-{uuid4().hex}"
-        full = config | _EPHEMERAL | {"name": name, "filter_subject": self._subject}
-        request = {"stream_name": self._stream, "config": full}
-        info = await api.call(self._link, f"CONSUMER.CREATE.{self._stream}.{name}.{self._subject}", request)
         pull = _Pull()
-        async with self._link.subscription(pull) as reply:
-            try:
-                yield _Consumer(
-                    self._link,
-                    pull,
-                    subject=f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{name}",
-                    reply=reply,
-                    pending=int(info.get("num_pending", 0)),
-                )
-            finally:
-                await self._link.forget(f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}")
+        async with (
+            consumer(self._link, self._stream, config | {"filter_subject": self._subject}) as made,
+            self._link.subscription(pull) as reply,
+        ):
+            yield _Consumer(self._link, pull, subject=made.next_subject, reply=reply, pending=made.pending)
 
 
 def _read(message: Msg) -> tuple[Stored, int]:

@@ -15,14 +15,13 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 
 from retold.errors import CorruptLogError, InputError, SealError, UnavailableError
-from retold.events import VERSION, Event, Recorded, SessionKey, decode
+from retold.events import VERSION, Recorded, SessionKey, decode
 from retold.events.lines import KINDS, events_of
-from retold.log import api
+from retold.log.consumers import SILENCE_S, Consumer, consumer, pull_of
 from retold.log.link import Link, Lost
 from retold.log.names import EVENTS, PARTITIONS, key_of
 from retold.log.reader import Reader
@@ -33,34 +32,13 @@ PAGE_EVENTS = 4096
 """Events of one page: some 20 ms of folding."""
 PAGE_BYTES = 8 * 1024 * 1024
 """A page ends at either limit; two of them are held at once."""
-EXPIRES_S = 30
-HEARTBEAT_S = 2
-SILENCE_S = 2.5 * HEARTBEAT_S
-"""After two missing heartbeats the consumer counts as gone."""
-INACTIVE_S = 60
-"""When the server drops a consumer that nobody pulls from, should we not get to delete it."""
 SILENT_MAX = 10
 """How many consumers may bring nothing although there is something."""
 SIZE_REACHED = 409
 """A pull ended because the next message would be too many bytes; the consumer being deleted is 409, too: then the next
 pull is met with silence or an error, and a new consumer is made."""
 
-_NS = 1_000_000_000
-_CONSUMER: dict[str, Any] = {
-    "deliver_policy": "by_start_sequence",
-    "ack_policy": "none",
-    "mem_storage": True,
-    "num_replicas": 1,
-    "inactive_threshold": INACTIVE_S * _NS,
-}
-_PULL = msgspec.json.encode(
-    {
-        "batch": PAGE_EVENTS,
-        "max_bytes": PAGE_BYTES,
-        "expires": EXPIRES_S * _NS,
-        "idle_heartbeat": HEARTBEAT_S * _NS,
-    }
-)
+_PULL = pull_of(events=PAGE_EVENTS, bytes_max=PAGE_BYTES)
 
 Given = tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]], int]
 """What `Scan.give` returns."""
@@ -84,71 +62,49 @@ class Scanner:
         check_partitions(partitions)
         scan = Scan(VERSION, KINDS)
         position, left_out, silent = 0, set[SessionKey](), 0
-        while True:
+        while silent <= SILENT_MAX:
             before = position
-            async with aclosing(self._consumed(scan, position, partitions)) as pages:
-                async for given in pages:
-                    position = given[-1]
-                    async for part in self._parts(given, left_out):
-                        yield part
-            if position == before:
-                if await self._pending(position, partitions) == 0:
+            async with consumer(self._link, EVENTS, _config(position, partitions)) as made:
+                if made.pending == 0:
                     return
-                silent += 1
-            if silent > SILENT_MAX:
-                raise UnavailableError(f"{EVENTS} has messages behind position {position} and does not deliver them")
+                async with aclosing(self._consumed(scan, made)) as pages:
+                    async for given in pages:
+                        position = given[-1]
+                        async for part in self._parts(given, left_out):
+                            yield part
+            silent += position == before
+        raise UnavailableError(f"{EVENTS} has messages behind position {position} and does not deliver them")
 
-    async def _consumed(self, scan: Scan, position: int, partitions: Sequence[int]) -> AsyncGenerator[Given, None]:
-        """Yield what one consumer delivers behind *position*, until it has nothing more or is in doubt."""
+    async def _consumed(self, scan: Scan, made: Consumer) -> AsyncGenerator[Given, None]:
+        """Yield what the consumer delivers, until it has nothing more or is in doubt."""
         pull = _Pull(scan)
-        name = f"retold-{uuid4().hex}"
         with suppress(Lost):
             async with self._link.tapped(pull) as reply:
-                try:
-                    if await self._create(name, position, partitions) == 0:
-                        return
-                    scan.restart()
-                    async with aclosing(self._pages(scan, pull, name, reply)) as pages:
-                        async for given in pages:
-                            yield given
-                finally:
-                    await self._link.forget(f"$JS.API.CONSUMER.DELETE.{EVENTS}.{name}")
+                scan.restart()
+                async with aclosing(self._pages(pull, made, reply)) as pages:
+                    async for given in pages:
+                        yield given
 
-    async def _pages(self, scan: Scan, pull: "_Pull", name: str, reply: str) -> AsyncGenerator[Given, None]:
-        """Yield what the consumer *name* delivers; while a page is worked on, the next one is under way."""
-        page: asyncio.Task[bool] = asyncio.create_task(self._pull(pull, name, reply))
+    async def _pages(self, pull: "_Pull", made: Consumer, reply: str) -> AsyncGenerator[Given, None]:
+        """Yield what the consumer delivers; while a page is worked on, the next one is under way."""
+        page: asyncio.Task[bool] = asyncio.create_task(self._pull(pull, made, reply))
         try:
             while await page:
-                given = scan.give()
-                page = asyncio.create_task(self._pull(pull, name, reply))
+                given = pull.scan.give()
+                page = asyncio.create_task(self._pull(pull, made, reply))
                 yield given
-            yield scan.give()
+            yield pull.scan.give()
         finally:
             page.cancel()
             await asyncio.wait([page])
 
-    async def _pull(self, pull: "_Pull", name: str, reply: str) -> bool:
+    async def _pull(self, pull: "_Pull", made: Consumer, reply: str) -> bool:
         """Read one page; return whether the consumer has more, without a doubt."""
         if pull.scan.pending == 0 or pull.scan.is_broken:
             return False
         pull.start()
-        await self._link.send(f"$JS.API.CONSUMER.MSG.NEXT.{EVENTS}.{name}", _PULL, reply=reply)
+        await self._link.send(made.next_subject, _PULL, reply=reply)
         return await pull.over() and not pull.scan.is_broken
-
-    async def _create(self, name: str, position: int, partitions: Sequence[int]) -> int:
-        """Make a consumer and return how many messages it has to deliver."""
-        config = _CONSUMER | {"name": name, "opt_start_seq": position + 1}
-        if partitions:
-            config["filter_subjects"] = [f"retold.ev.{number}.>" for number in sorted(set(partitions))]
-        info = await api.call(self._link, f"CONSUMER.CREATE.{EVENTS}.{name}", {"stream_name": EVENTS, "config": config})
-        return int(info.get("num_pending", 0))
-
-    async def _pending(self, position: int, partitions: Sequence[int]) -> int:
-        name = f"retold-{uuid4().hex}"
-        try:
-            return await self._create(name, position, partitions)
-        finally:
-            await self._link.forget(f"$JS.API.CONSUMER.DELETE.{EVENTS}.{name}")
 
     async def _parts(self, given: Given, left_out: set[SessionKey]) -> AsyncGenerator[Scanned, None]:
         kinds, bodies, hashes, lines, odd, _ = given
@@ -222,6 +178,13 @@ class _Pull:
         self._arrived.set()
 
 
+def _config(position: int, partitions: Sequence[int]) -> dict[str, Any]:
+    """Return where a consumer starts that is to deliver *partitions* behind *position*."""
+    start: dict[str, Any] = {"deliver_policy": "by_start_sequence", "opt_start_seq": position + 1}
+    subjects = [f"retold.ev.{number}.>" for number in sorted(set(partitions))]
+    return start | {"filter_subjects": subjects} if subjects else start
+
+
 def check_partitions(partitions: Sequence[int]) -> None:
     """Check the partitions of a scan.
 
@@ -242,7 +205,7 @@ def _recorded(
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _recorded_one_by_one(bodies, left_out)
     if left_out:
-        events = [one for one in events if session_of(one.event) not in left_out]
+        events = [one for one in events if one.event.key not in left_out]
     return events, []
 
 
@@ -263,8 +226,3 @@ def _recorded_one_by_one(
         except CorruptLogError:
             unread[key] = int(place[3]) - 1
     return events, list(unread.items())
-
-
-def session_of(event: Event) -> SessionKey:
-    """Return the session that *event* belongs to."""
-    return SessionKey(tenant=event.tenant, session=event.session)

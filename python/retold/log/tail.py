@@ -60,7 +60,7 @@ async def inheritance(log: Log, first: Recorded, *, with_snapshots: bool = True)
         UnavailableError: if the log cannot be read now.
     """
     line: list[_Ancestor] = []
-    child, point = SessionKey(tenant=first.event.tenant, session=first.event.session), fork_point(first)
+    child, point = first.event.key, fork_point(first)
     while point is not None:
         if len(line) == ANCESTORS_MAX:
             raise CorruptLogError(f"it has more than {ANCESTORS_MAX} ancestors", session=first.event.session, seq=1)

@@ -142,7 +142,7 @@ class Writer:
 
     async def _message(self, recorded: Recorded, *, seal: Ring | None) -> Message:
         event = recorded.event
-        key = SessionKey(tenant=event.tenant, session=event.session)
+        key = event.key
         headers = {MSG_ID: event.id, SEQ: str(event.seq)}
         erased = event.seq if is_tombstone(event.data) else self._trails.of(key).erased
         if erased:
