@@ -9,6 +9,7 @@ from retold.events import (
     Fact,
     HistoryReplaced,
     ItemsOffloaded,
+    Offload,
     Pin,
     Receipt,
     SummaryField,
@@ -28,7 +29,7 @@ from retold.fold import (
     spread,
     summary_entry,
 )
-from retold.policy.decisions import Decision, OffloadItems, SummarizeSpan, TruncateHistory
+from retold.policy.decisions import Decision, OffloadItems, StandIn, SummarizeSpan, TruncateHistory
 from retold.policy.identifiers import identifiers_of
 from retold.policy.limits import due_recorded
 from retold.policy.pins import fixed_positions
@@ -107,17 +108,16 @@ def _staged(
     vocabulary = encoding(context.encoding)
     match decision:
         case OffloadItems():
-            at = {entry.item.id: entry.seq for entry in context.entries}
-            staged = {
-                item.item: placeholder_entry(
-                    item.placeholder,
-                    seq=at[item.item],
-                    original=item.sha256,
-                    tokens=count_item(item.placeholder, vocabulary),
+            originals = {entry.item.id: entry for entry in context.entries}
+            staged, offloads = {}, []
+            for stand_in in decision.items:
+                original = originals[stand_in.item.id]
+                offload = _offload(original, stand_in)
+                offloads.append(offload)
+                staged[offload.item] = placeholder_entry(
+                    stand_in.item, seq=original.seq, original=offload.sha256, tokens=stand_in.tokens
                 )
-                for item in decision.items
-            }
-            return (ItemsOffloaded(plan=plan, base_seq=base_seq, items=decision.items),), staged
+            return (ItemsOffloaded(plan=plan, base_seq=base_seq, items=tuple(offloads)),), staged
         case SummarizeSpan():
             assert summary is not None
             message = summary_message(summary.fields, item_id=decision.summary_id, covers=len(decision.covers))
@@ -135,6 +135,16 @@ def _staged(
             return (), {}
         case _:
             assert_never(decision)
+
+
+def _offload(entry: Entry, stand_in: StandIn) -> Offload:
+    return Offload(
+        item=entry.item.id,
+        placeholder=stand_in.item,
+        sha256=item_hash(entry.item),
+        tokens_before=entry.tokens.upper,
+        tokens_after=stand_in.tokens.upper,
+    )
 
 
 def _pins(context: Context, entries: Sequence[Entry]) -> tuple[Pin, ...] | None:
@@ -157,7 +167,7 @@ def _receipt(context: Context, decision: Decision, entries: Sequence[Entry], pin
         tokens_before=context.tokens.upper,
         tokens_after=ledger_of(entries).upper + PRIMING,
         target_tokens=decision.target_tokens,
-        offloaded=tuple(item.item for item in decision.items) if isinstance(decision, OffloadItems) else (),
+        offloaded=tuple(stand_in.item.id for stand_in in decision.items) if isinstance(decision, OffloadItems) else (),
         summarised=decision.covers if isinstance(decision, SummarizeSpan) else (),
         dropped=decision.dropped if isinstance(decision, TruncateHistory) else (),
         cut=tuple(put.item.id for put in cut),
