@@ -52,7 +52,7 @@ from retold.events import (
     session_key,
 )
 from retold.fold import Builder, Context, advance, base_of, fold, item_hash, returns_to
-from retold.policy import PRESETS, Replacement, carry_out, decide, limits_for, plan_id, tier_of
+from retold.policy import PRESETS, Replacement, carry_out, decide, limits_for, limits_of, plan_id, tier_of
 
 KEY = session_key("story", tenant="laws")
 SMALL = Window(hard_limit=4_000, pre_rot=3_000, reserve=400)
@@ -98,6 +98,7 @@ class Story:
         self.originals: dict[str, Item] = {}
         self.plan: tuple[Context, Replacement | None] | None = None
         self.decided_seq = 0
+        self.limits = limits_of(window)
         self._calls = 0
         self.write(SessionOpened(window=window, policy=policy))
 
@@ -275,7 +276,8 @@ class Story:
             decision = decide(context, window)
             if decision is None:
                 return
-            replacement = carry_out(context, limits_for(context, window))
+            self.limits = limits_for(context, window)
+            replacement = carry_out(context, self.limits)
         except FloorError as error:
             self.write(CompactionFailed(plan=plan_id(context), base_seq=place, reason=str(error)))
             return
