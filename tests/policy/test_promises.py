@@ -43,8 +43,7 @@ def test_every_compaction_of_a_made_up_session_keeps_its_promises() -> None:
         counts["sessions"] += 1
         for policy in PRESETS:
             story = WatchedStory(window, policy=policy)
-            story.tell(told).tell([Move("compact", 1)])
-            story.restore_all()
+            story.tell(told).tell(told).tell([Move("compact", 1)]).restore_all()
             assert story.broken == [], policy
             counts.update({f"{policy} {seen}": times for seen, times in story.counts.items()})
 

@@ -57,7 +57,7 @@ def plan_summary(context: Context, limits: Limits, bonds: Bonds) -> SummarizeSpa
     sizes = ledger_of(context.entries)
     for halving in range(TAIL_HALVINGS):
         cut = _tail_start(bonds.cuts, sizes, limits, halving)
-        kept, puts = _kept_user(bonds, cut, limits, halving=halving, vocabulary=encoding(context.encoding))
+        kept, puts = _kept_user(bonds, cut, fixed, limits, halving=halving, vocabulary=encoding(context.encoding))
         stays = {at for at in fixed if at < cut} | kept
         leaves = _without(sizes.prefix(cut), ledger_of(context.entries[at] for at in stays).total).upper
         size = leaves + sum(sizes.span(at, at + 1).upper - tokens for at, (_, tokens) in puts.items())
@@ -142,11 +142,11 @@ def _tail_start(cuts: Sequence[int], sizes: Ledger, limits: Limits, halving: int
 
 
 def _kept_user(
-    bonds: Bonds, cut: int, limits: Limits, *, halving: int, vocabulary: Encoding
+    bonds: Bonds, cut: int, fixed: set[int], limits: Limits, *, halving: int, vocabulary: Encoding
 ) -> tuple[set[int], dict[int, tuple[Put, int]]]:
     """Return the user messages before *cut* to keep, newest first, as long as they fit; and what is cut of the next.
 
-    The latest one of all stays whole in any case, and takes of the budget.
+    What is *fixed*, as the latest one of all is, stays whole in any case, and takes of the budget if it is reached.
     """
     entries = bonds.entries
     said = bonds.user[: bisect_left(bonds.user, cut)]
@@ -155,7 +155,7 @@ def _kept_user(
     kept = said[len(said) - newest :]
     left = budget - sum(entries[at].tokens.upper for at in kept)
     crossing = said[-newest - 1] if newest < len(said) else None
-    if not limits.preset.cut_user or crossing is None or crossing == bonds.latest_user:
+    if not limits.preset.cut_user or crossing is None or crossing in fixed:
         return set(kept), {}
     shorter = _cut_to(entries[crossing], left, vocabulary)
     return {crossing, *kept} if shorter else set(kept), {crossing: shorter} if shorter else {}
