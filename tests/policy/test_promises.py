@@ -25,13 +25,13 @@ from retold.policy.limits import limits_within
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7_200)]
 
-SESSIONS = 24
+SESSIONS = 16
 """How many sessions are made up; each is told under every preset."""
 
 _VERBS = (*SAID, *CHANGED, *BRANCHED, *WORKED)
 _DATA = Path(__file__).parents[2].parent / "shared" / "data"
 _SMALL_BYTES = 2_000
-_LARGEST = 2
+_LARGEST = 1
 """So many of the largest recorded sessions are told in the suite, under one window; all of them in the soak."""
 
 _REAL_WINDOWS = (8_000, 32_000, 128_000)
