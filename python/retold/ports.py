@@ -47,6 +47,12 @@ def snapshot_of(context: Context) -> Snapshot:
     )
 
 
+class Unreadable(Struct, frozen=True):
+    """Name a snapshot that is kept and cannot be read, by the sequence that it was folded up to."""
+
+    seq: int
+
+
 class Before(Struct, frozen=True):
     """Say how early a snapshot must be: by all that is not None.
 
@@ -330,8 +336,8 @@ class Log(Protocol):
         """Return the newest kept snapshot that is early enough, or None if there is none."""
         ...
 
-    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
-        """Yield every kept snapshot that is whole, in order."""
+    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot | Unreadable, None]:
+        """Yield every kept snapshot in order; one that is damaged or lost by its sequence alone."""
         ...
 
     async def swap_projections(self, key: SessionKey, made: AsyncIterable[Snapshot | Published]) -> None:
@@ -350,7 +356,11 @@ class Log(Protocol):
         ...
 
     async def load_history(self, key: SessionKey) -> Published | None:
-        """Return the newest published history, or None."""
+        """Return the newest published history, or None; made from the events where what it names is damaged.
+
+        Raises:
+            CorruptLogError: if it is damaged itself, or the events that it would be made from are.
+        """
         ...
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, decode_history, history_of
 from retold.policy import SummarizeSpan
-from retold.ports import Aside, Before, Erased, Log, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Log, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot, Unreadable
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
@@ -127,7 +127,7 @@ class LogProxy:
         """Pass on."""
         return await self.inner.find_snapshot(key, before)
 
-    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot | Unreadable, None]:
         """Pass on."""
         return self.inner.snapshots(key)
 

@@ -10,6 +10,7 @@ from typing import Self
 
 from retold.errors import CorruptLogError, InputError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey
+from retold.fold import encode_history, fold, replacement_of
 from retold.log import streams
 from retold.log.api import Stored
 from retold.log.asides import Asides
@@ -42,9 +43,10 @@ from retold.log.scanning import Scanner
 from retold.log.snapshot_messages import Placed
 from retold.log.snapshots import Snapshots
 from retold.log.streams import ServerFacts
+from retold.log.tail import read_tail
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot, Unreadable
 from retold.security import MasterKeys
 
 
@@ -279,8 +281,8 @@ class JetStreamLog:
             self._trails.of(key).hint(placed.mark)
         return placed.snapshot
 
-    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
-        """Yield every whole snapshot in order."""
+    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot | Unreadable, None]:
+        """Yield every snapshot in order; one that is damaged or lost by its sequence alone."""
         erased = await self._reader.erased(checked(key))
         async with aclosing(self._snapshots.all(key)) as snapshots:
             async for snapshot in snapshots:
@@ -308,13 +310,20 @@ class JetStreamLog:
         return written
 
     async def load_history(self, key: SessionKey) -> Published | None:
-        """Return the published history, or None."""
-        published = await self._projections.load(checked(key))
+        """Return the published history, or None; made from the events where a snapshot that it names is damaged."""
+        published = await self._projections.load(checked(key), remake=self._remade)
         if published is not None:
             if published.seq < await self._reader.erased(key):
                 return None
             self._trails.of(key).saw(published.seq)
         return published
+
+    async def _remade(self, key: SessionKey, seq: int) -> bytes | None:
+        """Return the replacement history of event *seq*, made from the events; None if they are gone."""
+        tail = await read_tail(self, key, at=seq)
+        if tail.base is None and not tail.events:
+            return None
+        return encode_history(replacement_of(fold(tail.events, base=tail.base)))
 
     async def inspect(self) -> ServerFacts:
         """Return how the server and the streams stand."""

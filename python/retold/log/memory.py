@@ -12,7 +12,7 @@ from retold.log.names import checked, partition
 from retold.log.rows import check_rows
 from retold.log.scanning import check_partitions
 from retold.log.writer import check_drafts, check_sizes
-from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot, Unreadable
 
 
 class MemoryLog:
@@ -212,7 +212,7 @@ class MemoryLog:
         erased = self._erased.get(key, 0)
         return next((one for one in reversed(kept) if one.seq >= erased and before.holds(one)), None)
 
-    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot | Unreadable, None]:
         """Yield every kept snapshot in order."""
         for snapshot in list(self._snapshots.get(checked(key), [])):
             if snapshot.seq >= self._erased.get(key, 0):

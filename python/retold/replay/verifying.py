@@ -24,7 +24,7 @@ from retold.fold import (
     returns_to,
 )
 from retold.log.tail import inheritance
-from retold.ports import Log, Published, Snapshot
+from retold.ports import Log, Published, Snapshot, Unreadable
 
 
 class Verdict(Struct, frozen=True):
@@ -66,7 +66,7 @@ class _Proof:
         self.key = key
         self.holds_events = holds_events
         self.published: Published | None = None
-        self.kept: Snapshot | None = None
+        self.kept: Snapshot | Unreadable | None = None
         self.builder = Builder()
         self.start: Context | None = None
         self.events: list[Recorded] = []
@@ -131,8 +131,11 @@ class _Proof:
             same = (history.hash, history.version, encode_history(history)) == given
             self.published_ok = self._holds(same, seq, "the published history is not what the events give")
 
-    def _compare(self, kept: Snapshot) -> None:
-        if is_of_this_schema(kept.body):
+    def _compare(self, kept: Snapshot | Unreadable) -> None:
+        if isinstance(kept, Unreadable):
+            lost = CorruptLogError("its snapshot is damaged or lost", session=self.key.session, seq=kept.seq)
+            self.damage = self.damage or lost
+        elif is_of_this_schema(kept.body):
             same = encode_context(self.builder.freeze()) == kept.body
             self.snapshots += self._holds(same, kept.seq, "its snapshot differs")
 
