@@ -352,7 +352,14 @@ class Log(Protocol):
         ...
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
-        """Publish *published* unless the same or a newer one is there; return whether it was written."""
+        """Publish *published* unless the same or a newer one is there or was withdrawn; return whether it was written."""
+        ...
+
+    async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Take back what is published before version *version* of event *seq*; return whether there was something.
+
+        From then on nothing older than that is published either, by whoever lags. May be repeated.
+        """
         ...
 
     async def load_history(self, key: SessionKey) -> Published | None:

@@ -139,6 +139,10 @@ class LogProxy:
         """Pass on."""
         return await self.inner.publish_history(key, published)
 
+    async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Pass on."""
+        return await self.inner.withdraw_history(key, version=version, seq=seq)
+
     async def load_history(self, key: SessionKey) -> Published | None:
         """Pass on."""
         return await self.inner.load_history(key)
@@ -184,6 +188,13 @@ class FailingLog(LogProxy):
         written = await super().publish_history(key, published)
         self._effect(after=True)
         return written
+
+    async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Withdraw, and fail if it is time."""
+        self._effect(after=False)
+        withdrawn = await super().withdraw_history(key, version=version, seq=seq)
+        self._effect(after=True)
+        return withdrawn
 
 
 class InterruptedLog(LogProxy):

@@ -77,7 +77,7 @@ class Eraser:
         for stream, subject in ((HISTORIES, history_subject(key)), (SNAPSHOTS, live)):
             old = await self._clear(stream, subject, seq=seq)
             claimed += _claims(old)
-            count += len(old)
+            count += sum(1 for stored in old if stored.body)  # the mark of what was withdrawn has none
         keys = await self._keys.destroy(key, before_epoch=seq)
         events = await pages.every(self._link, EVENTS, event_subject(key), before=first)
         await self._remove(EVENTS, [stored for stored in events if _is_plain(stored)])

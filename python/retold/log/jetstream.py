@@ -309,6 +309,11 @@ class JetStreamLog:
         self._trails.of(key).saw(published.seq)
         return written
 
+    async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Leave a mark in place of what is published before (*version*, *seq*), as a deleted key of the bucket."""
+        await self._reader.erased(checked(key))
+        return await self._projections.withdraw(key, version=version, seq=seq)
+
     async def load_history(self, key: SessionKey) -> Published | None:
         """Return the published history, or None; made from the events where a snapshot that it names is damaged."""
         published = await self._projections.load(checked(key), remake=self._remade)

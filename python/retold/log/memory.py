@@ -25,6 +25,7 @@ class MemoryLog:
         self._erased: dict[SessionKey, int] = {}
         self._snapshots: dict[SessionKey, list[Snapshot]] = {}
         self._histories: dict[SessionKey, Published] = {}
+        self._withdrawn: dict[SessionKey, tuple[int, int]] = {}
         self._asides: dict[SessionKey, Aside] = {}
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -228,18 +229,29 @@ class MemoryLog:
         self._snapshots[key] = [one for one in new if isinstance(one, Snapshot)]
         there = self._histories.pop(key, None)
         for published in histories:
-            is_newer = there is not None and (there.version, there.seq) > (published.version, published.seq)
-            self._histories[key] = there if there is not None and is_newer else published
+            if there is not None and (there.version, there.seq) > (published.version, published.seq):
+                self._histories[key] = there
+            elif self._withdrawn.get(key, (0, 0)) < (published.version, published.seq):
+                self._histories[key] = published
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""
         there = self._histories.get(checked(key))
         if published.seq < self._erased.get(key, 0):
             return False
-        if there is not None and (there.version, there.seq) >= (published.version, published.seq):
+        last = self._withdrawn.get(key, (0, 0)) if there is None else (there.version, there.seq)
+        if last >= (published.version, published.seq):
             return False
         self._histories[key] = published
         return True
+
+    async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Take back what is published before (*version*, *seq*), and take nothing older from then on."""
+        there = self._histories.get(checked(key))
+        if there is not None and (there.version, there.seq) >= (version, seq):
+            return False
+        self._withdrawn[key] = max((version, seq), self._withdrawn.get(key, (0, 0)))
+        return self._histories.pop(key, None) is not None
 
     async def load_history(self, key: SessionKey) -> Published | None:
         """Return the published history, or None."""

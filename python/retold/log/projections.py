@@ -8,6 +8,7 @@ Rules:
   take as much room as the session, for the server gives room back only after megabytes.
 - What is replaced is removed by us, which overwrites its bytes: what a limit pushes out would stay in the server's
   file, after an erasure, too. In a sealed log histories and snapshots are sealed, bound to session and sequence.
+- A history that is withdrawn leaves a mark that names the version it gave way to: what is older is not published again.
 - An erasure leaves a mark in their place: it counts as newest, and holds nothing.
 """
 
@@ -45,6 +46,8 @@ from retold.log.trails import Trails
 from retold.ports import Published
 
 SEGMENTS = "segments"
+_DELETED = "KV-Operation"
+"""How the key-value store marks a key that was deleted."""
 WHOLE_BYTES_MAX = 4096
 """A history up to this length is published as it is: any NATS client can read it from the bucket."""
 
@@ -91,7 +94,7 @@ class Projections:
         """
         stored = await self._last(key)
         for _ in range(TRIES_MAX):
-            if stored is None or VERSION not in stored.headers:
+            if stored is None or not _is_there(stored):
                 return None
             published = await self._published(key, stored)
             if published is not None:
@@ -119,6 +122,16 @@ class Projections:
                 return published
         raise CorruptLogError("its published history does not match its hash", session=key.session, seq=_seq(stored))
 
+    async def withdraw(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Leave a mark in place of what is older than (*version*, *seq*); return whether a history was there."""
+        for _ in range(TRIES_MAX):
+            last = await self._last(key)
+            if last is not None and (erased_of(last) > seq or _order(last) >= (version, seq)):
+                return False
+            if await self._write(key, b"", {_DELETED: "DEL", SEQ: str(seq), VERSION: str(version)}, last):
+                return last is not None and _is_there(last)
+        raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
+
     async def swap(self, key: SessionKey, made: AsyncIterable[Placed | Published]) -> None:
         """Put what *made* yields in place of the session's snapshots and of its published history."""
         histories: list[Published] = []
@@ -141,11 +154,11 @@ class Projections:
         """
         for _ in range(TRIES_MAX):
             last = await self._last(key)
-            there = None if last is None or VERSION not in last.headers else last
+            there = None if last is None or not _is_there(last) else last
             if published is None:
-                is_done = there is None or await self._withdraw(key, there)
-            elif last is not None and erased_of(last) > published.seq:
-                is_done = True
+                is_done = there is None or await self._write(key, b"", {_DELETED: "DEL"}, there)
+            elif last is not None and there is None and _is_behind(published, last):
+                is_done = True  # erased, or withdrawn
             elif there is not None and _order(there) > _place(published):
                 # One that cannot be read is worse than the one made anew.
                 is_done = await self._put(key, await self._published(key, there) or published, last)
@@ -154,10 +167,6 @@ class Projections:
             if is_done:
                 return
         raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
-
-    async def _withdraw(self, key: SessionKey, last: Stored) -> bool:
-        """Delete the published history, as the key-value store does."""
-        return await self._write(key, b"", {"KV-Operation": "DEL"}, last)
 
     async def _last(self, key: SessionKey) -> Stored | None:
         return await api.get(self._link, HISTORIES, {"last_by_subj": history_subject(key)})
@@ -232,6 +241,11 @@ def _proven(stored: Stored, envelope: _Envelope, body: bytes) -> Published | Non
         return None
     version, base_seq = int(stored.headers[VERSION]), int(stored.headers[BASE_SEQ])
     return Published(version=version, seq=_seq(stored), base_seq=base_seq, hash=envelope.hash, body=body)
+
+
+def _is_there(stored: Stored) -> bool:
+    """Return whether *stored* is a published history: no mark of an erasure, and not withdrawn."""
+    return VERSION in stored.headers and _DELETED not in stored.headers
 
 
 def _is_behind(published: Published, last: Stored) -> bool:

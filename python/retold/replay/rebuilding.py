@@ -87,7 +87,7 @@ class _Made:
                 await self._walk.take(recorded)
                 if self._walk.builder.outline.version > version:
                     version = self._walk.builder.outline.version
-                    self._published = published_of(self._walk.builder.freeze()) or self._published
+                    self._published = published_of(self._walk.builder.freeze())
                 while before is not None and before.seq <= recorded.event.seq:
                     self._compare(before)
                     before = await anext(kept, None)

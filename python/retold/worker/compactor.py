@@ -26,7 +26,7 @@ from retold.events import (
     SummaryField,
 )
 from retold.fold import Context
-from retold.log.publishing import published_of
+from retold.log.publishing import publish
 from retold.log.tail import read_tail
 from retold.log.walking import is_snapshot_due, snapshots_along
 from retold.policy import (
@@ -229,10 +229,8 @@ class Compactor:
         context = live.replaced
         if context is None or context.version <= self._published.get(live.key, 0):
             return
-        published = published_of(context)
-        if published is None:
-            return  # an edit or a rewind that no compaction could bring under the window: nobody could send it
-        await self._log.publish_history(live.key, published)
+        # What no compaction could bring under the window nobody can send: then what was published before it goes.
+        await publish(self._log, context)
         self._published[live.key] = context.version
 
     async def _keep_snapshots(self, live: LiveSession) -> None:
