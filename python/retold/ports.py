@@ -352,7 +352,7 @@ class Log(Protocol):
         ...
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
-        """Publish *published* unless the same or a newer one is there or was withdrawn; return whether it was written."""
+        """Publish *published* unless the same or a newer one is there, or withdrawn; return whether it was written."""
         ...
 
     async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
