@@ -243,6 +243,10 @@ class Log(Protocol):
         """
         ...
 
+    def read_kept(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Kept, None]:
+        """Yield the same as they are kept, what is sealed unopened; raises as `read`, but for what needs a key."""
+        ...
+
     def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
         """Yield the events of all sessions, in order within each, until there are no more; then end.
 
@@ -356,18 +360,11 @@ class Log(Protocol):
         ...
 
     async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
-        """Take back what is published before version *version* of event *seq*; return whether there was something.
-
-        From then on nothing older than that is published either, by whoever lags. May be repeated.
-        """
+        """Take back what is older than (*version*, *seq*), for good; return whether that was published. Repeatable."""
         ...
 
     async def load_history(self, key: SessionKey) -> Published | None:
-        """Return the newest published history, or None; made from the events where what it names is damaged.
-
-        Raises:
-            CorruptLogError: if it is damaged itself, or the events that it would be made from are.
-        """
+        """Return the newest published history, or None; made from the events where a snapshot of it is damaged."""
         ...
 
 

@@ -65,6 +65,10 @@ class LogProxy:
         """Pass on."""
         return self.inner.read(key, after=after, until=until)
 
+    def read_kept(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Kept, None]:
+        """Pass on."""
+        return self.inner.read_kept(key, after=after, until=until)
+
     def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
         """Pass on."""
         return self.inner.scan(partitions=partitions)

@@ -20,6 +20,7 @@ from retold.log import api, pages, streams
 from retold.log.api import Refused, Stored
 from retold.log.asides import noted
 from retold.log.blobs import Blobs
+from retold.log.headers import seq_of
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
@@ -38,7 +39,7 @@ from retold.log.names import (
     key_of,
     snapshot_subjects,
 )
-from retold.log.reader import Reader, seq_of
+from retold.log.reader import Reader
 from retold.log.trails import Trails
 from retold.ports import Erased
 

@@ -18,6 +18,7 @@ from retold.log.blobs import Blobs
 from retold.log.copying import Copier
 from retold.log.erasing import Eraser
 from retold.log.feed import Feed
+from retold.log.headers import reaches, seq_of
 from retold.log.heads import Heads
 from retold.log.keys import DataKeys
 from retold.log.link import Link
@@ -37,7 +38,7 @@ from retold.log.names import (
     key_of,
 )
 from retold.log.projections import Projections
-from retold.log.reader import Reader, reaches, seq_of
+from retold.log.reader import Reader
 from retold.log.rows import RowWriter
 from retold.log.scanning import Scanner
 from retold.log.snapshot_messages import Placed
@@ -148,6 +149,15 @@ class JetStreamLog:
         async with aclosing(self._reader.read(checked(key), after=after, until=until)) as events:
             async for recorded in events:
                 yield recorded
+
+    async def read_kept(
+        self, key: SessionKey, *, after: int = 0, until: int | None = None
+    ) -> AsyncGenerator[Kept, None]:
+        """Yield the same as they are kept: what is sealed is not opened, so it needs no key."""
+        _check_range(after)
+        async with aclosing(self._reader.read_kept(checked(key), after=after, until=until)) as events:
+            async for one in events:
+                yield one
 
     async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
         """Yield the events of all sessions in the stream's order, but for those that need a closer look."""

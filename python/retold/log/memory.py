@@ -5,6 +5,7 @@ It passes the contract suite of the real log, its limits included, and finds the
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from contextlib import aclosing
 
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, is_tombstone, kept, record
@@ -100,6 +101,14 @@ class MemoryLog:
             check_follows(recorded, head=head, key=key)
             head = recorded.head
             yield recorded
+
+    async def read_kept(
+        self, key: SessionKey, *, after: int = 0, until: int | None = None
+    ) -> AsyncGenerator[Kept, None]:
+        """Yield the same as they are kept."""
+        async with aclosing(self.read(key, after=after, until=until)) as events:
+            async for recorded in events:
+                yield kept(recorded.body)
 
     async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
         """Yield session by session."""

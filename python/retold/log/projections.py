@@ -25,6 +25,7 @@ from retold.events import SessionKey, is_sealed_document
 from retold.log import api
 from retold.log.api import Refused, Stored
 from retold.log.blobs import Blobs
+from retold.log.headers import erased_of
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
@@ -38,7 +39,6 @@ from retold.log.names import (
     VERSION,
     history_subject,
 )
-from retold.log.reader import erased_of
 from retold.log.segments import Segmented, keep
 from retold.log.snapshot_messages import Placed
 from retold.log.snapshots import TRIES_MAX, Snapshots

@@ -21,10 +21,10 @@ from retold.events import SessionKey, is_sealed_document
 from retold.log import api, pages
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
+from retold.log.headers import erased_of, seq_of
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import EXPECTED_SUBJECT_SEQ, HASH, SEQ, SNAPSHOTS, snapshot_subject, snapshot_subjects
-from retold.log.reader import erased_of, seq_of
 from retold.log.segments import NOTHING_STORED, Layout, Segmented, Source, cut, keep, layout_of, restore
 from retold.log.snapshot_index import Index
 from retold.log.snapshot_messages import MESSAGES, Chain, Found, Message, Placed, holds_before, placed, step_of
