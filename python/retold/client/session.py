@@ -223,7 +223,8 @@ class Session:
             InputError: if the session does not reach *at*, or there is a session *name* already.
             CorruptLogError: if an event on the way is missing or damaged.
         """
-        forked = Session(self._log, self._clock, session_key(name, tenant=self.key.tenant), actor=self._actor)
+        key = session_key(name, tenant=self.key.tenant)
+        forked = Session(self._log, self._clock, key, actor=self._actor, past=self._past)
         place = await self._seq(at)
         state = await self._load() if place is None else await load(self._log, self.key, at=place, base=self._known)
         opened = await branching.opened(state, forked.key, log=self._log, window=window, policy=policy)
