@@ -9,6 +9,7 @@ import typer
 from retold.cli.messages import read_messages
 from retold.cli.options import Json, Options, console, place_of, print_json, run, window_of
 from retold.client import Session
+from retold.client.appending import Expected
 from retold.errors import InputError
 from retold.events import Window
 from retold.fold import History
@@ -21,18 +22,21 @@ def append(
     session: str,
     file: Annotated[Path | None, typer.Argument(help="Messages as JSON or JSON lines; without it, stdin.")] = None,
     text: Annotated[str | None, typer.Option(help="Append this text of the user's instead of a file.")] = None,
-    expected: Annotated[int | None, typer.Option(help="Append only if the session ends at this sequence.")] = None,
+    expected: Annotated[
+        str, typer.Option(help="Where the session must end: a sequence, none (it must be new), or any.")
+    ] = "any",
     as_json: Json = False,
 ) -> None:
     """Append messages, all or none; a session that is new is opened."""
     if text is not None and file is not None:
         raise InputError("expected a file or --text, got both")
     messages = read_messages(file) if text is None else [{"role": "user", "content": text}]
+    end = _end_of(expected)
 
     async def work(options: Options) -> tuple[int, History]:
         async with options.client() as client:
-            found = await client.session(session, tenant=options.tenant)
-            return await found.append_many(messages, expected=expected), await found.history()
+            seq = await client.append(session, messages, tenant=options.tenant, expected=end)
+            return seq, await (await client.existing(session, tenant=options.tenant)).history()
 
     _report(run(work(context.obj)), f"appended {len(messages)} messages to {session}", as_json=as_json)
 
@@ -127,3 +131,12 @@ def _report(done: tuple[int, History], what: str, *, as_json: bool) -> None:
         )
     else:
         console().print(f"{what}: seq {seq}, {len(history.entries)} entries, {history.tokens:,} tokens")
+
+
+def _end_of(text: str) -> Expected:
+    words: dict[str, Expected] = {"any": "any", "none": "none"}
+    if text.isascii() and text.isdigit():
+        return int(text)
+    if text not in words:
+        raise InputError(f"expected --expected to be a sequence, none or any, got {text[:40]!r}")
+    return words[text]
