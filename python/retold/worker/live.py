@@ -14,6 +14,7 @@ from retold.events import (
     CompactionPlanned,
     CompactionUndone,
     Head,
+    HistoryDecompressed,
     HistoryEdited,
     ItemExtended,
     ItemPinned,
@@ -25,7 +26,16 @@ from retold.events import (
 )
 from retold.fold import Builder, Context, base_of, fold, in_decision_order, returns_to
 
-_BARRIERS = (CompactionUndone, HistoryEdited, ItemExtended, ItemPinned, ItemRestored, SessionErased, SessionRewound)
+_BARRIERS = (
+    CompactionUndone,
+    HistoryDecompressed,
+    HistoryEdited,
+    ItemExtended,
+    ItemPinned,
+    ItemRestored,
+    SessionErased,
+    SessionRewound,
+)
 """Events that change what a plan was made on: a plan with an earlier base is given up."""
 
 
