@@ -213,6 +213,11 @@ class Story:
             self.answered.append(call)
             self._answer(call, number)
 
+    def answer(self, text: str) -> None:
+        """Answer the oldest call that waits with *text*."""
+        call = self.waiting.pop(0)
+        self._append(ToolResult(call_id=call.call_id, content=(Text(text),), kind=call.kind))
+
     def _late(self, number: int) -> None:
         if self.answered:
             self._answer(self.answered[number % len(self.answered)], number)

@@ -16,7 +16,7 @@ from retold.errors import ConflictError, InputError
 from retold.events import Fact, Form, HistoryDecompressed, Receipt
 from retold.fold import Context
 from retold.formats.tool_calls import read_call
-from retold.policy.compressing import Compressed, Range, plan_compression
+from retold.policy.compressing import CompressedRange, Range, plan_compression
 from retold.policy.history_tools import (
     TOOLS,
     Asked,
@@ -48,7 +48,7 @@ class Compression(Struct, frozen=True):
     """
 
     seq: int | None
-    blocks: tuple[Compressed, ...]
+    blocks: tuple[CompressedRange, ...]
     receipt: Receipt
 
 

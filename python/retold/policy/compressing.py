@@ -38,7 +38,7 @@ class Range(Struct, frozen=True):
     messages: tuple[str, ...]
 
 
-class Compressed(Struct, frozen=True):
+class CompressedRange(Struct, frozen=True):
     """Say what one block stands for, in ids and tokens.
 
     Attributes:
@@ -57,7 +57,7 @@ class CompressionPlan(Struct, frozen=True):
     """Hold a compression that was checked: the fact that records it, the blocks, and the entries that it gives."""
 
     edited: HistoryEdited
-    blocks: tuple[Compressed, ...]
+    blocks: tuple[CompressedRange, ...]
     receipt: Receipt
     entries: tuple[Entry, ...]
 
@@ -87,7 +87,7 @@ def plan_compression(context: Context, ranges: Sequence[Range]) -> CompressionPl
     _check_apart(places)
     vocabulary = encoding(context.encoding)
     edits: list[EditedRange] = []
-    blocks: list[Compressed] = []
+    blocks: list[CompressedRange] = []
     entries: list[Entry] = []
     done = 0
     for number, place in enumerate(places, start=context.next_item):
@@ -102,7 +102,7 @@ def plan_compression(context: Context, ranges: Sequence[Range]) -> CompressionPl
         entry = Entry(item=structs.replace(message, id=f"c{number}"), tokens=tokens, seq=context.seq, form="compressed")
         edits.append(EditedRange(items=(message,), first=place.asked.first, last=place.asked.last))
         ids = tuple(one.item.id for one in replaced)
-        blocks.append(Compressed(block=f"c{number}", items=ids, tokens_before=before, tokens_after=tokens.upper))
+        blocks.append(CompressedRange(block=f"c{number}", items=ids, tokens_before=before, tokens_after=tokens.upper))
         entries += [*context.entries[done : place.first], entry]
         done = place.last + 1
     after = (*entries, *context.entries[done:])
@@ -261,7 +261,9 @@ def _edited(edits: Sequence[EditedRange], receipt: Receipt) -> HistoryEdited:
     return structs.replace(edited, more=tuple(more)) if more else edited
 
 
-def _receipt(context: Context, blocks: Sequence[Compressed], after: Sequence[Entry], *, prefix_kept: int) -> Receipt:
+def _receipt(
+    context: Context, blocks: Sequence[CompressedRange], after: Sequence[Entry], *, prefix_kept: int
+) -> Receipt:
     entries = context.entries
     size = ledger_of(after).upper + PRIMING
     return Receipt(

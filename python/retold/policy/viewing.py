@@ -119,7 +119,11 @@ class HistoryView(Struct, frozen=True):
 
 def view_of(context: Context, *, nudge: str | None = None) -> HistoryView:
     """Return the history of *context* as its model is shown it. O(text of the entries)."""
-    entries, stays, partner = context.entries, held_reasons(context), pair_of(context.entries)
+    entries, partner = context.entries, pair_of(context.entries)
+    runs = movable_runs(context, 0, len(entries) - 1)
+    movable = {at for run in runs for at in run}
+    stays = {at: "belongs to one that is apart" for at in range(len(entries)) if at not in movable}
+    stays |= held_reasons(context)
     lines = tuple(
         Line(
             item=entry.item.id,
@@ -130,7 +134,6 @@ def view_of(context: Context, *, nudge: str | None = None) -> HistoryView:
         )
         for at, entry in enumerate(entries)
     )
-    runs = movable_runs(context, 0, len(entries) - 1)
     sizes = sorted(((ledger_of(entries[run.start : run.stop]).upper, run) for run in runs), key=_by_size)
     return HistoryView(
         lines=lines,
