@@ -177,7 +177,7 @@ _MISTAKES: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments", "told"), _MISTAKES, ids=lambda value: None)
+@pytest.mark.parametrize(("name", "arguments", "told"), _MISTAKES, ids=str)
 def test_a_models_mistake_is_answered_in_words(name: str, arguments: Any, told: str) -> None:
     """Whatever a model gets wrong, it reads what was expected, what came and where, and nothing has changed."""
 
@@ -236,7 +236,7 @@ def test_no_arguments_break_the_tools(name: str, arguments: Any) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_schemas_are_those_of_the_form(form: Form) -> None:
-    """The tools are told to a model as its provider wants them, each call separately, and are the caller's to change."""
+    """The tools are told to a model as its provider wants them, and a caller may change its copy."""
     tools = history_tools(form)
     held = [tool["function"] if form == "chat" else tool for tool in tools]
     assert [tool["name"] for tool in held] == list(TOOLS)

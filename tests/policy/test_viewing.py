@@ -1,4 +1,4 @@
-"""What a model is shown of its history, and when it is told to compress it: once at each threshold, never every turn."""
+"""What a model is shown of its history, and when it is told to compress it: once at each threshold, not each turn."""
 
 import re
 from typing import Any
@@ -106,7 +106,7 @@ def test_a_leap_over_several_thresholds_is_one_nudge() -> None:
     """A result that passes two thresholds at once is told of once, by the higher."""
     story = Story(WINDOW)
     story.say("user", "Go.")
-    _turn(story, 8_200)
+    _turn(story, 6_700)
     assert "passed 80%" in (nudge_of(story.context) or "")
     _turn(story, 5)
     assert nudge_of(story.context) is None

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, assert_never
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from retold.client.decompressing import covered, opened, part_of, restored, size_after, told_back
 from retold.errors import ConflictError, InputError
@@ -192,5 +192,8 @@ def _told(done: Compression) -> str:
         f"{one.tokens_before:,} tokens, now {one.tokens_after:,}"
         for one in done.blocks
     ]
-    whole = f"history: {done.receipt.tokens_before:,} tokens to {done.receipt.tokens_after:,}"
+    receipt, survival = done.receipt, done.receipt.survival
+    assert survival is not UNSET, "a plan measures it"
+    names = f"of {survival.identifiers} names, paths and numbers in it, {survival.identifiers_kept} can still be seen"
+    whole = f"history: {receipt.tokens_before:,} tokens to {receipt.tokens_after:,}; {names}"
     return "\n".join(("Dry run, nothing was changed." if done.seq is None else "Done.", *blocks, whole))

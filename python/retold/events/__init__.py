@@ -46,9 +46,6 @@ from retold.events.facts import (
     ItemRestored,
     ItemsOffloaded,
     Offload,
-    Pin,
-    Policy,
-    Receipt,
     SessionClosed,
     SessionErased,
     SessionOpened,
@@ -59,7 +56,7 @@ from retold.events.facts import (
     SummaryWritten,
     Tier,
     UsageReported,
-    Window,
+    WindowChanged,
 )
 from retold.events.items import (
     Block,
@@ -77,8 +74,10 @@ from retold.events.items import (
     is_compressed,
     plain_text,
 )
+from retold.events.receipts import Pin, Receipt, Survival
 from retold.events.seals import Seal, Sealed, is_sealed_document, read_sealed, sealed_document
 from retold.events.spans import Keep, Place, Put, Span
+from retold.events.windows import Policy, Tuning, Window
 
 __all__ = [
     "FACTS",
@@ -141,12 +140,15 @@ __all__ = [
     "Standing",
     "SummaryField",
     "SummaryWritten",
+    "Survival",
     "Text",
     "Tier",
     "ToolCall",
     "ToolResult",
+    "Tuning",
     "UsageReported",
     "Window",
+    "WindowChanged",
     "body_hash",
     "check_follows",
     "decode",

@@ -13,10 +13,11 @@ from itertools import pairwise
 from msgspec import Struct, structs
 
 from retold.errors import InputError
-from retold.events import EditedRange, HistoryEdited, Message, Opaque, Pin, Receipt
+from retold.events import EditedRange, HistoryEdited, Message, Opaque, Pin, Receipt, Survival
 from retold.fold import PRIMING, Context, Entry, count_item, item_hash, ledger_of
 from retold.policy.blocks import CompressedBlock, block_message, joined
 from retold.policy.bonds import atoms, latest_user, open_calls
+from retold.policy.identifiers import identifiers_of
 from retold.policy.pins import fixed_positions
 from retold.tokens import encoding
 
@@ -264,8 +265,9 @@ def _edited(edits: Sequence[EditedRange], receipt: Receipt) -> HistoryEdited:
 def _receipt(
     context: Context, blocks: Sequence[CompressedRange], after: Sequence[Entry], *, prefix_kept: int
 ) -> Receipt:
-    entries = context.entries
+    entries, ids = context.entries, {item for block in blocks for item in block.items}
     size = ledger_of(after).upper + PRIMING
+    left = identifiers_of(entry.item for entry in entries if entry.item.id in ids)
     return Receipt(
         kept=len(after) - len(blocks),
         tokens_before=context.tokens.upper,
@@ -276,4 +278,9 @@ def _receipt(
             Pin(item=entries[at].item.id, sha256=item_hash(entries[at].item)) for at in sorted(fixed_positions(context))
         ),
         prefix_kept=prefix_kept,
+        survival=Survival(
+            prefix_tokens=ledger_of(after[:prefix_kept]).upper,
+            identifiers=len(left),
+            identifiers_kept=len(left & identifiers_of(entry.item for entry in after)),
+        ),
     )

@@ -1,7 +1,8 @@
 """When a model is told to compress its history, and how: three styles, each with its thresholds and its words. Pure.
 
 A nudge is due once for each threshold that is crossed: in the first request above it whose predecessor was below. Both
-sizes follow from the history alone, so the same history gives the same nudge, and the next turn none.
+sizes follow from the history alone, so the same history gives the same nudge, and the next turn none. Thresholds are
+shares of the pre-rot threshold, or of the size from which the session's policy compacts by itself, if that is less.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from msgspec import Struct
 
 from retold.errors import InputError
 from retold.fold import PRIMING, Context, ledger_of
+from retold.policy.limits import limits_for
 from retold.policy.viewing import asked_before
 
 Style = Literal["lazy", "balanced", "aggressive"]
@@ -18,7 +20,7 @@ Style = Literal["lazy", "balanced", "aggressive"]
 
 
 class _Told(Struct, frozen=True):
-    """Hold the words of a style: its *thresholds*, shares of the pre-rot threshold, ascending, and its advice."""
+    """Hold the words of a style: its *thresholds*, ascending shares, and its advice."""
 
     thresholds: tuple[float, ...]
     when: str
@@ -43,7 +45,10 @@ _STYLES: Final[Mapping[Style, _Told]] = {
     ),
 }
 
-_LAST: Final = "Soon the history is shortened without you, by rules that know less than you do."
+LAST_SHARE: Final = 0.95
+"""The last nudge is due at this share of the size from which a worker compacts without the model."""
+
+_LAST: Final = "Soon it is shortened without you, by rules that know less than you do."
 
 _GUIDANCE: Final = """\
 You can shorten your own history. Its entries have ids (i1, i2 …; c40 is a compressed block, s3 a summary); a status \
@@ -58,7 +63,7 @@ system text, pins, open calls and the user's latest message stay; a refusal name
 
 
 def thresholds(style: Style) -> tuple[float, ...]:
-    """Return the shares of the pre-rot threshold at which *style* nudges, ascending.
+    """Return the shares at which *style* nudges, ascending.
 
     Raises:
         InputError: if there is no such style.
@@ -81,18 +86,15 @@ def nudge_of(context: Context, style: Style = "balanced") -> str | None:
     Raises:
         InputError: if there is no such style.
     """
-    told, calibration = _told(style), context.calibration
-    sizes = ledger_of(context.entries)
-    before = sizes.prefix(asked_before(context.entries)).upper + PRIMING
-    whole = context.window.pre_rot_tokens
-    crossed = [
-        share for share in told.thresholds if before < calibration.counted(int(whole * share)) <= context.tokens.upper
-    ]
-    if not crossed:
-        return None
-    share = f"The history has passed {crossed[-1]:.0%} of the {whole:,} tokens that it should stay below."
-    last = (_LAST,) if crossed[-1] == told.thresholds[-1] else ()
-    return " ".join((share, told.nudge, *last))
+    told, due = _told(style), limits_for(context).offload_at
+    whole = min(context.calibration.counted(context.window.pre_rot_tokens), due)
+    sizes = {share: int(whole * share) for share in told.thresholds}
+    before = ledger_of(context.entries).prefix(asked_before(context.entries)).upper + PRIMING
+    crossed = [share for share, size in sizes.items() if before < size <= context.tokens.upper]
+    words = [f"The history has passed {share:.0%} of the {whole:,} tokens to stay below." for share in crossed[-1:]]
+    if before < max(int(due * LAST_SHARE), *sizes.values()) <= context.tokens.upper:
+        words.append(_LAST)
+    return " ".join((*words, told.nudge)) if words else None
 
 
 def _told(style: Style) -> _Told:

@@ -23,6 +23,7 @@ from retold.events import (
     SessionErased,
     SessionKey,
     SessionRewound,
+    WindowChanged,
 )
 from retold.fold import Builder, Context, base_of, fold, in_decision_order, returns_to
 
@@ -35,6 +36,7 @@ _BARRIERS = (
     ItemRestored,
     SessionErased,
     SessionRewound,
+    WindowChanged,
 )
 """Events that change what a plan was made on: a plan with an earlier base is given up."""
 
