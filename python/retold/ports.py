@@ -10,9 +10,9 @@ from typing import Protocol
 from msgspec import Struct
 
 from retold.errors import CorruptLogError, RetoldError, SealError
-from retold.events import Draft, Head, Kept, Recorded, SessionKey, SummaryField
+from retold.events import Draft, Form, Head, Kept, Opaque, Recorded, SessionKey
 from retold.fold import Context, encode_context
-from retold.policy import SummarizeSpan
+from retold.policy import SummarizeSpan, Summary
 
 
 class Snapshot(Struct, frozen=True):
@@ -354,6 +354,14 @@ class Log(Protocol):
         ...
 
 
+class Compaction(Struct, frozen=True):
+    """Hold a provider's compaction and what it cost in tokens, as the provider said; 0 where it did not."""
+
+    block: Opaque
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
 class Clock(Protocol):
     """Tell the time and make ids. Nothing below the shell needs either."""
 
@@ -374,10 +382,32 @@ class Summarizer(Protocol):
         """Return the name that is recorded with every summary, for example ``extractive``."""
         ...
 
-    async def summarize(self, context: Context, decision: SummarizeSpan) -> tuple[SummaryField, ...]:
-        """Return the fields of a summary of the entries that *decision* covers, within its budget.
+    async def summarize(self, context: Context, decision: SummarizeSpan) -> Summary:
+        """Return a summary of the entries that *decision* covers, within its budget.
 
         Raises:
             UnavailableError: if it cannot be had now.
+        """
+        ...
+
+
+class RemoteCompactor(Protocol):
+    """Let a provider compact in its own way, into a block that it alone can read. Bounded as `Summarizer` is."""
+
+    @property
+    def name(self) -> str:
+        """Return the name that is recorded with every block, for example ``openai-remote:gpt-5``."""
+        ...
+
+    @property
+    def form(self) -> Form:
+        """Return the form that the provider reads, and its blocks are of."""
+        ...
+
+    async def compact(self, context: Context, decision: SummarizeSpan) -> Compaction:
+        """Return the provider's block for the entries that *decision* covers: one, with something in it.
+
+        Raises:
+            UnavailableError: if it cannot be had now, or the provider gave none that can be used.
         """
         ...

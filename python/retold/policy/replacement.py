@@ -3,17 +3,20 @@
 from collections.abc import Mapping
 from typing import assert_never
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from retold.events import (
     Fact,
     HistoryReplaced,
+    Item,
     ItemsOffloaded,
+    Opaque,
     Pin,
     Receipt,
     SummaryField,
     SummaryWritten,
     Tier,
+    plain_text,
 )
 from retold.fold import (
     PRIMING,
@@ -35,10 +38,21 @@ from retold.tokens import encoding
 
 
 class Summary(Struct, frozen=True):
-    """Hold a written summary and the name of what wrote it."""
+    """Hold a written summary and the name of what wrote it.
+
+    Attributes:
+        block: the provider's own compaction, which stands for the same entries; the fields are its words for others.
+        input_tokens: what writing it cost, as the provider said; 0 where nobody did.
+        output_tokens: the same of what was written.
+        instead_of: who was asked first and failed, each with the kind of its error; empty if the first one wrote it.
+    """
 
     fields: tuple[SummaryField, ...]
     summarizer: str
+    block: Opaque | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    instead_of: str = ""
 
 
 class Replacement(Struct, frozen=True):
@@ -117,21 +131,32 @@ def _staged(
             return (ItemsOffloaded(plan=plan, base_seq=base_seq, items=decision.items),), staged
         case SummarizeSpan():
             assert summary is not None
-            message = summary_message(summary.fields, item_id=decision.summary_id, covers=len(decision.covers))
+            item = _summary_item(decision, summary)
             written = SummaryWritten(
                 plan=plan,
                 base_seq=base_seq,
-                item=message,
+                item=item,
                 fields=summary.fields,
                 summarizer=summary.summarizer,
                 covers=decision.covers,
+                input_tokens=summary.input_tokens,
+                output_tokens=summary.output_tokens,
+                instead_of=summary.instead_of,
             )
-            entry = summary_entry(message, base_seq=base_seq, tokens=count_item(message, vocabulary))
+            entry = summary_entry(item, base_seq=base_seq, tokens=count_item(item, vocabulary))
             return (written,), {decision.summary_id: entry}
         case TruncateHistory():
             return (), {}
         case _:
             assert_never(decision)
+
+
+def _summary_item(decision: SummarizeSpan, summary: Summary) -> Item:
+    """Return what the model is sent: the summary's message, or the provider's block with it for everybody else."""
+    message = summary_message(summary.fields, item_id=decision.summary_id, covers=len(decision.covers))
+    if summary.block is None:
+        return message
+    return structs.replace(summary.block, id=decision.summary_id, words=plain_text(message.content))
 
 
 def _receipt(context: Context, decision: Decision, entries: tuple[Entry, ...], after: int) -> Receipt:
