@@ -10,9 +10,10 @@ from typing import Protocol
 from msgspec import Struct
 
 from retold.errors import CorruptLogError, RetoldError, SealError
-from retold.events import Draft, Form, Head, Kept, Opaque, Recorded, SessionKey
+from retold.events import Draft, Form, Head, Kept, Recorded, SessionKey
 from retold.fold import Context, encode_context
 from retold.policy import SummarizeSpan, Summary
+from retold.policy.remote import Compaction
 
 
 class Snapshot(Struct, frozen=True):
@@ -354,14 +355,6 @@ class Log(Protocol):
         ...
 
 
-class Compaction(Struct, frozen=True):
-    """Hold a provider's compaction and what it cost in tokens, as the provider said; 0 where it did not."""
-
-    block: Opaque
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-
 class Clock(Protocol):
     """Tell the time and make ids. Nothing below the shell needs either."""
 
@@ -383,11 +376,7 @@ class Summarizer(Protocol):
         ...
 
     async def summarize(self, context: Context, decision: SummarizeSpan) -> Summary:
-        """Return a summary of the entries that *decision* covers, within its budget.
-
-        Raises:
-            UnavailableError: if it cannot be had now.
-        """
+        """Return a summary of the entries that *decision* covers, within its budget; any error: it has none."""
         ...
 
 
@@ -396,7 +385,7 @@ class RemoteCompactor(Protocol):
 
     @property
     def name(self) -> str:
-        """Return the name that is recorded with every block, for example ``openai-remote:gpt-5``."""
+        """Return the name that is recorded, for example ``openai-remote:gpt-5``."""
         ...
 
     @property
@@ -405,9 +394,5 @@ class RemoteCompactor(Protocol):
         ...
 
     async def compact(self, context: Context, decision: SummarizeSpan) -> Compaction:
-        """Return the provider's block for the entries that *decision* covers: one, with something in it.
-
-        Raises:
-            UnavailableError: if it cannot be had now, or the provider gave none that can be used.
-        """
+        """Return the provider's one block for the entries that *decision* covers; any error: it has none."""
         ...

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
@@ -90,13 +89,14 @@ def anthropic_client(fake: Provider) -> AsyncAnthropic:
 @asynccontextmanager
 async def asking(kind: str, fake: Provider, *, deadline_s: float = 30.0) -> AsyncGenerator[ModelSummarizer, None]:
     """Give the summarizer that asks *fake* in one of the `KINDS`."""
-    async with openai_client(fake) as openai, anthropic_client(fake) as anthropic:
-        models: dict[str, Any] = {
-            "responses": ResponsesModel("model-1", openai, name="openai:model-1"),
-            "chat": ChatModel("model-1", openai, name="openai-chat:model-1"),
-            "messages": MessagesModel("model-1", anthropic, name="anthropic:model-1"),
-        }
-        yield ModelSummarizer(models[kind], deadline_s=deadline_s)
+    if kind == "messages":
+        async with anthropic_client(fake) as anthropic:
+            model = MessagesModel("model-1", anthropic, name="anthropic:model-1")
+            yield ModelSummarizer(model, deadline_s=deadline_s)
+        return
+    async with openai_client(fake) as openai:
+        way = ChatModel if kind == "chat" else ResponsesModel
+        yield ModelSummarizer(way("model-1", openai, name=f"openai-{kind}:model-1"), deadline_s=deadline_s)
 
 
 async def compacted(

@@ -24,7 +24,8 @@ RECORD = {
 }
 """What a model answers that does as it is told."""
 
-SECRET = "gAAAA-sealed-Ünïcode"  # noqa: S105 - a block's content, no password
+SEALED = "gAAAA-sealed-Ünïcode-" + "x" * 400
+"""What a block holds."""
 
 USED = {"input_tokens": 1_000_000, "output_tokens": 321}
 
@@ -83,6 +84,8 @@ def reply_to(step: str, request: Request, record: dict[str, Any]) -> tuple[int, 
     if step.isdecimal():
         error = {"error": {"type": "error", "code": "some_error", "message": "as the script says"}, "type": "error"}
         return int(step), {"retry-after-ms": "1", "retry-after": "1"}, _json(error)
+    if step == "hour":
+        return 429, {"retry-after": "3600"}, _json(_overflow(request))
     if step == "overflow":
         return 400, {}, _json(_overflow(request))
     return 200, {}, _NONSENSE.get(step) or _answer_of(step, request, record)
@@ -120,18 +123,24 @@ def _is_compaction(request: Request) -> bool:
     return request.path.endswith("/compact") or triggered or "compaction" in body or "context_management" in body
 
 
+def block_of(form: str, *, content: str = json.dumps(SEALED)) -> str:
+    """Return a compaction of *form* as it is sent: with the white space and the escapes of a writer of its own."""
+    if form == "anthropic":
+        return f'{{ "type":"compaction", "content":{content}, "signature":"s1g\\/n" }}'
+    return f'{{ "id":"cmp_1", "type":"compaction", "encrypted_content":{content} }}'
+
+
 def _compaction(step: str, request: Request) -> bytes:
-    """Return a compaction, with the white space and the escapes of a writer of its own."""
     anthropic = request.path.endswith("/messages")
-    content = {"null": "null", "empty": '""'}.get(step, json.dumps(SECRET))
+    content = {"null": "null", "empty": '""'}.get(step, json.dumps(SEALED))
     if anthropic:
-        block = f'{{ "type":"compaction", "content":{content}, "signature":"s1g\\/n" }}'
+        block = block_of("anthropic", content=content)
         blocks = {"two": f"{block},{block}", "none": '{"type":"text","text":"done"}'}.get(step, block)
         stop = "max_tokens" if step == "truncated" else "compaction"
         told = f'"stop_reason":"{stop}","usage":{json.dumps(USED)}'
         return f'{{"type":"message","role":"assistant","content":[{blocks}],{told}}}'.encode()
     user = '{"type":"message","role":"user","content":[{"type":"input_text","text":"again"}]}'
-    block = f'{{ "id":"cmp_1", "type":"compaction", "encrypted_content":{content} }}'
+    block = block_of("responses", content=content)
     blocks = {"two": f"{user},{block},{block}", "none": user}.get(step, f"{user},{block}")
     status = "incomplete" if step == "truncated" else "completed"
     return f'{{"object":"response","status":"{status}","output":[{blocks}],"usage":{json.dumps(USED)}}}'.encode()
@@ -159,7 +168,7 @@ def _responses(step: str, written: Any) -> dict[str, Any]:
         "status": "incomplete" if cut else "completed",
         "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
         "output": outputs.get(step, text),
-        "usage": USED,
+        "usage": _used(step),
     }
 
 
@@ -174,10 +183,10 @@ def _chat(step: str, written: Any) -> dict[str, Any]:
     }
     message = messages.get(step, {"content": json.dumps(written, ensure_ascii=False)})
     finish = "length" if step == "truncated" else "stop"
-    seen = 10 if step == "cut-input" else USED["input_tokens"]
+    used = _used(step)
     return {
         "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", **message}}],
-        "usage": {"prompt_tokens": seen, "completion_tokens": USED["output_tokens"]},
+        "usage": {"prompt_tokens": used["input_tokens"], "completion_tokens": used["output_tokens"]},
     }
 
 
@@ -196,8 +205,12 @@ def _messages(step: str, written: Any) -> dict[str, Any]:
         "role": "assistant",
         "content": contents.get(step, record),
         "stop_reason": stops.get(step, "tool_use"),
-        "usage": USED,
+        "usage": _used(step),
     }
+
+
+def _used(step: str) -> dict[str, int]:
+    return {**USED, "input_tokens": 10} if step == "cut-input" else USED
 
 
 def _json(value: Any) -> bytes:
@@ -235,14 +248,14 @@ async def provider(
     fake = Provider(script or ("ok",), takes_bytes=takes_bytes, record=record)
     tasks: set[asyncio.Task[None]] = set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
         with suppress(asyncio.CancelledError):
             await fake.serve(reader, writer)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(run, "127.0.0.1", 0)
     fake.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     try:
         yield fake

@@ -160,7 +160,7 @@ def test_an_answer_that_cannot_be_used_is_asked_for_again_in_tighter_words(kind:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("fault", _REJECTED)
+@pytest.mark.parametrize("fault", ["empty", "inflated", "other-shape"])
 def test_two_answers_that_cannot_be_used_are_a_failure(kind: str, fault: str) -> None:
     """An answer that says nothing, refuses, breaks off or is no record never becomes my summary."""
 
@@ -190,6 +190,19 @@ def test_an_overflow_halves_what_is_shown_and_keeps_the_request(kind: str) -> No
         assert "src/retry_20.py" in last
         assert '"record_so_far"' in last, "what is not shown is in the record that the model builds on"
         assert "src/retry_0.py: read" in _lines(summary)["files"]
+
+    asyncio.run(run())
+
+
+def test_a_server_that_cuts_off_what_it_was_shown_is_shown_less(kind: str) -> None:
+    """A server that says it read a tenth of the prompt has lost the rest without a word: it is treated as too small."""
+
+    async def run() -> None:
+        async with provider("cut-input", "ok") as fake:
+            summary = await _summary(kind, fake)
+            first, second = fake.requests
+        assert len(second.raw) < len(first.raw)
+        assert _lines(summary)["facts"] == tuple(RECORD["facts"])
 
     asyncio.run(run())
 
@@ -226,7 +239,7 @@ def test_one_entry_that_is_too_long_loses_its_middle(kind: str) -> None:
     "script",
     [
         *(["429", "ok"], ["500", "ok"], ["529", "ok"], ["reset", "ok"]),
-        *(["hang"], ["drip"], ["500"], ["401"], ["404"], ["overflow"]),
+        *(["hang"], ["drip"], ["hour"], ["500"], ["404"], ["overflow"]),
         *(["refused"], ["inflated"], ["garbage"], ["truncated"], ["short"]),
     ],
     ids="-".join,
@@ -257,7 +270,7 @@ def test_whatever_a_provider_does_a_history_is_published(
     assert "key-of-a-test" not in caplog.text
 
 
-_LATE = ("hang", "drip")
+_LATE = ("hang", "drip", "hour")
 
 
 def test_what_went_wrong_is_told_by_the_kind_of_error(kind: str) -> None:

@@ -13,8 +13,7 @@ from retold.errors import RejectedError
 from retold.events import Form
 from retold.fold import Context
 from retold.policy import SummarizeSpan
-from retold.policy.remote import shown_to_provider
-from retold.ports import Compaction
+from retold.policy.remote import Compaction, shown_to_provider
 from retold.summarizers.answers import read_json
 from retold.summarizers.blocks import model_of, one_block
 from retold.summarizers.openai_models import overflow_or
@@ -51,10 +50,13 @@ class OpenAICompactor:
         self._provider = "openai" if host == _OWN_HOST else client.base_url.netloc.decode()
 
     async def compact(self, context: Context, decision: SummarizeSpan) -> Compaction:
-        """Return the provider's block; raises as `retold.ports.RemoteCompactor` says, and what the client raises.
+        """Return the provider's block.
 
         Raises:
             OverflowedError: if the history is too long for the model.
+            RejectedError: if the provider answered with no block that can be used.
+            UnavailableError: if nobody knows for which model it would have to be.
+            Exception: what the client raises when it cannot be reached.
         """
         model = self._model or model_of(context)
         shown = shown_to_provider(context, decision, self.form, model=f"{self._provider}:{model}")

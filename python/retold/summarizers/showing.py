@@ -12,10 +12,10 @@ from retold.events import Block, Message, Reasoning, SummaryField, ToolCall, Too
 from retold.fold import Context, Entry, count_item
 from retold.policy import SummarizeSpan
 from retold.policy.bonds import latest_user, pair_of
+from retold.policy.cutting import cut_middle
 from retold.policy.extract import extract_summary
 from retold.policy.fitting import within_budget
 from retold.policy.summary import summary_message
-from retold.policy.truncate import cut_middle
 from retold.summarizers.prompt import Prompt, Shown, line_of, write_prompt
 from retold.tokens import Encoding, encoding
 

@@ -33,7 +33,7 @@ from retold.policy import (
     decide,
     due_recorded,
     is_due,
-    limits_of,
+    limits_for,
     plan_id,
     replace,
     tier_of,
@@ -125,7 +125,7 @@ class Compactor:
                 return
             replacement = await self._replacement(context, decision)
         except FloorError as error:
-            due = due_recorded(context.window, context.calibration)
+            due = due_recorded(context)
             failed = CompactionFailed(plan=plan, base_seq=context.seq, reason=str(error), due_tokens=due)
             await self._write(live, context, [failed])
             return
@@ -153,7 +153,7 @@ class Compactor:
                 async for carried_out, summary in written:
                     if (replacement := replace(context, carried_out, summary=summary)) is not None:
                         break
-        return replacement or carry_out(context, limits_of(context.window, context.calibration))
+        return replacement or carry_out(context, limits_for(context))
 
     async def _write(self, live: LiveSession, context: Context, facts: Sequence[Fact]) -> bool:
         """Append *facts*, decided at *context*; return False if the plan had to be abandoned instead."""
@@ -237,7 +237,7 @@ def _is_planned(context: Context) -> bool:
 
 def _is_due(live: LiveSession) -> bool:
     outline = live.outline
-    return is_due(outline, live.upper_tokens, limits_of(outline.window, outline.calibration))
+    return is_due(outline, live.upper_tokens, limits_for(outline))
 
 
 def _planned(context: Context, decision: Decision) -> CompactionPlanned:

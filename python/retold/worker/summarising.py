@@ -13,15 +13,12 @@ from msgspec import structs
 
 from retold.errors import RejectedError
 from retold.fold import Context
-from retold.policy import SummarizeSpan, Summary, extract_for
+from retold.policy import PRESETS, SummarizeSpan, Summary, extract_for
 from retold.policy.remote import cover_blocks
 from retold.ports import RemoteCompactor, Summarizer
 
 SUMMARY_TIMEOUT_S = 120.0
 """A summarizer, or a provider that compacts, that takes longer has failed."""
-
-REMOTE_POLICY = "codex-remote"
-"""The sessions that a provider may compact."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +39,7 @@ class SummaryWriter:
         A summary comes with the decision that it carries out: a provider's block may cover more.
         """
         failed: list[str] = []
-        if self._remote is not None and context.policy == REMOTE_POLICY:
+        if self._remote is not None and PRESETS[context.policy].is_remote:
             wider = cover_blocks(context, decision, self._remote.form)
             summary = await self._tried(self._remote.name, _remote(self._remote, context, wider), context, failed)
             if summary is not None:
