@@ -132,7 +132,7 @@ def _offload(
         other = stand_in(entry.item, placeholder)
         if other is None:
             return None
-        placeholder = _checked(other, placeholder)
+        placeholder = check_stand_in(other, placeholder)
     tokens = count_item(placeholder, encoding(context.encoding))
     offload = Offload(
         item=entry.item.id,
@@ -144,8 +144,12 @@ def _offload(
     return offload, tokens
 
 
-def _checked(other: object, placeholder: Item) -> Item:
-    """Return *other* if it can stand where *placeholder* does: of the same kind, id, call and role."""
+def check_stand_in(other: Item, placeholder: Item) -> Item:
+    """Return *other* if it can stand where *placeholder* does: of the same kind, id, call and role.
+
+    Raises:
+        InputError: if it cannot, naming what differs.
+    """
     if type(other) is not type(placeholder):
         wanted, got = type(placeholder).__name__, type(other).__name__
         raise InputError(f"expected a {wanted} in the place of item {placeholder.id}, got {got}")
