@@ -36,8 +36,8 @@ from retold.events import (
 from retold.fold import History, count_item, history_of
 from retold.formats import split_system
 from retold.log import MemoryLog
+from retold.model_ports import RemoteCompactor
 from retold.policy.summary import read_summary
-from retold.ports import RemoteCompactor
 from retold.replay import load
 from retold.summarizers import ExtractiveSummarizer
 from retold.summarizers.anthropic_compaction import AnthropicCompactor
