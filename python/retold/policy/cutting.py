@@ -34,6 +34,8 @@ def cut_item(entry: Entry, length_tokens: int, vocabulary: Encoding) -> Item | N
             shorter = structs.replace(item, arguments=cut(item.arguments), extra=address)
         case Reasoning(body=None):
             shorter = structs.replace(item, text=cut(item.text))
+        case Opaque(words=words) if words:
+            shorter = Message(role="user", content=(Text(cut(words)),), id=item.id)  # half a block is none
         case _:
             return None
     return shorter
