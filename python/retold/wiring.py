@@ -15,7 +15,8 @@ from retold.log.embedded import EmbeddedServer, find_running, is_used, server_pr
 from retold.log.inspecting import inspect_aside, inspect_keys, inspect_server
 from retold.log.jetstream import connect_log
 from retold.log.sweeping import Sweeper, open_sweeper
-from retold.ports import Log, RemoteCompactor, Summarizer
+from retold.model_ports import RemoteCompactor, Summarizer
+from retold.ports import Log
 from retold.security import MasterKeys
 from retold.settings import Profile, read_settings
 from retold.summarizers import ExtractiveSummarizer, FunctionSummarizer, ModelSummarizer, SummaryFunction

@@ -26,6 +26,7 @@ from retold.log.drafting import drafts_of
 from retold.log.publishing import publish
 from retold.log.tail import read_tail
 from retold.log.walking import is_snapshot_due, snapshots_along
+from retold.model_ports import RemoteCompactor, Summarizer
 from retold.policy import (
     Decision,
     Replacement,
@@ -38,7 +39,7 @@ from retold.policy import (
     replace,
     tier_of,
 )
-from retold.ports import Clock, Log, RemoteCompactor, Summarizer, snapshot_of
+from retold.ports import Clock, Log, snapshot_of
 from retold.worker.hooks import Hooks, decide_with, tell
 from retold.worker.live import LiveSession
 from retold.worker.summarising import SummaryWriter

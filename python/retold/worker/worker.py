@@ -10,7 +10,8 @@ import stamina
 
 from retold.errors import CorruptLogError, RetoldError, SealError, UnavailableError
 from retold.events import SessionKey
-from retold.ports import Aside, Clock, Log, RemoteCompactor, Summarizer
+from retold.model_ports import RemoteCompactor, Summarizer
+from retold.ports import Aside, Clock, Log
 from retold.worker.compactor import Compactor
 from retold.worker.hooks import Hooks
 from retold.worker.live import LiveSession
