@@ -208,6 +208,7 @@ class _Fresh(LogProxy):
         self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
     ) -> None:
         """Note what would be written."""
+        del key, until, instead_of
         self.heads = [one.head async for one in events]
 
 
@@ -219,12 +220,8 @@ def test_a_repair_from_an_old_copy_holds_no_texts() -> None:
         log, replica = await logs(5)
         clock = HandClock("later")
         for at in range(60):
-            await write(
-                log,
-                KEY,
-                [ItemAppended(item=Message(role="user", content=(Text(f"{at} " * (large // 3)),)))],
-                clock=clock,
-            )
+            text = Text(f"{at} " * (large // 3))
+            await write(log, KEY, [ItemAppended(item=Message(role="user", content=(text,)))], clock=clock)
         whole = [one.head for one in await read(log, KEY)]
         log.lose(KEY, 3)
         fresh = _Fresh(log)
