@@ -31,7 +31,7 @@ TAGS_MAX = 1_000
 """How many tags a session may have: each is in every snapshot of it."""
 
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*\Z")
-_ITEM_ID = re.compile(r"[is][0-9]+\Z")
+_ITEM_ID = re.compile(r"[ics][0-9]+\Z")
 
 
 async def opened(
@@ -113,7 +113,7 @@ async def original(log: Log, context: Context, item_id: str) -> Item:
             f"expected the id of an item of the history, got {item_id!r}: what a summary stands for returns by an undo "
             "of its compaction, or is read in the history of a place before it"
         )
-    if entry.original is None:
+    if entry.form != "placeholder" or entry.original is None:
         raise InputError(f"expected an offloaded item, {item_id!r} is {entry.form} in the history")
     key, until = context.key, context.seq
     while True:

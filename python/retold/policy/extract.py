@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from retold.events import Message, Reasoning, SummaryField, ToolCall, ToolResult, plain_text
 from retold.fold import Entry
+from retold.policy.blocks import read_block
 from retold.policy.bonds import is_user, open_calls
 from retold.policy.fitting import within_budget
 from retold.policy.paths import file_actions
@@ -106,13 +107,14 @@ def _without_older_paths(old: Iterable[str], new: Iterable[str]) -> tuple[str, .
 
 
 def _is_assistant(entry: Entry) -> bool:
-    return isinstance(entry.item, Message) and entry.item.role == "assistant"
+    return isinstance(entry.item, Message) and entry.item.role in ("assistant", "compressed")
 
 
 def _text(entry: Entry) -> str:
     item = entry.item
     text = plain_text(item.content) if isinstance(item, Message | ToolResult) else ""
     text = item.text if isinstance(item, Reasoning) else text
+    text = block.text if entry.form == "compressed" and (block := read_block(item)) is not None else text
     if len(text) <= TEXT_CHARACTERS_MAX:
         return text
     half = TEXT_CHARACTERS_MAX // 2

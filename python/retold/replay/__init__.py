@@ -1,7 +1,8 @@
 """Any state that ever was: read from the log, rebuilt from a snapshot and its tail, and proven."""
 
+from retold.fold import item_text
 from retold.replay.comparing import compare
-from retold.replay.diffing import Change, Compaction, Diff, Lost, diff, item_text
+from retold.replay.diffing import Change, Compaction, Diff, Lost, diff
 from retold.replay.past import Past
 from retold.replay.places import TAG_CHARACTERS_MAX, At, tagged_seq
 from retold.replay.playing import Frame, Part, play
