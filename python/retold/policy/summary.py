@@ -19,18 +19,29 @@ from retold.policy.pins import fixed_positions
 TAIL_HALVINGS = 6
 """How often the tail's budget is halved to come under the target before giving up."""
 
-FIELDS = ("goal", "constraints", "decisions", "files", "errors", "open_work", "last_step", "facts")
+FIELDS = (
+    "goal",
+    "constraints",
+    "facts",
+    "decisions",
+    "files",
+    "identifiers",
+    "errors",
+    "open_work",
+    "last_step",
+)
 """The sections of a summary, in order."""
 
 _TITLES = {
     "goal": "Goal",
     "constraints": "Rules and constraints",
+    "facts": "Facts",
     "decisions": "Decisions",
     "files": "Files and what was done to each",
+    "identifiers": "Identifiers",
     "errors": "Errors met",
     "open_work": "Open work",
     "last_step": "Last step",
-    "facts": "Facts",
 }
 
 _NAMES = {title: name for name, title in _TITLES.items()}

@@ -1,0 +1,105 @@
+"""Which statements a later one replaces: the newer value wins, however it is worded; what is about another matter stays.
+
+A statement replaces an older one if both set a value of one sort, or neither sets any, and
+- it says that something is otherwise now, and shares enough of what either is about; only the nearest one is replaced; or
+- it says the same of the same matter (all that the older one is about), with another value.
+
+Terms weigh by how rare they are among the statements: ``database`` says little where three databases are spoken of.
+Cost: each statement is compared with those that it shares a term with, at most `COMPARED_MAX`, the newest.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from math import fsum, log
+
+from retold.policy.cues import ADDS
+from retold.policy.statements import Statement
+
+COMPARED_MAX = 64
+"""So many older statements that share a rare term are compared; the rest are too far back to be what is meant."""
+
+SHARED_MIN = 0.5
+"""An update shares at least this much of what the shorter of the two is about, by weight."""
+
+_TIMES = frozenset("today yesterday tomorrow week month monday tuesday wednesday thursday friday saturday sunday".split())
+
+
+def superseded(statements: Sequence[Statement]) -> dict[int, int]:
+    """Return, for each statement that a later one replaces, the position of that one. *statements* are in order."""
+    weight = _weights(statements)
+    holders: dict[str, list[int]] = defaultdict(list)
+    replaced: dict[int, int] = {}
+    for at, statement in enumerate(statements):
+        if statement.kind == "pasted":
+            continue
+        near = _near(statement, holders, weight)
+        for older in _replaced_by(statement, [one for one in near if one not in replaced], statements, weight):
+            replaced[older] = at
+        for term in statement.about:
+            holders[term].append(at)
+    return replaced
+
+
+def _weights(statements: Iterable[Statement]) -> dict[str, float]:
+    held = Counter(term for statement in statements for term in statement.about)
+    whole = max(1, sum(1 for _ in held))
+    return {term: log(1 + whole / count) for term, count in held.items()}
+
+
+def _near(statement: Statement, holders: dict[str, list[int]], weight: dict[str, float]) -> list[int]:
+    """Return the older statements that share a term with *statement*, those that share a rare one first."""
+    found: dict[int, None] = {}
+    for term in sorted(statement.about, key=lambda term: (-weight[term], term)):
+        for at in reversed(holders[term][-COMPARED_MAX:]):
+            found[at] = None
+        if len(found) >= COMPARED_MAX:
+            break
+    return list(found)
+
+
+def _replaced_by(
+    new: Statement, near: Sequence[int], statements: Sequence[Statement], weight: dict[str, float]
+) -> list[int]:
+    if new.kind == "request" and not new.is_update:
+        return []
+    same = [at for at in near if _says_anew(statements[at], new)]
+    if same or not new.is_update or ADDS.search(new.text):
+        return same
+    shares = {at: _share(statements[at], new, weight) for at in near if _may_replace(statements[at], new)}
+    best = max(shares, key=lambda at: (shares[at], at), default=None)
+    return [] if best is None or shares[best] < SHARED_MIN else [best]
+
+
+def _sorts(statement: Statement) -> set[str]:
+    return {sort for sort, _ in statement.sets}
+
+
+def _may_replace(old: Statement, new: Statement) -> bool:
+    if old.kind in ("request", "pasted") or old.text == new.text:
+        return False
+    olds, news = _sorts(old), _sorts(new)
+    if not olds and not news:
+        return True
+    return bool(olds & news) and not new.sets <= old.sets
+
+
+def _says_anew(old: Statement, new: Statement) -> bool:
+    """Return whether *new* sets another value for all that *old* is about, in the same words."""
+    if old.text == new.text:
+        return True
+    if not old.about or not new.sets or not _may_replace(old, new) or _sorts(old) != _sorts(new):
+        return False
+    extra = new.about - old.about - _TIMES
+    return old.about <= new.about and not (extra and not new.is_update)
+
+
+def _share(old: Statement, new: Statement, weight: dict[str, float]) -> float:
+    """Return how much of the two is the same matter: what they share beside what each has that the other has not."""
+    focus = old.focus | new.focus
+
+    def total(terms: Iterable[str]) -> float:
+        return fsum(weight[term] * (2 if term in focus else 1) for term in terms)  # exact in whatever order
+
+    shared = total(old.about & new.about)
+    apart = min(total(old.about - new.about), total(new.about - old.about))
+    return shared / (shared + apart) if shared else 0.0
