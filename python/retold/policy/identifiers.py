@@ -33,10 +33,13 @@ earlier summary listed."""
 AGE_WEIGHT = 0.5
 """By how much the oldest weighs less than the newest."""
 
+BARE_NUMBER = 0.3
+"""What is left of the worth of a number without a mark: a line, an amount, an index."""
+
 SEEN_ONCE = 0.3
 """What is left of the worth of a name that only one text or result had."""
 
-_NAMED = re.compile(r"[A-Za-z0-9_~#@/.][\w.~@/:#%?=&+-]{2,118}[\w/]", re.ASCII)
+_NAMED = re.compile(r"https?://[^\s\"'`<>)\]},]+|[A-Za-z0-9_~#@/.][\w.~@/:#%+-]{2,118}[\w/]", re.ASCII)
 _MARK = re.compile(r"[_/#@:]|\d|[a-z][A-Z]|\w\.\w", re.ASCII)
 
 
@@ -82,7 +85,7 @@ def _line(value: str, seen: _Seen, newest: int, at: int) -> Line:
         field="identifiers",
         text=value,
         place=(seen.last_seq, at, 0),
-        weight=seen.weight * fresh * often,
+        weight=seen.weight * fresh * often * (BARE_NUMBER if value.isdigit() else 1),
         terms=frozenset({value.lower()}),
         group=seen.name,
         name=seen.name,

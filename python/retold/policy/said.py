@@ -19,7 +19,7 @@ from retold.policy.words import is_literal, terms_of
 FIELDS: dict[Kind, str] = {
     "rule": "constraints",
     "goal": "goal",
-    "request": "goal",
+    "request": "requests",
     "fact": "facts",
     "pasted": "facts",
 }
@@ -37,7 +37,7 @@ FIRST_WEIGHT = 4.0
 AGE_WEIGHT = 0.7
 """By how much the oldest request weighs less than the newest."""
 
-QUOTED = ("constraints", "goal", "facts")
+QUOTED = ("requests", "constraints", "goal", "facts")
 """The sections of an earlier summary that quote the user."""
 
 
@@ -95,7 +95,7 @@ def _line(statement: Statement, *, is_first: bool, age: float) -> Line:
     if statement.kind == "request":
         weight *= FIRST_WEIGHT if is_first else 1 - AGE_WEIGHT * age
     return Line(
-        field=FIELDS[statement.kind],
+        field="goal" if is_first and statement.kind == "request" else FIELDS[statement.kind],
         text=statement.text,
         place=(statement.seq, *statement.place),
         weight=weight,

@@ -25,25 +25,35 @@ _TIMES = frozenset("today yesterday tomorrow week month monday tuesday wednesday
 
 
 def superseded(statements: Sequence[Statement]) -> dict[int, int]:
-    """Return, for each statement that a later one replaces, the position of that one. *statements* are in order."""
+    """Return, for each statement that a later one replaces, the position of that one.
+
+    *statements* are in order; those of a summary before (`seq` 0) were compared with each other when it was written.
+    """
     weight = _weights(statements)
     holders: dict[str, list[int]] = defaultdict(list)
     replaced: dict[int, int] = {}
     for at, statement in enumerate(statements):
-        if statement.kind == "pasted":
+        if statement.kind == "pasted" or not statement.seq:
+            _hold(holders, statement, at)
             continue
         near = _near(statement, holders, weight)
         for older in _replaced_by(statement, [one for one in near if one not in replaced], statements, weight):
             replaced[older] = at
-        for term in statement.about:
-            holders[term].append(at)
+        _hold(holders, statement, at)
     return replaced
 
 
+def _hold(holders: dict[str, list[int]], statement: Statement, at: int) -> None:
+    for term in statement.about:
+        holders[term].append(at)
+
+
 def _weights(statements: Iterable[Statement]) -> dict[str, float]:
-    held = Counter(term for statement in statements for term in statement.about)
-    whole = max(1, sum(1 for _ in held))
-    return {term: log(1 + whole / count) for term, count in held.items()}
+    """Return what each term weighs: much if few statements have it, for then it tells which matter is meant."""
+    told = [statement for statement in statements if statement.kind not in ("request", "pasted")]
+    held = Counter(term for statement in told for term in statement.about)
+    terms = {term for statement in statements for term in statement.about}
+    return {term: log(1 + max(1, len(told)) / max(1, held[term])) ** 2 for term in terms}
 
 
 def _near(statement: Statement, holders: dict[str, list[int]], weight: dict[str, float]) -> list[int]:
@@ -77,7 +87,7 @@ def _sorts(statement: Statement) -> set[str]:
 def _may_replace(old: Statement, new: Statement) -> bool:
     if old.kind in ("request", "pasted") or old.text == new.text:
         return False
-    olds, news = _sorts(old), _sorts(new)
+    olds, news = _sorts(old) - {"phrase"}, _sorts(new) - {"phrase"}
     if not olds and not news:
         return True
     return bool(olds & news) and not new.sets <= old.sets
