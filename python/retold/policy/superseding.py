@@ -18,7 +18,7 @@ from retold.policy.statements import Statement
 COMPARED_MAX = 64
 """So many older statements that share a rare term are compared; the rest are too far back to be what is meant."""
 
-SHARED_MIN = 0.5
+SHARED_MIN = 0.6
 """An update shares at least this much of what the shorter of the two is about, by weight."""
 
 _TIMES = frozenset("today yesterday tomorrow week month monday tuesday wednesday thursday friday saturday sunday".split())
