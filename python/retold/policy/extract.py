@@ -2,7 +2,7 @@
 
 Each line is taken from an entry, whole or cut; nothing is invented. What the user said comes first: rules and limits,
 goals, facts, and of two values for one matter only the newer (`said`, `superseding`). Then what was decided, which files
-were touched, errors, open work, the last step (`done`), and the values that calls and results had (`identifiers`). Which
+were touched, errors, open work, the last step (`done`), and the values that calls and results had (`values`). Which
 of all these lines are told is a choice of the most within the budget (`choosing`). What the history keeps word for word
 beside the summary is not told again.
 
@@ -17,10 +17,10 @@ from retold.fold import Entry, count_item
 from retold.policy.choosing import Line, choose_lines
 from retold.policy.done import done_lines
 from retold.policy.fitting import within_budget
-from retold.policy.identifiers import identifier_lines
 from retold.policy.reading import text_of
 from retold.policy.said import said_lines, without_gone
 from retold.policy.summary import FIELDS, section_title, summary_message
+from retold.policy.values import value_lines
 from retold.policy.words import terms_of
 from retold.tokens import Encoding
 
@@ -43,7 +43,7 @@ def extract_summary(  # noqa: PLR0913 - what a summary is made of
     entries that stay in the history beside it. O(characters of the entries), with a logarithm for the choice.
     """
     said = said_lines(entries, previous=previous, kept=kept)
-    agent = [*done_lines(entries, previous=previous), *identifier_lines(entries, previous=previous)]
+    agent = [*done_lines(entries, previous=previous), *value_lines(entries, previous=previous)]
     lines = _once([*said.lines, *without_gone(agent, said.gone)])
     empty = tuple(SummaryField(name=name, lines=(), seqs=()) for name in FIELDS)
     frame = count_item(summary_message(empty, item_id=item_id, covers=len(entries)), encoding).upper
