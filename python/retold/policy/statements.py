@@ -32,6 +32,7 @@ _FOCUS = re.compile(
     r"\b(?:for|in|of|about|regarding|comes to|concerning)\s+(?:(?:the|our|a|an|my|your)\s+)?([^\s,.;!?]+(?: [^\s,.;!?]+)?)"
     r"|^\W*([\u3400-\u9fff]{2,4})",
 )
+_FRAME_WORD = re.compile(r"[^\W\d_\u3040-\u9fff]+|[\u3040-\u9fff]")
 _PHRASE = re.compile(
     r"\b(?:with|prefer|use|using|into|like|want|rather have)\s+(?:an? |the )?"
     r"([^\s,.;!?]+(?: (?!(?:in|for|on|of|when|to|at|from|after|by|as|please)\b)[^\s,.;!?]+){0,2})"
@@ -62,6 +63,7 @@ class Statement(Struct, frozen=True):
         place: the number of its sentence in the entry, and of the clause in the sentence.
         about: its terms without its values.
         focus: those of its terms that follow ``for``, ``in``, ``of`` and such, or in Chinese stand first.
+        frame: all its words, and Chinese characters, but for its values: how it is put.
         sets: its values by their sort: ``date``, ``number``, ``literal``, else ``name``, else ``phrase``.
         is_update: whether it says that something is otherwise than before.
     """
@@ -72,6 +74,7 @@ class Statement(Struct, frozen=True):
     kind: Kind
     about: frozenset[str]
     focus: frozenset[str]
+    frame: frozenset[str]
     sets: frozenset[tuple[str, str]]
     is_update: bool
 
@@ -102,7 +105,7 @@ def statements_of(text: str, *, seq: int) -> Iterator[Statement]:
             number += 1
             if is_pasted:
                 yield Statement(
-                    sentence.strip(), seq, (number, 0), "pasted", frozenset(), frozenset(), frozenset(), is_update=False
+                    sentence.strip(), seq, (number, 0), "pasted", frozenset(), frozenset(), frozenset(), frozenset(), is_update=False
                 )
                 continue
             is_rule = len(sentence) <= RULE_CHARACTERS_MAX and _BINDS.search(sentence)
@@ -118,6 +121,7 @@ def read_statement(sentence: str, *, seq: int, place: tuple[int, int]) -> Statem
     plain = sentence.lower()
     for _, value in sorted(sets, key=lambda one: -len(one[1])):
         plain = plain.replace(value, " ")
+    words = frozenset(_FRAME_WORD.findall(plain))
     plain = _CUES.sub(" ", plain)
     return Statement(
         text=sentence,
@@ -126,6 +130,7 @@ def read_statement(sentence: str, *, seq: int, place: tuple[int, int]) -> Statem
         kind=_kind(sentence, has_values=bool(values)),
         about=frozenset(matter_of(plain)),
         focus=frozenset(matter_of(" ".join("".join(found) for found in _FOCUS.findall(plain)))),
+        frame=words,
         sets=frozenset(sets),
         is_update=UPDATE.search(sentence) is not None,
     )

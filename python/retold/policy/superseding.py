@@ -12,6 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from math import fsum, log
 
+from msgspec import Struct
+
 from retold.policy.cues import ADDS
 from retold.policy.statements import Statement
 
@@ -19,9 +21,25 @@ COMPARED_MAX = 64
 """So many older statements that share a rare term are compared; the rest are too far back to be what is meant."""
 
 SHARED_MIN = 0.6
-"""An update shares at least this much of what the shorter of the two is about, by weight."""
+"""An update is on the same matter if this much of it is shared, by weight."""
+
+SHARED_RARE_MIN = 0.42
+"""This much is enough where a term is shared that hardly any other statement has."""
+
+PARALLEL = 0.6
+"""Two that share this much of how they are put, and differ in what they are about, say the same of two matters."""
+
+RARE = 2
+"""So many statements may have such a term: the old one and the new one."""
 
 _TIMES = frozenset("today yesterday tomorrow week month monday tuesday wednesday thursday friday saturday sunday".split())
+
+
+class _Matters(Struct, frozen=True):
+    """Hold how many statements have a term, and what that makes it weigh."""
+
+    held: Counter[str]
+    weight: dict[str, float]
 
 
 def superseded(statements: Sequence[Statement]) -> dict[int, int]:
@@ -29,15 +47,15 @@ def superseded(statements: Sequence[Statement]) -> dict[int, int]:
 
     *statements* are in order; those of a summary before (`seq` 0) were compared with each other when it was written.
     """
-    weight = _weights(statements)
+    matters = _weigh(statements)
     holders: dict[str, list[int]] = defaultdict(list)
     replaced: dict[int, int] = {}
     for at, statement in enumerate(statements):
         if statement.kind == "pasted" or not statement.seq:
             _hold(holders, statement, at)
             continue
-        near = _near(statement, holders, weight)
-        for older in _replaced_by(statement, [one for one in near if one not in replaced], statements, weight):
+        near = _near(statement, holders, matters)
+        for older in _replaced_by(statement, [one for one in near if one not in replaced], statements, matters):
             replaced[older] = at
         _hold(holders, statement, at)
     return replaced
@@ -48,18 +66,19 @@ def _hold(holders: dict[str, list[int]], statement: Statement, at: int) -> None:
         holders[term].append(at)
 
 
-def _weights(statements: Iterable[Statement]) -> dict[str, float]:
+def _weigh(statements: Iterable[Statement]) -> _Matters:
     """Return what each term weighs: much if few statements have it, for then it tells which matter is meant."""
     told = [statement for statement in statements if statement.kind not in ("request", "pasted")]
     held = Counter(term for statement in told for term in statement.about)
     terms = {term for statement in statements for term in statement.about}
-    return {term: log(1 + max(1, len(told)) / max(1, held[term])) ** 2 for term in terms}
+    weight = {term: log(1 + max(1, len(told)) / max(1, held[term])) ** 2 for term in terms}
+    return _Matters(held, weight)
 
 
-def _near(statement: Statement, holders: dict[str, list[int]], weight: dict[str, float]) -> list[int]:
+def _near(statement: Statement, holders: dict[str, list[int]], matters: _Matters) -> list[int]:
     """Return the older statements that share a term with *statement*, those that share a rare one first."""
     found: dict[int, None] = {}
-    for term in sorted(statement.about, key=lambda term: (-weight[term], term)):
+    for term in sorted(statement.about, key=lambda term: (-matters.weight[term], term)):
         for at in reversed(holders[term][-COMPARED_MAX:]):
             found[at] = None
         if len(found) >= COMPARED_MAX:
@@ -68,16 +87,19 @@ def _near(statement: Statement, holders: dict[str, list[int]], weight: dict[str,
 
 
 def _replaced_by(
-    new: Statement, near: Sequence[int], statements: Sequence[Statement], weight: dict[str, float]
+    new: Statement, near: Sequence[int], statements: Sequence[Statement], matters: _Matters
 ) -> list[int]:
     if new.kind == "request" and not new.is_update:
         return []
     same = [at for at in near if _says_anew(statements[at], new)]
     if same or not new.is_update or ADDS.search(new.text):
         return same
-    shares = {at: _share(statements[at], new, weight) for at in near if _may_replace(statements[at], new)}
+    shares = {at: _share(statements[at], new, matters.weight) for at in near if _may_replace(statements[at], new)}
     best = max(shares, key=lambda at: (shares[at], at), default=None)
-    return [] if best is None or shares[best] < SHARED_MIN else [best]
+    if best is None:
+        return []
+    is_rare = any(matters.held[term] <= RARE for term in statements[best].about & new.about)
+    return [best] if shares[best] >= (SHARED_RARE_MIN if is_rare else SHARED_MIN) else []
 
 
 def _sorts(statement: Statement) -> set[str]:
@@ -87,10 +109,17 @@ def _sorts(statement: Statement) -> set[str]:
 def _may_replace(old: Statement, new: Statement) -> bool:
     if old.kind in ("request", "pasted") or old.text == new.text:
         return False
+    if _are_parallel(old, new):
+        return False
     olds, news = _sorts(old) - {"phrase"}, _sorts(new) - {"phrase"}
     if not olds and not news:
         return True
     return bool(olds & news) and not new.sets <= old.sets
+
+
+def _are_parallel(old: Statement, new: Statement) -> bool:
+    differ = old.about - new.about and new.about - old.about
+    return bool(differ) and len(old.frame & new.frame) >= PARALLEL * len(old.frame | new.frame)
 
 
 def _says_anew(old: Statement, new: Statement) -> bool:
