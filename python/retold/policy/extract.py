@@ -45,8 +45,9 @@ def extract_summary(  # noqa: PLR0913 - what a summary is made of
     said = said_lines(entries, previous=previous, kept=kept)
     agent = [*done_lines(entries, previous=previous), *value_lines(entries, previous=previous)]
     lines = _once([*said.lines, *without_gone(agent, said.gone)])
+    covers = [entry.item.id for entry in entries]
     empty = tuple(SummaryField(name=name, lines=(), seqs=()) for name in FIELDS)
-    frame = count_item(summary_message(empty, item_id=item_id, covers=len(entries)), encoding).upper
+    frame = count_item(summary_message(empty, item_id=item_id, covers=covers), encoding).upper
     titles = {name: encoding.count(f"\n{section_title(name)}") for name in FIELDS}
     chosen = choose_lines(
         lines,
@@ -58,7 +59,7 @@ def extract_summary(  # noqa: PLR0913 - what a summary is made of
     if not chosen and lines:
         chosen = [max(lines, key=lambda line: line.weight)]
     fields = [_field(name, [line for line in chosen if line.field == name]) for name in FIELDS]
-    return within_budget(fields, budget_tokens=budget_tokens, encoding=encoding, item_id=item_id, covers=len(entries))
+    return within_budget(fields, budget_tokens=budget_tokens, encoding=encoding, item_id=item_id, covers=covers)
 
 
 def _once(lines: Iterable[Line]) -> list[Line]:

@@ -30,7 +30,7 @@ _Costs = dict[str, list[int]]
 
 
 def within_budget(
-    fields: Sequence[SummaryField], *, budget_tokens: int, encoding: Encoding, item_id: str, covers: int
+    fields: Sequence[SummaryField], *, budget_tokens: int, encoding: Encoding, item_id: str, covers: Sequence[str]
 ) -> tuple[SummaryField, ...]:
     """Return *fields* shortened until their message is within *budget_tokens*; where not a word fits, without a line.
 

@@ -120,7 +120,7 @@ def _staged(
             return (ItemsOffloaded(plan=plan, base_seq=base_seq, items=decision.items),), staged
         case SummarizeSpan():
             assert summary is not None
-            message = summary_message(summary.fields, item_id=decision.summary_id, covers=len(decision.covers))
+            message = summary_message(summary.fields, item_id=decision.summary_id, covers=decision.covers)
             written = SummaryWritten(
                 plan=plan,
                 base_seq=base_seq,

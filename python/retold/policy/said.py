@@ -31,6 +31,9 @@ WEIGHTS: dict[Kind, float] = {"rule": 8.0, "goal": 6.0, "fact": 5.0, "request": 
 UPDATE_WEIGHT = 1.5
 """By how much a statement weighs more that says what is otherwise now."""
 
+END_WEIGHT = 6.0
+"""By how much the first and the last statement of a long message weigh more: between them is matter."""
+
 FIRST_WEIGHT = 4.0
 """By how much a request of the first message weighs more: it says what the whole is about."""
 
@@ -57,10 +60,8 @@ def said_lines(entries: Sequence[Entry], *, previous: Sequence[SummaryField], ke
 
     *kept* is what stays in the history word for word; nothing of it is told. O(characters).
     """
-    before = [
-        read_statement(line, seq=0, place=(number, 0))
-        for number, line in enumerate(line for field in previous if field.name in QUOTED for line in field.lines)
-    ]
+    quoted = [(field.name, line) for field in previous if field.name in QUOTED for line in field.lines]
+    before = [read_statement(line, seq=0, place=(number, 0)) for number, (_, line) in enumerate(quoted)]
     own = _statements(entries)
     all_said = sorted([*own, *_statements(kept)], key=lambda one: (one.seq, one.place))
     statements = [*before, *all_said]
@@ -70,7 +71,9 @@ def said_lines(entries: Sequence[Entry], *, previous: Sequence[SummaryField], ke
     first = min((one.seq for one in own), default=0) if not before else 0
     newest = max((one.seq for one in own), default=1)
     lines = [
-        _line(one, is_first=one.seq == first, age=1 - one.seq / max(1, newest)) for one in standing if one.seq in told
+        _line(one, field=_field(one, quoted, first), age=1 - one.seq / max(1, newest))
+        for one in standing
+        if one.seq in told
     ]
     return Said(lines, _gone([statements[at] for at in replaced], standing))
 
@@ -90,12 +93,21 @@ def _statements(entries: Sequence[Entry]) -> list[Statement]:
     ]
 
 
-def _line(statement: Statement, *, is_first: bool, age: float) -> Line:
+def _field(statement: Statement, quoted: Sequence[tuple[str, str]], first: int) -> str:
+    """Return the section of *statement*: that which it had, else by its kind; what was asked *first* is the goal."""
+    if not statement.seq:
+        return quoted[statement.place[0]][0]
+    is_first = statement.seq == first and statement.kind in ("request", "fact")
+    return "goal" if is_first else FIELDS[statement.kind]
+
+
+def _line(statement: Statement, *, field: str, age: float) -> Line:
     weight = WEIGHTS[statement.kind] * (UPDATE_WEIGHT if statement.is_update else 1)
+    weight *= END_WEIGHT if statement.is_end else 1
     if statement.kind == "request":
-        weight *= FIRST_WEIGHT if is_first else 1 - AGE_WEIGHT * age
+        weight *= FIRST_WEIGHT if field == "goal" else 1 - AGE_WEIGHT * age
     return Line(
-        field="goal" if is_first and statement.kind == "request" else FIELDS[statement.kind],
+        field=field,
         text=statement.text,
         place=(statement.seq, *statement.place),
         weight=weight,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from retold.policy.cues import GOAL, PASTED, REQUEST, RULE, UPDATE
 from retold.policy.words import is_literal, matter_of, terms_of
@@ -46,6 +46,9 @@ _CUES = re.compile(f"{UPDATE.pattern}|{RULE.pattern}|{GOAL.pattern}", re.IGNOREC
 LONG_CHARACTERS = 200
 """A sentence that is longer is taken apart at its commas: what it sets is often one clause of many."""
 
+LONG_STATEMENTS = 8
+"""A message of more statements is long: what is wanted stands at its ends."""
+
 CLAUSE_CHARACTERS_MIN = 40
 """A clause that is shorter stays with the one before it."""
 
@@ -65,6 +68,7 @@ class Statement(Struct, frozen=True):
         focus: those of its terms that follow ``for``, ``in``, ``of`` and such, or in Chinese stand first.
         frame: all its words, and Chinese characters, but for its values: how it is put.
         sets: its values by their sort: ``date``, ``number``, ``literal``, else ``name``, else ``phrase``.
+        is_end: whether it is the first or the last of a long message.
         is_update: whether it says that something is otherwise than before.
     """
 
@@ -77,6 +81,7 @@ class Statement(Struct, frozen=True):
     frame: frozenset[str]
     sets: frozenset[tuple[str, str]]
     is_update: bool
+    is_end: bool = False
 
 
 def sentences_of(text: str) -> list[str]:
@@ -85,28 +90,46 @@ def sentences_of(text: str) -> list[str]:
 
 
 def clauses_of(sentence: str) -> list[str]:
-    """Return *sentence* in its clauses if it is long, else whole."""
+    """Return *sentence* in its clauses if it is long, else whole; a clause that is long itself, in pieces of words."""
     if len(sentence) <= LONG_CHARACTERS:
         return [sentence]
     clauses: list[str] = []
     for part in _COMMA.split(sentence):
-        if clauses and len(part) < CLAUSE_CHARACTERS_MIN:
+        if clauses and len(part) < CLAUSE_CHARACTERS_MIN and len(clauses[-1]) < LONG_CHARACTERS:
             clauses[-1] = f"{clauses[-1]} {part}" if clauses[-1][-1:].isascii() else clauses[-1] + part
-        elif part:
-            clauses.append(part)
+        else:
+            clauses.extend(_pieces(part))
     return clauses
 
 
-def statements_of(text: str, *, seq: int) -> Iterator[Statement]:
-    """Yield the sentences of *text* as statements, what was pasted a line each."""
+def _pieces(text: str) -> Iterator[str]:
+    """Yield *text* in pieces of at most `LONG_CHARACTERS`, parted at blanks where there are any."""
+    while len(text) > LONG_CHARACTERS:
+        end = text.rfind(" ", 1, LONG_CHARACTERS) + 1 or LONG_CHARACTERS
+        yield text[:end].strip()
+        text = text[end:]
+    if text.strip():
+        yield text.strip()
+
+
+def statements_of(text: str, *, seq: int) -> list[Statement]:
+    """Return the sentences of *text* as statements, those of a long one by its clauses, what was pasted line by line."""
+    statements = list(_statements(text, seq))
+    if len(statements) > LONG_STATEMENTS:
+        for at in (0, -1):
+            statements[at] = structs.replace(statements[at], is_end=True)
+    return statements
+
+
+def _statements(text: str, seq: int) -> Iterator[Statement]:
     number = 0
     for is_pasted, block in _blocks(text):
         for sentence in block if is_pasted else sentences_of("\n".join(block)):
             number += 1
             if is_pasted:
-                yield Statement(
-                    sentence.strip(), seq, (number, 0), "pasted", frozenset(), frozenset(), frozenset(), frozenset(), is_update=False
-                )
+                none: frozenset[str] = frozenset()
+                line = sentence.strip()
+                yield Statement(line, seq, (number, 0), "pasted", none, none, none, frozenset(), is_update=False)
                 continue
             is_rule = len(sentence) <= RULE_CHARACTERS_MAX and _BINDS.search(sentence)
             for nth, clause in enumerate([sentence] if is_rule else clauses_of(sentence)):
