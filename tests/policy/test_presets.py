@@ -27,6 +27,7 @@ from retold.events import (
     Tuning,
     Window,
     WindowChanged,
+    plain_text,
 )
 from retold.fold import Builder, item_hash
 from retold.policy import PRESETS, check_tuning, decide, limits_for
@@ -192,7 +193,7 @@ def test_codex_cuts_the_message_that_crosses_the_budget() -> None:
     story.say("user", "And now?")
     story.tell([Move("compact", 1)])
     said = [entry for entry in story.context.entries if isinstance(entry.item, Message) and entry.item.role == "user"]
-    texts = ["".join(part.text for part in entry.item.content if isinstance(part, Text)) for entry in said]
+    texts = [plain_text(item.content) for item in (entry.item for entry in said) if isinstance(item, Message)]
     kept = [entry for entry in said if entry.form != "summary"]
     assert [entry.form for entry in kept] == ["cut", "whole", "whole"]
     assert texts[0].startswith("HEAD ")

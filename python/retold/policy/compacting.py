@@ -7,10 +7,11 @@ from typing import Any, get_args
 from msgspec import Struct, structs
 
 from retold.errors import FloorError, InputError
-from retold.events import Form, Item, Policy, Receipt, SessionKey, SummaryField, Tier, Tuning, Window
+from retold.events import EntryForm, Form, Item, Policy, Receipt, SessionKey, SummaryField, Tier, Tuning, Window
 from retold.fold import Context, Entry, Tokens, count_item, ledger_of, request_size
 from retold.formats import detect_forms, render, to_items
 from retold.formats.expect import kind_of
+from retold.policy.blocks import read_block
 from retold.policy.decisions import SummarizeSpan
 from retold.policy.extract import extract_summary
 from retold.policy.ladder import choose
@@ -86,10 +87,10 @@ def compact(
     """
     _check(budget_tokens=budget_tokens, policy=policy, form=form)
     tuning = check_tuning(Tuning(keep_recent=keep_recent))
-    messages = _listed(messages)
+    messages = listed(messages)
     form = form or detect_forms(messages)
     sources = [to_items(message, form=form) for message in messages]
-    context = _context([item for source in sources for item in source], budget_tokens, encoding)
+    context = list_context([item for source in sources for item in source], budget_tokens, encoding)
     originals = {entry.item.id: (entry.item, form) for entry in context.entries}
     if context.tokens.upper <= budget_tokens:
         size = context.tokens.upper
@@ -109,7 +110,7 @@ def compact(
         )
     replacement = carry_out(context, limits_within(budget_tokens, preset_of(policy, tuning)))
     return Compacted(
-        messages=_messages(replacement.entries, messages, sources, form),
+        messages=list_messages(replacement.entries, context, messages, sources, form),
         counted=request_size(ledger_of(replacement.entries)),
         tier=replacement.replaced.tier,
         receipt=replacement.replaced.receipt,
@@ -162,19 +163,24 @@ def _check(*, budget_tokens: object, policy: object, form: object) -> None:
         raise InputError(f"expected a form among {', '.join(get_args(Form))}, got {form!r}")
 
 
-def _listed(messages: object) -> list[Mapping[str, Any]]:
+def listed(messages: object) -> list[Mapping[str, Any]]:
     """Return *messages* as a list: an iterator is read once, and they are needed thrice."""
     if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Iterable):
         raise InputError(f"expected an iterable of messages, got {kind_of(messages)}")
     return list(messages)
 
 
-def _context(items: Sequence[Item], budget_tokens: int, encoding: str) -> Context:
+def list_context(items: Sequence[Item], budget_tokens: int, encoding: str) -> Context:
+    """Return *items* as a context: ids count from ``i1``; summaries and compressed blocks are known by their marks."""
     counting = vocabulary(encoding)
-    numbered = [structs.replace(item, id=f"i{number}") for number, item in enumerate(items, start=1)]
+    blocks = {at: block.id for at, item in enumerate(items) if (block := read_block(item)) is not None}
+    named = {block: at for at, block in reversed(blocks.items())}  # of copies, the first is the block
+    ids = [f"i{at + 1}" if named.get(blocks.get(at, "")) != at else blocks[at] for at in range(len(items))]
+    numbered = [structs.replace(item, id=item_id) for item, item_id in zip(items, ids, strict=True)]
     found = {item.id: summary for item in numbered if (summary := read_summary(item)) is not None}
+    forms: dict[str, EntryForm] = {**dict.fromkeys(found, "summary"), **dict.fromkeys(named, "compressed")}
     entries = tuple(
-        Entry(item=item, tokens=count_item(item, counting), seq=seq, form="summary" if item.id in found else "whole")
+        Entry(item=item, tokens=count_item(item, counting), seq=seq, form=forms.get(item.id, "whole"))
         for seq, item in enumerate(numbered, start=1)
     )
     return Context(
@@ -187,6 +193,7 @@ def _context(items: Sequence[Item], budget_tokens: int, encoding: str) -> Contex
         entries=entries,
         tokens=request_size(ledger_of(entries)),
         version=max((number for number, _ in found.values()), default=0),
+        next_item=max((int(block[1:]) for block in named), default=0) + 1,
         summary=_joined([fields for _, fields in found.values()]),
     )
 
@@ -200,16 +207,21 @@ def _joined(summaries: Iterable[Sequence[SummaryField]]) -> tuple[SummaryField, 
     return tuple(SummaryField(name=name, lines=tuple(held)) for name, held in lines.items())
 
 
-def _messages(
+def list_messages(
     entries: Sequence[Entry],
+    context: Context,
     messages: Sequence[Mapping[str, Any]],
     sources: Sequence[Sequence[Item]],
     form: Form,
 ) -> list[dict[str, Any]]:
-    """Return the messages of *entries*: the given one where all its items are unchanged, rendered anew elsewhere."""
-    first_of, number = {}, 1
+    """Return the messages of *entries*: the given one where all its items are unchanged, rendered anew elsewhere.
+
+    *context* is what the *messages*, read as *sources*, were made into.
+    """
+    first_of, number = {}, 0
     for at, source in enumerate(sources):
-        first_of[f"i{number}"] = at
+        if source:
+            first_of[context.entries[number].item.id] = at
         number += len(source)
     out: list[dict[str, Any]] = []
     changed: list[Item] = []

@@ -40,7 +40,7 @@ def done_lines(entries: Sequence[Entry], *, previous: Sequence[SummaryField]) ->
     def fresh(seq: int) -> float:
         return 1 - AGE_WEIGHT * (1 - seq / max(1, newest))
 
-    said = [entry for entry in entries if isinstance(entry.item, Message) and entry.item.role == "assistant"]
+    said = [entry for entry in entries if _is_agents(entry)]
     before = {field.name: field.lines for field in previous}
     return [
         *_before("decisions", before.get("decisions", ())),
@@ -53,6 +53,10 @@ def done_lines(entries: Sequence[Entry], *, previous: Sequence[SummaryField]) ->
         *_waiting(entries),
         *(_last_step(entries) or _before("last_step", before.get("last_step", ()))),
     ]
+
+
+def _is_agents(entry: Entry) -> bool:
+    return isinstance(entry.item, Message) and entry.item.role in ("assistant", "compressed")
 
 
 def _before(field: str, lines: Iterable[str]) -> list[Line]:
@@ -146,7 +150,7 @@ def _waiting(entries: Sequence[Entry]) -> list[Line]:
 
 def _last_step(entries: Sequence[Entry]) -> list[Line]:
     for entry in reversed(entries):
-        if isinstance(entry.item, Message) and entry.item.role == "assistant" and text_of(entry).strip():
+        if _is_agents(entry) and text_of(entry).strip():
             parts = [clause for sentence in sentences_of(text_of(entry)) for clause in clauses_of(sentence)]
             return [
                 Line(

@@ -2,6 +2,7 @@
 
 from retold.events import Message, Reasoning, ToolCall, ToolResult, plain_text
 from retold.fold import Entry
+from retold.policy.blocks import read_block
 
 TEXT_CHARACTERS_MAX = 20_000
 """Of one text, this much is read, half from its head and half from its tail."""
@@ -11,8 +12,11 @@ LINE_CHARACTERS_MAX = 240
 
 
 def text_of(entry: Entry) -> str:
-    """Return what is read of *entry*: its text or its arguments, without the middle of a very long one."""
+    """Return what is read of *entry*: its text or its arguments, a compressed block's own words; no very long middle."""
+    block = read_block(entry.item) if entry.form == "compressed" else None
     match entry.item:
+        case _ if block is not None:
+            text = block.text
         case Message(content=content) | ToolResult(content=content):
             text = plain_text(content)
         case ToolCall(arguments=text) | Reasoning(text=text):

@@ -17,6 +17,7 @@ from retold.fold import Entry
 from retold.policy.choosing import Line
 from retold.policy.identifiers import identifiers_in
 from retold.policy.reading import text_of
+from retold.policy.words import is_literal
 
 VALUE_CHARACTERS_MAX = 80
 """A longer value is a text."""
@@ -39,6 +40,7 @@ BARE_NUMBER = 0.3
 
 SEEN_ONCE = 0.3
 """What is left of the worth of a name that only one text or result had."""
+
 
 class Identifier(Struct, frozen=True, order=True):
     """Hold a value and what it is called: the name of its argument or field, or ``paths`` or ``names``."""
@@ -97,6 +99,19 @@ def _of_entry(entry: Entry) -> Iterator[tuple[Identifier, float]]:
         yield from ((identifier, weight) for identifier in dict.fromkeys(values))
     else:
         yield from ((identifier, WRITTEN) for identifier in names_in(text))
+
+
+def told_shortly(text: str, *, characters: int) -> str:
+    """Return the values of *text* in at most so many *characters*, those that are no bare numbers or words first."""
+    found = values_in(text)
+    values = list(dict.fromkeys(one.value for one in (names_in(text) if found is None else found)))
+    values.sort(key=lambda value: (not is_literal(value), value.isdigit()))
+    told = ""
+    for value in values:
+        more = f"{told}, {value}" if told else value
+        if len(more) <= characters:
+            told = more
+    return told
 
 
 def values_in(text: str) -> list[Identifier] | None:
