@@ -37,7 +37,9 @@ def _size(fields: list[SummaryField]) -> int:
 
 
 def _within(fields: list[SummaryField], budget_tokens: int) -> list[SummaryField]:
-    return list(within_budget(fields, budget_tokens=budget_tokens, encoding=_VOCABULARY, item_id="s1", covers=["i2", "i3"]))
+    return list(
+        within_budget(fields, budget_tokens=budget_tokens, encoding=_VOCABULARY, item_id="s1", covers=["i2", "i3"])
+    )
 
 
 @law(150)

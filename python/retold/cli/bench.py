@@ -149,7 +149,7 @@ def pipeline(  # noqa: PLR0913, PLR0917 - the options of the command
     _end(ok=run_pipeline(asked, amounts, events=events))
 
 
-def fidelity(  # noqa: PLR0913, PLR0917 - the options of the command
+def fidelity(
     part: Annotated[
         list[str] | None, typer.Option(help="planted, evidence, arguments, identifiers; may be repeated; else all.")
     ] = None,

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from retold.cli.bench_strategies import Message, Strategy, size_of, texts_of
 from retold.client import read_lines
-from retold.events import HistoryEdited, Item, ItemAppended, Message as Said, ToolCall, plain_text
+from retold.events import HistoryEdited, Item, ItemAppended, ToolCall, plain_text
+from retold.events import Message as Said
 from retold.formats import Happened, complete, read_transcript, render
 
 SHARES: Final = (0.1, 0.2)

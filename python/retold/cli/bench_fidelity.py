@@ -64,7 +64,7 @@ def run_fidelity(asked: Asked) -> None:
             raise InputError(f"expected --part to be one of {', '.join(PARTS)}, got {name!r}")
     named = strategies(asked.strategies)
     if missing := set(asked.strategies) - set(named):
-        raise InputError(f"expected --strategy to be one of {', '.join(strategies())}, got {sorted(missing)[0]!r}")
+        raise InputError(f"expected --strategy to be one of {', '.join(strategies())}, got {min(missing)!r}")
     parts = asked.parts or PARTS
     report = _report(
         asked,

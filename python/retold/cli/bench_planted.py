@@ -4,7 +4,8 @@ Five times the conversation grows and is compacted. A fact survives if a line of
 with its latest value. A value that was superseded is stale where a line has it with its subject and without the latest
 one, in text that the strategy wrote, or in a message after which the latest one does not come again.
 
-There are two sets of phrasings. ``held_out`` was written before the summariser was worked on, and is not looked at for it.
+There are two sets of phrasings. ``held_out`` was written before the summariser was worked on, and no cue or constant
+was chosen by it.
 """
 
 import json
@@ -128,9 +129,7 @@ def make_session(said: Phrases, families: Sequence[Family], seed: str) -> list[R
         for key in chance.sample(changeable, min(UPDATES[number], len(changeable))):
             family, claim = standing[key]
             value = values.draw(family, claim.subject)
-            now = Claim(
-                type=claim.type, subject=claim.subject, value=value, before=(*claim.before, claim.value)
-            )
+            now = Claim(type=claim.type, subject=claim.subject, value=value, before=(*claim.before, claim.value))
             standing[key] = family, now
             spoken.append(_phrase(chance.choice(family.update), now))
         for family, subject in waiting[: FIRSTS[number]]:
@@ -237,7 +236,20 @@ class _Values:
 _TRIES_MAX: Final = 1_000
 _PEOPLE: Final = ("Mira Okafor", "Jonas Lindqvist", "Priya Raman", "Tomasz Zielinski", "Aiko Mori", "Lena Brandt")
 _PEOPLE_MORE: Final = ("Diego Fuentes", "Noor Haddad", "Sam Whitlock", "Greta Olsen", "Ravi Menon", "Clara Duval")
-_PEOPLE_ZH: Final = ("王晓明", "李思远", "陈雨桐", "赵一鸣", "刘子涵", "孙若曦", "周启航", "吴佳宁", "郑浩然", "冯雅琴", "许志强", "何静怡")
+_PEOPLE_ZH: Final = (
+    "王晓明",
+    "李思远",
+    "陈雨桐",
+    "赵一鸣",
+    "刘子涵",
+    "孙若曦",
+    "周启航",
+    "吴佳宁",
+    "郑浩然",
+    "冯雅琴",
+    "许志强",
+    "何静怡",
+)
 _MONTHS: Final = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
 
 _DRAWN: Final[dict[str, Callable[[random.Random], str]]] = {
@@ -298,7 +310,7 @@ def _log_line(chance: random.Random) -> str:
             f"{_file(chance)}:{chance.randint(1, 900)}: note: {chance.choice(_STEMS)} is used here",
             f"  {chance.choice(_STEMS)} = load('{chance.choice(_STEMS)}', retries={chance.randint(1, 9)})",
             f"PASSED tests/test_{chance.choice(_STEMS)}.py::test_{chance.choice(_STEMS)}_{chance.randint(1, 99)}",
-            f"INFO {chance.choice(_STEMS)}: took {chance.randint(1, 900)} ms, listening on port {chance.randint(2_000, 9_999)}",
+            f"INFO {chance.choice(_STEMS)}: took {chance.randint(1, 900)} ms, port {chance.randint(2_000, 9_999)}",
             f"    # must never be called twice, use version {chance.randint(1, 9)}.{chance.randint(0, 9)} instead",
         )
     )

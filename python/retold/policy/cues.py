@@ -25,10 +25,11 @@ REQUEST: Final = re.compile(
     re.IGNORECASE,
 )
 UPDATE: Final = re.compile(
-    r"\b(chang\w+ (?:of )?plans?|actually|instead|no longer|not any ?more|anymore|now|switch\w*|chang\w+|mov(?:e|ed|es|ing)|renam\w+|replac\w+|"
-    r"bump\w*|upgrad\w+|downgrad\w+|rais\w+|lower\w*|relax\w*|tighten\w*|extend\w*|postpon\w+|delay\w*|push(?:ed)? back|"
-    r"bring forward|wait until|updat\w+|correct\w+|scratch that|second thoughts?|after all|on reflection|"
-    r"heads-?up|from now on|from here|as of|since|starting|took over|takes over|make (?:it|that)|"
+    r"\b(chang\w+ (?:of )?plans?|actually|instead|no longer|not any ?more|anymore|now|switch\w*|chang\w+|"
+    r"mov(?:e|ed|es|ing)|renam\w+|replac\w+|"
+    r"bump\w*|upgrad\w+|downgrad\w+|rais\w+|lower\w*|relax\w*|tighten\w*|extend\w*|postpon\w+|delay\w*|"
+    r"push(?:ed)? back|bring forward|wait until|updat\w+|correct\w+|scratch that|second thoughts?|after all|"
+    r"on reflection|heads-?up|from now on|from here|as of|since|starting|took over|takes over|make (?:it|that)|"
     r"rather than|forget|i was (?:too|wrong)|too (?:strict|little|much|tight|low|high)|more time|new|increas\w+|"
     r"decreas\w+|reduc\w+|shorten\w*|recently|time to|going (?:up|down) to|up to|down to)\b"
     r"|改|换|不再|更新|更正|升级|降级|迁移|推迟|延后|提前|放宽|收紧|调整|算了|想了想|还是|现在|从.{1,6}起|以后|今后|已经|刚|计划有变|太|更多时间|看过",
@@ -36,11 +37,14 @@ UPDATE: Final = re.compile(
 )
 """That something is otherwise than before. Weak by itself: a statement is superseded only by one on the same matter."""
 
-ADDS: Final = re.compile(r"\b(also|as well|in addition|additionally|besides|too[.!]?$)\b|也|另外|还有|此外", re.IGNORECASE)
+ADDS: Final = re.compile(
+    r"\b(also|as well|in addition|additionally|besides|too[.!]?$)\b|也|另外|还有|此外", re.IGNORECASE
+)
 """That something is so beside what was said: nothing is superseded."""
 
 DECISION: Final = re.compile(
-    r"\b(decided|decision|instead of|let's use|i'll use|we'll use|going with|chosen?|root cause|turns out|because|found)\b"
+    r"\b(decided|decision|instead of|let's use|i'll use|we'll use|going with|chosen?|root cause|turns out|because|"
+    r"found)\b"
     r"|决定|选择|改用|采用|原因是|根因|发现",
     re.IGNORECASE,
 )

@@ -1,16 +1,17 @@
 """A summary without a model: deterministic, extractive, and built on the summary before it.
 
 Each line is taken from an entry, whole or cut; nothing is invented. What the user said comes first: rules and limits,
-goals, facts, and of two values for one matter only the newer (`said`, `superseding`). Then what was decided, which files
-were touched, errors, open work, the last step (`done`), and the values that calls and results had (`values`). Which
-of all these lines are told is a choice of the most within the budget (`choosing`). What the history keeps word for word
-beside the summary is not told again.
+goals, facts, and of two values for one matter only the newer (`said`, `superseding`). Then what was decided, which
+files were touched, errors, open work, the last step (`done`), and the values that calls and results had (`values`).
+Which of all these lines are told is a choice of the most within the budget (`choosing`). What the history keeps word
+for word beside the summary is not told again.
 
 It is the default summarizer and what a worker falls back on when a model fails. English and Chinese cues are known; in
 other languages what the user said is told by its values and rare words.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from retold.events import SummaryField
 from retold.fold import Entry, count_item
@@ -28,7 +29,7 @@ GAP = " … "
 """Stands where clauses of a sentence were left out."""
 
 
-def extract_summary(  # noqa: PLR0913 - what a summary is made of
+def extract_summary(
     entries: Sequence[Entry],
     *,
     previous: Sequence[SummaryField],
@@ -81,7 +82,7 @@ def _joined(lines: Sequence[Line]) -> str:
     if lines[0].name:
         return f"{lines[0].name}: {', '.join(line.text for line in lines)}"
     parts = [" ".join(lines[0].text.split())]
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         follows = before.place[1:] in ((line.place[1], line.place[2] - 1), (line.place[1] - 1, line.place[2]))
         parts += [" " if follows else GAP, " ".join(line.text.split())]
     return "".join(parts)

@@ -23,7 +23,18 @@ LINE_TOKENS_MIN = 60
 WORDS_TOKENS_MIN = 8
 """A line that is shorter than it was, and than this, is left out."""
 
-LEAVING = ("errors", "identifiers", "requests", "files", "decisions", "facts", "open_work", "constraints", "last_step", "goal")
+LEAVING = (
+    "errors",
+    "identifiers",
+    "requests",
+    "files",
+    "decisions",
+    "facts",
+    "open_work",
+    "constraints",
+    "last_step",
+    "goal",
+)
 """Which section gives its only line first."""
 
 _Costs = dict[str, list[int]]

@@ -40,7 +40,7 @@ OFFLOAD_TOKENS_MIN = 120
 """Smaller items stay: a placeholder takes about 40 tokens itself."""
 
 VALUES_CHARACTERS_MAX = 240
-"""A result's placeholder lists its values in so many characters, or one for each token of it: the next calls need them."""
+"""A result's placeholder lists values of it in so many characters, or one for each token: the next calls need them."""
 
 BEGINNING_CHARACTERS = 80
 """A message's placeholder shows so much of it."""

@@ -12,7 +12,7 @@ LINE_CHARACTERS_MAX = 240
 
 
 def text_of(entry: Entry) -> str:
-    """Return what is read of *entry*: its text or its arguments, a compressed block's own words; no very long middle."""
+    """Return what is read of *entry*: its text or its arguments, a compressed block's words; no very long middle."""
     block = read_block(entry.item) if entry.form == "compressed" else None
     match entry.item:
         case _ if block is not None:

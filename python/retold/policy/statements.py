@@ -25,11 +25,14 @@ _DATE = re.compile(
     r"|\d{1,2}月\d{1,2}[日号]",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"(?<![\w.])v?\d[\d.,:]*(?:\s?(?:ms|s|%|MB|GB|KB|minutes?|hours?|days?|weeks?))?(?![\w])", re.ASCII)
+_NUMBER = re.compile(
+    r"(?<![\w.])v?\d[\d.,:]*(?:\s?(?:ms|s|%|MB|GB|KB|minutes?|hours?|days?|weeks?))?(?![\w])", re.ASCII
+)
 
 
 _FOCUS = re.compile(
-    r"\b(?:for|in|of|about|regarding|comes to|concerning)\s+(?:(?:the|our|a|an|my|your)\s+)?([^\s,.;!?]+(?: [^\s,.;!?]+)?)"
+    r"\b(?:for|in|of|about|regarding|comes to|concerning)\s+(?:(?:the|our|a|an|my|your)\s+)?"
+    r"([^\s,.;!?]+(?: [^\s,.;!?]+)?)"
     r"|^\W*([\u3400-\u9fff]{2,4})",
 )
 _FRAME_WORD = re.compile(r"[^\W\d_\u3040-\u9fff]+|[\u3040-\u9fff]")
@@ -39,7 +42,10 @@ _PHRASE = re.compile(
     r"|(?:用|想要|是要|喜欢|换成|改成|改为|变成)([\u3400-\u9fff]{2,8}?)[了吧]?[。.!]?$",
     re.IGNORECASE,
 )
-_BINDS = re.compile(r"\b(?:must|never|always|don't|do not|only|unless|not allowed|under no)\b|必须|不要|不能|不可|不许|禁止|除非", re.IGNORECASE)
+_BINDS = re.compile(
+    r"\b(?:must|never|always|don't|do not|only|unless|not allowed|under no)\b|必须|不要|不能|不可|不许|禁止|除非",
+    re.IGNORECASE,
+)
 _CUES = re.compile(f"{UPDATE.pattern}|{RULE.pattern}|{GOAL.pattern}", re.IGNORECASE)
 
 
@@ -113,7 +119,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def statements_of(text: str, *, seq: int) -> list[Statement]:
-    """Return the sentences of *text* as statements, those of a long one by its clauses, what was pasted line by line."""
+    """Return the sentences of *text* as statements, a long one by its clauses, what was pasted by its lines."""
     statements = list(_statements(text, seq))
     if len(statements) > LONG_STATEMENTS:
         for at in (0, -1):

@@ -22,7 +22,7 @@ TAIL_HALVINGS = 6
 """How often the tail's budget is halved to come under the target before giving up."""
 
 SUMMARY_TOKENS_LEAST = 120
-"""Where no more is free, a summary of so few is made: its frame takes half of it, the rest tells more than a cut text."""
+"""Where no more is free, a summary of so few is made: half of it is its frame, the rest tells more than cut texts."""
 
 CUT_TOKENS = 50
 """Room for what a cut message has beside its text; with less than this of its text, it is left to the summary."""

@@ -1,7 +1,7 @@
-"""Which statements a later one replaces: the newer value wins, however it is worded; what is about another matter stays.
+"""Which statements a later one replaces: the newer value wins, however it is worded; another matter stays.
 
 A statement replaces an older one if both set a value of one sort, or neither sets any, and
-- it says that something is otherwise now, and shares enough of what either is about; only the nearest one is replaced; or
+- it says that something is otherwise now, and shares enough of what either is about: the nearest one goes; or
 - it says the same of the same matter (all that the older one is about), with another value.
 
 Terms weigh by how rare they are among the statements: ``database`` says little where three databases are spoken of.
@@ -32,7 +32,7 @@ PARALLEL = 0.6
 RARE = 2
 """So many statements may have such a term: the old one and the new one."""
 
-_TIMES = frozenset("today yesterday tomorrow week month monday tuesday wednesday thursday friday saturday sunday".split())
+_TIMES = frozenset({"today", "yesterday", "tomorrow", "week", "month"})
 
 
 class _Matters(Struct, frozen=True):
@@ -86,9 +86,7 @@ def _near(statement: Statement, holders: dict[str, list[int]], matters: _Matters
     return list(found)
 
 
-def _replaced_by(
-    new: Statement, near: Sequence[int], statements: Sequence[Statement], matters: _Matters
-) -> list[int]:
+def _replaced_by(new: Statement, near: Sequence[int], statements: Sequence[Statement], matters: _Matters) -> list[int]:
     if new.kind == "request" and not new.is_update:
         return []
     same = [at for at in near if _says_anew(statements[at], new)]
