@@ -151,11 +151,11 @@ def _waiting(entries: Sequence[Entry]) -> list[Line]:
 def _last_step(entries: Sequence[Entry]) -> list[Line]:
     for entry in reversed(entries):
         if _is_agents(entry) and text_of(entry).strip():
-            parts = [clause for sentence in sentences_of(text_of(entry)) for clause in clauses_of(sentence)]
+            parts = [clause for sentence in sentences_of(text_of(entry)) for clause in clauses_of(f"{sentence} ")]
             return [
                 Line(
                     field="last_step",
-                    text=" ".join(part.split()),
+                    text=part,
                     place=(entry.seq, at, 0),
                     weight=LAST_STEP[min(at, 1)],
                     terms=frozenset(terms_of(part)),

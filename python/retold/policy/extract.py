@@ -18,7 +18,7 @@ from retold.fold import Entry, count_item
 from retold.policy.choosing import Line, choose_lines
 from retold.policy.done import done_lines
 from retold.policy.fitting import within_budget
-from retold.policy.reading import text_of
+from retold.policy.reading import cut_line, text_of
 from retold.policy.said import said_lines, without_gone
 from retold.policy.summary import FIELDS, section_title, summary_message
 from retold.policy.values import value_lines
@@ -45,7 +45,7 @@ def extract_summary(
     """
     said = said_lines(entries, previous=previous, kept=kept)
     agent = [*done_lines(entries, previous=previous), *value_lines(entries, previous=previous)]
-    lines = _once([*said.lines, *without_gone(agent, said.gone)])
+    lines = _once([*said.lines, *without_gone(agent, said.gone)]) or _any_line(entries)
     covers = [entry.item.id for entry in entries]
     empty = tuple(SummaryField(name=name, lines=(), seqs=()) for name in FIELDS)
     frame = count_item(summary_message(empty, item_id=item_id, covers=covers), encoding).upper
@@ -61,6 +61,15 @@ def extract_summary(
         chosen = [max(lines, key=lambda line: line.weight)]
     fields = [_field(name, [line for line in chosen if line.field == name]) for name in FIELDS]
     return within_budget(fields, budget_tokens=budget_tokens, encoding=encoding, item_id=item_id, covers=covers)
+
+
+def _any_line(entries: Sequence[Entry]) -> list[Line]:
+    """Return a line of the newest entry with text, for where all that was said stays word for word beside."""
+    for entry in reversed(entries):
+        text = cut_line(text_of(entry))
+        if text:
+            return [Line("last_step", text, (entry.seq, 0, 0), 1.0, frozenset(terms_of(text)))]
+    return []
 
 
 def _once(lines: Iterable[Line]) -> list[Line]:
@@ -81,8 +90,8 @@ def _field(name: str, lines: Sequence[Line]) -> SummaryField:
 def _joined(lines: Sequence[Line]) -> str:
     if lines[0].name:
         return f"{lines[0].name}: {', '.join(line.text for line in lines)}"
-    parts = [" ".join(lines[0].text.split())]
+    parts = [lines[0].text]
     for before, line in pairwise(lines):
         follows = before.place[1:] in ((line.place[1], line.place[2] - 1), (line.place[1] - 1, line.place[2]))
-        parts += [" " if follows else GAP, " ".join(line.text.split())]
-    return "".join(parts)
+        parts += ["" if follows else GAP, line.text]
+    return " ".join("".join(parts).split())

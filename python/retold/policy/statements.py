@@ -26,7 +26,7 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(
-    r"(?<![\w.])v?\d[\d.,:]*(?:\s?(?:ms|s|%|MB|GB|KB|minutes?|hours?|days?|weeks?))?(?![\w])", re.ASCII
+    r"(?<![\w.-])v?\d[\d.,:]*(?:\s?(?:ms|s|%|MB|GB|KB|minutes?|hours?|days?|weeks?))?(?![\w])", re.ASCII
 )
 
 
@@ -47,6 +47,8 @@ _BINDS = re.compile(
     re.IGNORECASE,
 )
 _CUES = re.compile(f"{UPDATE.pattern}|{RULE.pattern}|{GOAL.pattern}", re.IGNORECASE)
+_NOUNS = frozenset({"deadline", "limit", "maximum", "minimum", "target", "milestone", "截止", "目标"})
+"""Cues that also say what a statement is about."""
 
 
 LONG_CHARACTERS = 200
@@ -61,7 +63,7 @@ CLAUSE_CHARACTERS_MIN = 40
 RULE_CHARACTERS_MAX = 500
 """A rule is not taken apart, for its parts may say the opposite of the whole; one that is longer is a story."""
 
-_COMMA = re.compile(r"(?<=[,;:—，；：、])\s+|(?<=[，；：])")  # noqa: RUF001
+_CLAUSE = re.compile(r".+?(?:[,;:—]\s+|[，；：、]\s*|$)", re.DOTALL)  # noqa: RUF001
 
 
 class Statement(Struct, frozen=True):
@@ -96,13 +98,16 @@ def sentences_of(text: str) -> list[str]:
 
 
 def clauses_of(sentence: str) -> list[str]:
-    """Return *sentence* in its clauses if it is long, else whole; a clause that is long itself, in pieces of words."""
+    """Return *sentence* in its clauses if it is long, else whole; a clause that is long itself, in pieces of words.
+
+    The clauses joined are the sentence: each has the blanks after it.
+    """
     if len(sentence) <= LONG_CHARACTERS:
         return [sentence]
     clauses: list[str] = []
-    for part in _COMMA.split(sentence):
+    for part in _CLAUSE.findall(sentence):
         if clauses and len(part) < CLAUSE_CHARACTERS_MIN and len(clauses[-1]) < LONG_CHARACTERS:
-            clauses[-1] = f"{clauses[-1]} {part}" if clauses[-1][-1:].isascii() else clauses[-1] + part
+            clauses[-1] += part
         else:
             clauses.extend(_pieces(part))
     return clauses
@@ -112,10 +117,10 @@ def _pieces(text: str) -> Iterator[str]:
     """Yield *text* in pieces of at most `LONG_CHARACTERS`, parted at blanks where there are any."""
     while len(text) > LONG_CHARACTERS:
         end = text.rfind(" ", 1, LONG_CHARACTERS) + 1 or LONG_CHARACTERS
-        yield text[:end].strip()
+        yield text[:end]
         text = text[end:]
-    if text.strip():
-        yield text.strip()
+    if text:
+        yield text
 
 
 def statements_of(text: str, *, seq: int) -> list[Statement]:
@@ -144,6 +149,7 @@ def _statements(text: str, seq: int) -> Iterator[Statement]:
 
 def read_statement(sentence: str, *, seq: int, place: tuple[int, int]) -> Statement:
     """Return *sentence* as a statement."""
+    text, sentence = sentence, sentence.strip()
     values = list(_values(sentence))
     is_measured = any(sort not in ("name", "phrase") for sort, _ in values)
     sets = [(sort, value) for sort, value in values if sort != "name" or not is_measured]
@@ -151,9 +157,9 @@ def read_statement(sentence: str, *, seq: int, place: tuple[int, int]) -> Statem
     for _, value in sorted(sets, key=lambda one: -len(one[1])):
         plain = plain.replace(value, " ")
     words = frozenset(_FRAME_WORD.findall(plain))
-    plain = _CUES.sub(" ", plain)
+    plain = _CUES.sub(_noun, plain)
     return Statement(
-        text=sentence,
+        text=text,
         seq=seq,
         place=place,
         kind=_kind(sentence, has_values=bool(values)),
@@ -163,6 +169,10 @@ def read_statement(sentence: str, *, seq: int, place: tuple[int, int]) -> Statem
         sets=frozenset(sets),
         is_update=UPDATE.search(sentence) is not None,
     )
+
+
+def _noun(cue: re.Match[str]) -> str:
+    return cue.group() if cue.group() in _NOUNS else " "
 
 
 def _kind(sentence: str, *, has_values: bool) -> Kind:
@@ -186,10 +196,9 @@ def _values(sentence: str) -> Iterator[tuple[str, str]]:
     for term in terms_of(sentence):
         if is_literal(term) and not any(term in sentence[start:end].lower() for start, end in taken):
             yield "literal", term
-    named = list(_names(sentence, taken))
-    yield from (("name", name) for name in named)
-    if not taken and not named:
-        yield from (("phrase", (match.group(1) or match.group(2)).lower()) for match in _PHRASE.finditer(sentence))
+    phrases = [] if taken else [(match[1] or match[2]).lower() for match in _PHRASE.finditer(sentence)]
+    yield from (("phrase", phrase) for phrase in phrases)
+    yield from (("name", name) for name in ([] if phrases else _names(sentence, taken)))
 
 
 def _names(sentence: str, taken: Sequence[tuple[int, int]]) -> Iterator[str]:
