@@ -10,9 +10,10 @@ from typing import Protocol
 from msgspec import Struct
 
 from retold.errors import CorruptLogError, RetoldError, SealError
-from retold.events import Draft, Head, Kept, Recorded, SessionKey, SummaryField
+from retold.events import Draft, Form, Head, Kept, Recorded, SessionKey
 from retold.fold import Context, encode_context
-from retold.policy import SummarizeSpan
+from retold.policy import SummarizeSpan, Summary
+from retold.policy.remote import Compaction
 
 
 class Snapshot(Struct, frozen=True):
@@ -388,10 +389,24 @@ class Summarizer(Protocol):
         """Return the name that is recorded with every summary, for example ``extractive``."""
         ...
 
-    async def summarize(self, context: Context, decision: SummarizeSpan) -> tuple[SummaryField, ...]:
-        """Return the fields of a summary of the entries that *decision* covers, within its budget.
+    async def summarize(self, context: Context, decision: SummarizeSpan) -> Summary:
+        """Return a summary of the entries that *decision* covers, within its budget; any error: it has none."""
+        ...
 
-        Raises:
-            UnavailableError: if it cannot be had now.
-        """
+
+class RemoteCompactor(Protocol):
+    """Let a provider compact in its own way, into a block that it alone can read. Bounded as `Summarizer` is."""
+
+    @property
+    def name(self) -> str:
+        """Return the name that is recorded, for example ``openai-remote:gpt-5``."""
+        ...
+
+    @property
+    def form(self) -> Form:
+        """Return the form that the provider reads, and its blocks are of."""
+        ...
+
+    async def compact(self, context: Context, decision: SummarizeSpan) -> Compaction:
+        """Return the provider's one block for the entries that *decision* covers; any error: it has none."""
         ...

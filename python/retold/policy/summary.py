@@ -7,7 +7,7 @@ budget, and the user's messages, newest first, within theirs. Everything else is
 import re
 from collections.abc import Sequence
 
-from retold.events import Item, Message, Place, Put, Span, SummaryField, Text, plain_text
+from retold.events import Item, Message, Opaque, Place, Put, Span, SummaryField, Text, plain_text
 from retold.fold import Context, Entry, count_item, ledger_of
 from retold.ledger import Ledger
 from retold.policy.bonds import atoms, is_user, latest_user, safe_cuts
@@ -133,8 +133,12 @@ def section_title(name: str) -> str:
 
 
 def read_summary(item: Item) -> tuple[int, tuple[SummaryField, ...]] | None:
-    """Return the number and the fields of a message that `summary_message` wrote; None for every other item."""
+    """Return the number and the fields of a message that `summary_message` wrote, or of a block that has its words.
+
+    None for every other item.
+    """
     text = plain_text(item.content) if isinstance(item, Message) and item.role == "user" else ""
+    text = item.words if isinstance(item, Opaque) else text
     match = _WRITTEN.fullmatch(text)
     if match is None:
         return None

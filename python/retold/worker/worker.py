@@ -10,7 +10,7 @@ import stamina
 
 from retold.errors import CorruptLogError, RetoldError, SealError, UnavailableError
 from retold.events import SessionKey
-from retold.ports import Aside, Clock, Log, Summarizer
+from retold.ports import Aside, Clock, Log, RemoteCompactor, Summarizer
 from retold.worker.compactor import Compactor
 from retold.worker.live import LiveSession
 
@@ -39,10 +39,18 @@ class Worker:
     while, from its first event; the note goes when it is whole.
     """
 
-    def __init__(self, log: Log, clock: Clock, summarizer: Summarizer, *, actor: str = "worker") -> None:
-        """Work on *log*, writing as *actor*."""
+    def __init__(
+        self,
+        log: Log,
+        clock: Clock,
+        summarizer: Summarizer,
+        *,
+        remote: RemoteCompactor | None = None,
+        actor: str = "worker",
+    ) -> None:
+        """Work on *log*, writing as *actor*; *remote* compacts the sessions whose policy is ``codex-remote``."""
         self._log = log
-        self._compactor = Compactor(log, clock, summarizer, actor=actor)
+        self._compactor = Compactor(log, clock, summarizer, remote=remote, actor=actor)
         self._live: OrderedDict[SessionKey, LiveSession] = OrderedDict()
         self._places = asyncio.Semaphore(AT_ONCE_MAX)
         self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
