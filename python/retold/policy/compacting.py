@@ -203,6 +203,7 @@ def extract_for(context: Context, decision: SummarizeSpan) -> Summary:
         budget_tokens=decision.budget_tokens,
         item_id=decision.summary_id,
         encoding=vocabulary(context.encoding),
+        kept=[entry for entry in context.entries if entry.item.id not in covered],
     )
     return Summary(fields=fields, summarizer="extractive")
 
