@@ -6,8 +6,8 @@ from retold.events import Item, Put, Span
 from retold.fold import Tokens
 
 
-class StandIn(Struct, frozen=True, gc=False):
-    """Hold the placeholder that is to stand for an item; it has the item's id.
+class Placeholder(Struct, frozen=True, gc=False):
+    """Hold what is to stand for an item; it has the item's id.
 
     Attributes:
         tokens: what it takes.
@@ -26,7 +26,7 @@ class OffloadItems(Struct, frozen=True):
         tokens_after: the new history's size, upper bound.
     """
 
-    items: tuple[StandIn, ...]
+    items: tuple[Placeholder, ...]
     body: tuple[Span, ...]
     target_tokens: int
     tokens_after: int

@@ -8,11 +8,12 @@ of a turn that is over, none can do anything but forget it.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec import structs
 
+from retold.errors import InputError
 from retold.events import (
     Item,
     Keep,
@@ -29,14 +30,21 @@ from retold.events import (
 from retold.fold import PRIMING, Context, Entry, count_item, ledger_of
 from retold.formats import address_of
 from retold.policy.bonds import Bonds
-from retold.policy.decisions import OffloadItems, StandIn
+from retold.policy.decisions import OffloadItems, Placeholder
 from retold.policy.limits import Limits
 from retold.policy.pins import fixed_positions
 from retold.policy.presets import Preset
+from retold.policy.values import told_shortly
 from retold.tokens import encoding
+
+StandIn = Callable[[Item, Item], Item | None]
+"""Given an item and its placeholder, return what is to stand there, or None to keep the item as it is."""
 
 OFFLOAD_TOKENS_MIN = 120
 """Smaller items stay: a placeholder takes about 40 tokens itself."""
+
+VALUES_CHARACTERS_MAX = 240
+"""A result's placeholder lists values of it in so many characters, or one for each token: the next calls need them."""
 
 BEGINNING_CHARACTERS = 80
 """A message's placeholder shows so much of it."""
@@ -45,24 +53,32 @@ _WHOLE = ("whole", "edited")
 """The forms of an entry that nothing stands for yet."""
 
 
-def plan_offload(context: Context, limits: Limits, bonds: Bonds) -> OffloadItems | None:
-    """Return what to offload to come under the target, or as near as offloading gets; None if nothing can be."""
+def plan_offload(
+    context: Context, limits: Limits, bonds: Bonds, stand_in: StandIn | None = None
+) -> OffloadItems | None:
+    """Return what to offload to come under the target, or as near as offloading gets; None if nothing can be.
+
+    *stand_in* may put another item in the place of each placeholder.
+
+    Raises:
+        InputError: if it gives one that cannot stand there.
+    """
     sizes, vocabulary = ledger_of(context.entries), encoding(context.encoding)
-    chosen: dict[int, StandIn] = {}
+    chosen: dict[int, Placeholder] = {}
     for at in _candidates(context, limits.preset, bonds):
         if sizes.upper + PRIMING <= limits.target:
             break
         entry = bonds.entries[at]
-        placeholder = placeholder_for(entry, tool=_tool_of(at, bonds))
-        tokens = count_item(placeholder, vocabulary)
-        if tokens.upper < entry.tokens.upper:
-            chosen[at] = StandIn(placeholder, tokens)
+        placeholder = _placeholder(entry, tool=_tool_of(at, bonds), stand_in=stand_in)
+        tokens = entry.tokens if placeholder is None else count_item(placeholder, vocabulary)
+        if placeholder is not None and tokens.upper < entry.tokens.upper:
+            chosen[at] = Placeholder(placeholder, tokens)
             sizes.put(at, tokens)
     if not chosen:
         return None
     return OffloadItems(
         items=tuple(chosen[at] for at in sorted(chosen)),
-        body=body_of(context.entries, {at: Place(stand_in.item.id) for at, stand_in in chosen.items()}),
+        body=body_of(context.entries, {at: Place(placeholder.item.id) for at, placeholder in chosen.items()}),
         target_tokens=limits.target,
         tokens_after=sizes.upper + PRIMING,
     )
@@ -94,6 +110,8 @@ def placeholder_for(entry: Entry, *, tool: str) -> Item:
         case ToolResult():
             lines = plain_text(item.content).count("\n") + 1
             note = f"result of {tool} offloaded: {size} tokens, {lines} lines; restore item {item.id} to read it"
+            values = told_shortly(plain_text(item.content), characters=min(VALUES_CHARACTERS_MAX, size))
+            note = f"{note}; has {values}" if values else note
             return structs.replace(item, content=(Text(f"[Retold: {note}]"),), extra=address_of(item.extra))
         case Message():
             begins = " ".join(plain_text(item.content)[:BEGINNING_CHARACTERS].split())
@@ -109,6 +127,28 @@ def _tool_of(at: int, bonds: Bonds) -> str:
     """Return the name of the tool that the result at *at* is of."""
     call = bonds.items[bonds.partner[at]] if at in bonds.partner else None
     return call.name if isinstance(call, ToolCall) else "a tool"
+
+
+def _placeholder(entry: Entry, *, tool: str, stand_in: StandIn | None) -> Item | None:
+    """Return what is to stand for *entry*; None if it is to stay."""
+    placeholder = placeholder_for(entry, tool=tool)
+    other = placeholder if stand_in is None else stand_in(entry.item, placeholder)
+    return other if other is None or other is placeholder else check_stand_in(other, placeholder)
+
+
+def check_stand_in(other: Item, placeholder: Item) -> Item:
+    """Return *other* if it can stand where *placeholder* does: of the same kind, id, call and role.
+
+    Raises:
+        InputError: if it cannot, naming what differs.
+    """
+    if type(other) is not type(placeholder):
+        wanted, got = type(placeholder).__name__, type(other).__name__
+        raise InputError(f"expected a {wanted} in the place of item {placeholder.id}, got {got}")
+    for name in ("id", "call_id", "kind", "role"):
+        if getattr(other, name, None) != getattr(placeholder, name, None):
+            raise InputError(f"expected the {name} of item {placeholder.id} in its place, got another")
+    return other
 
 
 def _candidates(context: Context, preset: Preset, bonds: Bonds) -> list[int]:
