@@ -302,10 +302,13 @@ class Ledger:
 class Appends:
     """Say what to send next to append to many sessions, given what was answered. No I/O."""
 
-    def __new__(cls, reply: str, batch: str, version: int, kinds: list[str], limits: _Limits, /) -> Self:
+    def __new__(
+        cls, reply: str, batch: str, version: int, kinds: list[str], limits: _Limits, packing: Packing, /
+    ) -> Self:
         """Have the answers come to ``<reply><lane>-<append>``, and name atomic batches ``<batch>-<number>``.
 
-        Events are of schema *version*; *kinds* are the names of the facts' types.
+        Events are of schema *version*; *kinds* are the names of the facts' types. Long ones are sent as *packing* has
+        it.
         """
 
     def load(self, lines: bytes, kinds: bytes, rows: list[_Row], /) -> None:
@@ -329,11 +332,24 @@ class Appends:
         """Return how many appends of each lane are stored, and its last sequence, hash and position."""
 
 @final
+class Packing:
+    """Say how bodies are packed: deflated, with *words* given before."""
+
+    def __new__(cls, words: bytes, from_bytes: int, bytes_max: int, /) -> Self:
+        """Leave bodies shorter than *from_bytes* as they are; none is larger than *bytes_max*."""
+
+    def pack(self, body: bytes, /) -> bytes | None:
+        """Return *body* in fewer bytes; None if it is short, or less than an eighth would be saved."""
+
+    def unpack(self, stored: bytes, /) -> bytes | None:
+        """Return the body that *stored* holds; None if it is damaged or too large."""
+
+@final
 class Scan:
     """Read a stream from its start, in its order: events of many sessions, each checked to follow. No I/O."""
 
-    def __new__(cls, version: int, kinds: list[str], /) -> Self:
-        """Expect events of schema *version*; *kinds* are the names of the facts' types."""
+    def __new__(cls, version: int, kinds: list[str], packing: Packing, /) -> Self:
+        """Expect events of schema *version*, some of them packed; *kinds* are the names of the facts' types."""
 
     def receive(self, frames: bytes, /) -> None:
         """Take what a consumer delivers, which are whole frames."""

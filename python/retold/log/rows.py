@@ -28,6 +28,7 @@ from retold.log.names import (
     checked,
     event_subject,
 )
+from retold.log.packing import PACKING
 from retold.log.trails import Mark, Trail, Trails
 from retold.log.writer import Writer
 from retold.ports import Row, RowEnd
@@ -200,7 +201,7 @@ class _Run:
         self._answers = 0
         body_bytes = min(CLAIM_BYTES, link.max_payload_bytes - HEADROOM_BYTES)
         limits = (body_bytes, APPEND_BYTES_MAX, IN_FLIGHT_MAX, BATCHES_IN_FLIGHT_MAX, BYTES_IN_FLIGHT_MAX)
-        self._appends = Appends(link.tap.subject(self._run), uuid4().hex, VERSION, KINDS, limits)
+        self._appends = Appends(link.tap.subject(self._run), uuid4().hex, VERSION, KINDS, limits, PACKING)
         self._appends.load(lines, kinds, [part.lane for part in parts])
 
     async def end(self) -> None:

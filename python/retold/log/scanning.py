@@ -24,6 +24,7 @@ from retold.events.lines import KINDS, events_of
 from retold.log.consumers import SILENCE_S, Consumer, consumer, pull_of
 from retold.log.link import Link, Lost
 from retold.log.names import EVENTS, PARTITIONS, key_of
+from retold.log.packing import PACKING
 from retold.log.reader import Reader
 from retold.ports import Scanned
 from retold.wire import Scan
@@ -60,7 +61,7 @@ class Scanner:
     async def scan(self, partitions: Sequence[int]) -> AsyncGenerator[Scanned, None]:
         """Yield the events of *partitions*; see `retold.ports.Log.scan`."""
         check_partitions(partitions)
-        scan = Scan(VERSION, KINDS)
+        scan = Scan(VERSION, KINDS, PACKING)
         position, left_out, silent = 0, set[SessionKey](), 0
         while silent <= SILENT_MAX:
             before = position

@@ -15,6 +15,7 @@ mod errors;
 mod ledger;
 mod lists;
 mod numbers;
+mod packing;
 mod scan;
 mod splitter;
 mod text;
@@ -35,6 +36,8 @@ mod _core {
     use super::encoding::Encoding;
     #[pymodule_export]
     use super::ledger::Ledger;
+    #[pymodule_export]
+    use super::packing::Packing;
     #[pymodule_export]
     use super::scan::Scan;
     #[pymodule_export]

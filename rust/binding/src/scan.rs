@@ -4,6 +4,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+use retold_wire::Found;
+
+use crate::packing::Packing;
 
 /// Kinds, bodies, hashes, the lines of each kind, odd sessions, and the last position.
 type Given<'py> = (
@@ -28,9 +31,9 @@ impl Scan {
 #[pymethods]
 impl Scan {
     #[new]
-    #[pyo3(signature = (version, kinds, /))]
-    fn new(version: u32, kinds: Vec<String>) -> Self {
-        Self(Mutex::new(retold_wire::Scan::new(version, kinds)))
+    #[pyo3(signature = (version, kinds, packing, /))]
+    fn new(version: u32, kinds: Vec<String>, packing: &Packing) -> Self {
+        Self(Mutex::new(retold_wire::Scan::new(version, kinds, packing.told())))
     }
 
     #[pyo3(signature = (frames, /))]
@@ -64,9 +67,11 @@ impl Scan {
 
     fn give<'py>(&self, py: Python<'py>) -> PyResult<Given<'py>> {
         let events = self.lock().give();
-        let bodies = events.bodies().map(|body| PyBytes::new(py, body)).collect();
-        let hashes = events.hashes.iter().map(|hash| PyString::from_bytes(py, hash)).collect::<PyResult<_>>()?;
+        let kinds: Vec<u8> = events.found.iter().map(|event| event.kind).collect();
+        let bodies = events.found.iter().map(|event| PyBytes::new(py, events.body(event))).collect();
+        let hash = |event: &Found| PyString::from_bytes(py, &event.hash);
+        let hashes = events.found.iter().map(hash).collect::<PyResult<_>>()?;
         let lines = events.lines().into_iter().map(|(kind, lines)| (kind, PyBytes::new(py, &lines))).collect();
-        Ok((PyBytes::new(py, &events.kinds), bodies, hashes, lines, events.odd, events.position))
+        Ok((PyBytes::new(py, &kinds), bodies, hashes, lines, events.odd, events.position))
     }
 }
