@@ -373,11 +373,58 @@ class Scan:
     def is_broken(self) -> bool:
         """Whether a delivery was lost on the way: the consumer is of no use any more."""
 
-    def give(self) -> tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]], int]:
+    def give(self) -> _Given:
         """Return what has come since the last call.
 
         That is: the kind of each event, its bytes and its hash; the events of each kind, one a line; sessions that the
         scan leaves out from here on, by subject, with the last sequence that it gave; the last position in the stream.
+        """
+
+@final
+class Runs:
+    """Hold the items that a scan gives of each session, one after the other, until something else happens in it."""
+
+    def __new__(cls, appended: int, /) -> Self:
+        """Take events of kind *appended* for items, if they are plain."""
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes of items are held."""
+
+    def take(self, scan: Scan, /) -> tuple[_Given, list[Run | None]]:
+        """Return what *scan* has given, without what is held, and the run of its session before each other event."""
+
+    def rest(self) -> list[Run]:
+        """Return all runs, and hold nothing."""
+
+@final
+class Run:
+    """Items that were appended to one session one after the other. Its length is their number."""
+
+    @property
+    def subject(self) -> str:
+        """The subject of the session's events."""
+
+    @property
+    def seq(self) -> int:
+        """The sequence of the last of these events."""
+
+    @property
+    def hash(self) -> str:
+        """Its hash."""
+
+    @property
+    def latest(self) -> str:
+        """The latest time that one of them names, in UTC, without a zone."""
+
+    def __len__(self) -> int: ...
+    def entries(self, encoding: Encoding, first_item: int, ledger: Ledger, /) -> bytes:
+        """Return the items as entries of a history, in JSON, and add what each costs to *ledger*.
+
+        The first has number *first_item*.
+
+        Raises:
+            InputError: a text in them cannot be read; nothing was added.
         """
 
 @final

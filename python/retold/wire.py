@@ -1,4 +1,4 @@
-"""The door to the core's wire: frames that append to many sessions, frames of a whole stream, their parting, packing."""
+"""The door to the core's wire: frames that append to many sessions or hold a stream, their parting, packed bodies."""
 
 from retold._core import Appends, Packing, Scan, Splitter
 

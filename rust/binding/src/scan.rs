@@ -4,12 +4,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
-use retold_wire::Found;
+use retold_wire::{Events, Found};
 
 use crate::packing::Packing;
 
 /// Kinds, bodies, hashes, the lines of each kind, odd sessions, and the last position.
-type Given<'py> = (
+pub(crate) type Given<'py> = (
     Bound<'py, PyBytes>,
     Vec<Bound<'py, PyBytes>>,
     Vec<Bound<'py, PyString>>,
@@ -23,7 +23,7 @@ type Given<'py> = (
 pub(crate) struct Scan(Mutex<retold_wire::Scan>);
 
 impl Scan {
-    fn lock(&self) -> MutexGuard<'_, retold_wire::Scan> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, retold_wire::Scan> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -67,11 +67,16 @@ impl Scan {
 
     fn give<'py>(&self, py: Python<'py>) -> PyResult<Given<'py>> {
         let events = self.lock().give();
-        let kinds: Vec<u8> = events.found.iter().map(|event| event.kind).collect();
-        let bodies = events.found.iter().map(|event| PyBytes::new(py, events.body(event))).collect();
-        let hash = |event: &Found| PyString::from_bytes(py, &event.hash);
-        let hashes = events.found.iter().map(hash).collect::<PyResult<_>>()?;
-        let lines = events.lines().into_iter().map(|(kind, lines)| (kind, PyBytes::new(py, &lines))).collect();
-        Ok((PyBytes::new(py, &kinds), bodies, hashes, lines, events.odd, events.position))
+        given(py, events)
     }
+}
+
+/// Return what `Scan.give` gives of `events`.
+pub(crate) fn given(py: Python<'_>, events: Events) -> PyResult<Given<'_>> {
+    let kinds: Vec<u8> = events.found.iter().map(|event| event.kind).collect();
+    let bodies = events.found.iter().map(|event| PyBytes::new(py, events.body(event))).collect();
+    let hash = |event: &Found| PyString::from_bytes(py, &event.hash);
+    let hashes = events.found.iter().map(hash).collect::<PyResult<_>>()?;
+    let lines = events.lines().into_iter().map(|(kind, lines)| (kind, PyBytes::new(py, &lines))).collect();
+    Ok((PyBytes::new(py, &kinds), bodies, hashes, lines, events.odd, events.position))
 }

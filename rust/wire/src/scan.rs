@@ -80,6 +80,7 @@ impl Events {
 
 #[derive(Debug)]
 struct Head {
+    subject: String,
     seq: u64,
     hash: Hash,
     is_odd: bool,
@@ -164,6 +165,12 @@ impl Scan {
         self.is_broken
     }
 
+    /// Return the subject of the session that has this number; empty if there is none.
+    #[must_use]
+    pub fn subject(&self, session: usize) -> String {
+        self.heads.get(session).map(|head| head.subject.clone()).unwrap_or_default()
+    }
+
     /// Return what has come since the last call, and be ready for the next pull.
     pub fn give(&mut self) -> Events {
         self.status = None;
@@ -202,7 +209,7 @@ impl Scan {
             payload.and_then(|payload| next_of(payload, message.subject, head, self.version, &marks, &self.kinds));
         let (Some(payload), Some((event, kind))) = (payload, next) else {
             head.is_odd = true;
-            self.events.odd.push((String::from_utf8_lossy(message.subject).into_owned(), head.seq));
+            self.events.odd.push((head.subject.clone(), head.seq));
             return;
         };
         head.seq = event.seq;
@@ -228,7 +235,8 @@ impl Scan {
             return *number;
         }
         let number = self.heads.len();
-        self.heads.push(Head { seq: 0, hash: GENESIS, is_odd: false });
+        let name = String::from_utf8_lossy(subject).into_owned();
+        self.heads.push(Head { subject: name, seq: 0, hash: GENESIS, is_odd: false });
         self.numbers.insert(subject.to_vec(), number);
         number
     }
