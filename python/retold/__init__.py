@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         SchemaError,
         UnavailableError,
     )
-    from retold.events import Item, Message, Opaque, Reasoning, Text, ToolCall, ToolResult, Window
+    from retold.events import Item, Message, Opaque, Reasoning, Text, ToolCall, ToolResult, Tuning, Window
     from retold.fold import History
     from retold.framing import RequestSize, count_request
     from retold.policy import Compacted, compact
@@ -55,6 +55,7 @@ __all__ = [
     "Text",
     "ToolCall",
     "ToolResult",
+    "Tuning",
     "UnavailableError",
     "Window",
     "compact",
@@ -68,7 +69,7 @@ __all__ = [
 _ROOMS = {
     "retold.client": ("Appended", "Client", "Session"),
     "retold.errors": tuple(name for name in __all__ if name.endswith("Error")),
-    "retold.events": ("Item", "Message", "Opaque", "Reasoning", "Text", "ToolCall", "ToolResult", "Window"),
+    "retold.events": ("Item", "Message", "Opaque", "Reasoning", "Text", "ToolCall", "ToolResult", "Tuning", "Window"),
     "retold.fold": ("History",),
     "retold.framing": ("RequestSize", "count_request"),
     "retold.policy": ("Compacted", "compact"),

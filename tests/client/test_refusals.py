@@ -69,7 +69,7 @@ def test_a_wrong_argument_leaves_no_trace(act: Callable[[Session], Awaitable[int
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"policy": "agkit"},
+        {"policy": "agkat"},
         {"window": Window(hard_limit=_any(1000.5))},
         {"window": Window(hard_limit=_any("1000"))},
         {"window": Window(hard_limit=1000, pre_rot=_any(None))},

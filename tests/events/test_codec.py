@@ -70,11 +70,12 @@ def test_the_stored_histories_hold_every_fact() -> None:
     assert {decode(body).event.type for body in bodies} == set(FACTS)
 
 
-def test_a_session_and_its_fork_are_read_as_they_were_written() -> None:
-    """Tags, an undo, a rewind and a fork of an old release say what they said, and prove themselves."""
+@pytest.mark.parametrize("names", [("v1-windows",), ("v1-branches", "v1-fork")], ids="-".join)
+def test_a_session_and_its_fork_are_read_as_they_were_written(names: tuple[str, ...]) -> None:
+    """Windows, tags, an undo, a rewind and a fork of an old release say what they said, and prove themselves."""
     expected = json.loads((HISTORIES / "v1-branches.json").read_text(encoding="utf-8"))
     start: Context | None = None
-    for name in ("v1-branches", "v1-fork"):
+    for name in names:
         bodies = (HISTORIES / f"{name}.jsonl").read_bytes().splitlines()
         key = SessionKey(tenant="laws", session=decode(bodies[0]).event.session)
         start = None if start is None else inherited(start, key)

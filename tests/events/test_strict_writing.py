@@ -70,7 +70,7 @@ def _any(value: Any) -> Any:
         (ItemExtended(text=_any(None)), "expected str for text of ItemExtended, got null"),
         (ItemExtended(text=_any(b"abc")), "expected str for text of ItemExtended, got bytes"),
         (SessionOpened(window=Window(hard_limit=_any(1000.5))), "expected int for window.hard_limit .* got float"),
-        (SessionOpened(window=Window(1), policy=_any(_TOLD)), "one of ladder for policy of SessionOpened"),
+        (SessionOpened(window=Window(1), policy=_any(_TOLD)), "one of ladder, agkit, .* for policy of SessionOpened"),
         (_any(_TOLD), "expected a fact, got str"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,

@@ -59,7 +59,7 @@ def test_whatever_is_reported_the_averages_stay_within_their_bounds(reports: lis
     limits = limits_of(WINDOW, calibration)
     plain = limits_of(WINDOW)
     assert plain.target * UNIT // (3 * RATIO_MAX) <= limits.target < limits.offload_at < limits.ceiling
-    assert all(getattr(limits, name) <= getattr(plain, name) for name in plain.__struct_fields__)
+    assert all(getattr(limits, name) <= getattr(plain, name) for name in plain.__struct_fields__[1:])
 
 
 @law(300)
@@ -253,6 +253,6 @@ def test_a_snapshot_of_the_schema_before_is_passed_over() -> None:
     story = Story().tell([Move("user", 2), Move("usage", 9), Move("say", 3)])
     body = encode_context(story.context)
     assert decode_context(body, key=KEY) == story.context == fold(story.events)
-    for other in (msgspec.json.encode(story.context), body.replace(b'"schema":3', b'"schema":2', 1)):
+    for other in (msgspec.json.encode(story.context), body.replace(b'"schema":4', b'"schema":3', 1)):
         with pytest.raises(CorruptLogError):
             decode_context(other, key=KEY)

@@ -32,6 +32,7 @@ from retold.events import (
     ItemRestored,
     Message,
     Opaque,
+    Policy,
     Reasoning,
     Recorded,
     Role,
@@ -46,11 +47,12 @@ from retold.events import (
     ToolResult,
     UsageReported,
     Window,
+    WindowChanged,
     record,
     session_key,
 )
 from retold.fold import Builder, Context, advance, base_of, fold, item_hash, returns_to
-from retold.policy import Replacement, carry_out, decide, limits_of, plan_id, tier_of
+from retold.policy import PRESETS, Replacement, carry_out, decide, limits_for, plan_id, tier_of
 
 KEY = session_key("story", tenant="laws")
 SMALL = Window(hard_limit=4_000, pre_rot=3_000, reserve=400)
@@ -58,7 +60,7 @@ WINDOWS = (SMALL, Window(hard_limit=12_000, pre_rot=6_000, reserve=1_000), Windo
 
 SAID = ("user", "say", "think", "call", "result", "late", "system", "image", "opaque", "usage", "request", "close")
 """What an agent says: no barrier, so a plan made before it stays good."""
-CHANGED = ("extend", "edit", "pin", "rewind", "restore", "erase")
+CHANGED = ("extend", "edit", "pin", "rewind", "restore", "window", "erase")
 """What changes the history that a plan was made on."""
 BRANCHED = ("undo", "tag", "untag")
 """What takes a compaction back, and what names places. Both name sequences, so they are told where they were made."""
@@ -87,7 +89,7 @@ def moves(*verbs: str, at_least: int = 1, at_most: int = 40) -> st.SearchStrateg
 class Story:
     """A session while it is told: its events so far, its state, and a plan that was made and not carried out yet."""
 
-    def __init__(self, window: Window = SMALL) -> None:
+    def __init__(self, window: Window = SMALL, *, policy: Policy = "ladder") -> None:
         """Open the session."""
         self.events: list[Recorded] = []
         self.builder = Builder()
@@ -97,7 +99,7 @@ class Story:
         self.plan: tuple[Context, Replacement | None] | None = None
         self.decided_seq = 0
         self._calls = 0
-        self.write(SessionOpened(window=window))
+        self.write(SessionOpened(window=window, policy=policy))
 
     @property
     def context(self) -> Context:
@@ -242,6 +244,10 @@ class Story:
             assert original is not None
             self.write(ItemRestored(item=self.originals[original]))
 
+    def _window(self, number: int) -> None:
+        encoding = ("cl100k_base", "o200k_base", None)[number % 3]
+        self.write(WindowChanged(window=WINDOWS[number % len(WINDOWS)], encoding=encoding))
+
     def _undo(self, _: int) -> None:
         if seq := self.context.compacted_seq:
             self.write(CompactionUndone(seq=seq))
@@ -269,7 +275,7 @@ class Story:
             decision = decide(context, window)
             if decision is None:
                 return
-            replacement = carry_out(context, limits_of(window, context.calibration))
+            replacement = carry_out(context, limits_for(context, window))
         except FloorError as error:
             self.write(CompactionFailed(plan=plan_id(context), base_seq=place, reason=str(error)))
             return
@@ -307,14 +313,19 @@ class Story:
 
     def has_barrier_after(self, seq: int) -> bool:
         """Return whether an event after *seq* changed the history that was there."""
-        changed = HistoryEdited | ItemExtended | ItemPinned | ItemRestored | SessionErased
+        changed = HistoryEdited | ItemExtended | ItemPinned | ItemRestored | SessionErased | WindowChanged
         return any(isinstance(one.event.data, changed) or returns_to(one) is not None for one in self.events[seq:])
 
 
 def stories(*verbs: str, at_least: int = 1, at_most: int = 40) -> st.SearchStrategy[Story]:
     """Return told stories of *verbs*, *at_least* to *at_most* moves long."""
     told = moves(*verbs, at_least=at_least, at_most=at_most)
-    return st.builds(lambda window, moves: Story(window).tell(moves), st.sampled_from(WINDOWS), told)
+    return st.builds(
+        lambda window, policy, moves: Story(window, policy=policy).tell(moves),
+        st.sampled_from(WINDOWS),
+        st.sampled_from(sorted(PRESETS, reverse=True)),
+        told,
+    )
 
 
 def whole_stories() -> st.SearchStrategy[Story]:

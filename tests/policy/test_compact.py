@@ -15,7 +15,7 @@ import retold
 from retold.errors import FloorError, InputError
 from retold.events import Form
 from retold.formats import detect_forms, to_items
-from retold.policy.truncate import cut_middle
+from retold.policy.cutting import cut_middle
 
 _FORMS: tuple[Form, ...] = ("chat", "responses", "anthropic")
 _LATEST = "And now run the tests once more, please."

@@ -21,7 +21,7 @@ def test_a_snapshot_of_an_older_schema_is_passed_over_and_no_damage() -> None:
         state = fold(await read(log, KEY))
         body = encode_context(state)
         assert encode_context(decode_context(body, key=KEY)) == body
-        for kept, is_proven in ((body.replace(b'"schema":3', b'"schema":2', 1), False), (body, True)):
+        for kept, is_proven in ((body.replace(b'"schema":4', b'"schema":3', 1), False), (body, True)):
             await log.save_snapshot(KEY, Snapshot(seq=state.seq, body=kept))
             assert await load(log, KEY) == state
             verdict = await verify(log, KEY)

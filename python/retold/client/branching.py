@@ -5,6 +5,8 @@ A fact that no fold takes would damage its session for ever, so what it names is
 
 import re
 
+from msgspec import UNSET
+
 from retold.client.checking import check_window
 from retold.errors import CorruptLogError, InputError
 from retold.events import (
@@ -47,6 +49,7 @@ async def opened(
         window=state.window if window is None else check_window(window),
         policy=policy or state.policy,
         encoding=state.encoding,
+        tuning=state.tuning or UNSET,
         parent=ForkPoint(session=state.key.session, seq=state.seq, head=state.head),
     )
 

@@ -120,12 +120,22 @@ def check_window(window: Window) -> Window:
     Raises:
         InputError: if a size is not in whole tokens, or it leaves no room for a request.
     """
-    for name in ("hard_limit", "pre_rot", "reserve"):
-        size = getattr(window, name)
-        if not isinstance(size, int):
-            raise InputError(f"expected a {name} in whole tokens, got {type(size).__name__}")
-        if size < 0 or (name == "hard_limit" and size < 1):
-            raise InputError(f"expected a {name} of 1 token or more, got {size}")
+    check_sizes(hard_limit=window.hard_limit, pre_rot=window.pre_rot, reserve=window.reserve)
+    if window.hard_limit < 1:
+        raise InputError(f"expected a hard_limit of 1 token or more, got {window.hard_limit}")
     if window.input_limit < 1:
         raise InputError(f"expected a reserve below the hard limit of {window.hard_limit}, got {window.reserve}")
     return window
+
+
+def check_sizes(**sizes: object) -> None:
+    """Check that each of *sizes* is a number of whole tokens, 0 or more.
+
+    Raises:
+        InputError: naming the first that is not.
+    """
+    for name, size in sizes.items():
+        if not isinstance(size, int):
+            raise InputError(f"expected a {name} in whole tokens, got {type(size).__name__}")
+        if size < 0:
+            raise InputError(f"expected a {name} of 0 tokens or more, got {size}")

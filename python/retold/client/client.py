@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
+from msgspec import UNSET
+
 from retold.client.appending import Appended, Appender, Expected, Messages, batch_of
 from retold.client.checking import check_window
 from retold.client.session import Session, record_facts
 from retold.errors import ConflictError, InputError
-from retold.events import Policy, SessionKey, SessionOpened, Window, session_key
+from retold.events import Policy, SessionKey, SessionOpened, Tuning, Window, session_key
+from retold.policy import check_tuning
 from retold.ports import Clock, Log, SessionEnd
 from retold.replay import At, Past
 from retold.tokens import encoding as vocabulary
@@ -34,9 +37,10 @@ class Client:
         tenant: str = "default",
         window: Window | None = None,
         policy: Policy = "ladder",
+        tuning: Tuning | None = None,
         encoding: str = "o200k_base",
     ) -> Session:
-        """Return the session, opened if it is new. *window*, *policy* and *encoding* are those of a new one.
+        """Return the session, opened if it is new. *window*, *policy*, *tuning* and *encoding* are those of a new one.
 
         Raises:
             InputError: if a name or an argument is out of range.
@@ -44,9 +48,10 @@ class Client:
         """
         key = session_key(name, tenant=tenant)
         window = check_window(window or DEFAULT_WINDOW)
+        tuning = None if tuning is None else check_tuning(tuning)
         vocabulary(encoding)
         if (await self.log.head(key)).seq == 0:
-            opened = SessionOpened(window=window, policy=policy, encoding=encoding)
+            opened = SessionOpened(window=window, policy=policy, encoding=encoding, tuning=tuning or UNSET)
             with suppress(ConflictError):  # somebody else may open it in between, which is what is wanted
                 await record_facts(self.log, self.clock, key, [opened], actor=self._actor, expected=0)
         return Session(self.log, self.clock, key, actor=self._actor, past=self._past)

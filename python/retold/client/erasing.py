@@ -2,7 +2,7 @@
 
 from contextlib import aclosing
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, structs
 
 from retold.errors import ConflictError, CorruptLogError, InputError, SealError
 from retold.events import Draft, Fact, Head, SessionErased, SessionKey, SessionOpened, Window
@@ -96,12 +96,14 @@ async def _tombstone(log: Log, key: SessionKey, head: Head, order: Order) -> Ses
     first = await _first(log, key)
     if isinstance(first, SessionErased) and context.erased_seq == context.seq:
         return None
-    opened = SessionOpened(window=context.window, policy=context.policy, encoding=context.encoding)
+    opened = SessionOpened(
+        window=context.window, policy=context.policy, encoding=context.encoding, tuning=context.tuning or UNSET
+    )
     return _erasing(opened, order, next_item=context.next_item, version=context.version)
 
 
 def _erasing(opened: SessionOpened, order: Order, *, next_item: int, version: int) -> SessionErased:
-    beginning = SessionOpened(window=opened.window, policy=opened.policy, encoding=opened.encoding)
+    beginning = structs.replace(opened, parent=None)
     return SessionErased(by=order.by, reason=order.reason, opened=beginning, next_item=next_item, version=version)
 
 

@@ -45,11 +45,8 @@ from retold.events.facts import (
     ItemsOffloaded,
     Keep,
     Offload,
-    Pin,
     Place,
-    Policy,
     Put,
-    Receipt,
     SessionClosed,
     SessionErased,
     SessionOpened,
@@ -61,7 +58,7 @@ from retold.events.facts import (
     SummaryWritten,
     Tier,
     UsageReported,
-    Window,
+    WindowChanged,
 )
 from retold.events.items import (
     Block,
@@ -77,7 +74,9 @@ from retold.events.items import (
     ToolResult,
     plain_text,
 )
+from retold.events.receipts import Pin, Receipt, Survival
 from retold.events.seals import Seal, Sealed, is_sealed_document, read_sealed, sealed_document
+from retold.events.windows import Policy, Tuning, Window
 
 __all__ = [
     "FACTS",
@@ -135,12 +134,15 @@ __all__ = [
     "Standing",
     "SummaryField",
     "SummaryWritten",
+    "Survival",
     "Text",
     "Tier",
     "ToolCall",
     "ToolResult",
+    "Tuning",
     "UsageReported",
     "Window",
+    "WindowChanged",
     "body_hash",
     "check_follows",
     "decode",

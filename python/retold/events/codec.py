@@ -20,9 +20,10 @@ from msgspec import Raw, Struct
 
 from retold.errors import CorruptLogError, InputError, SchemaError, SealError
 from retold.events.envelope import Draft, Event, Head, Recorded, SessionKey, body_hash
-from retold.events.facts import Fact, Policy, SessionErased, SessionOpened
+from retold.events.facts import Fact, SessionErased, SessionOpened
 from retold.events.items import Form, Role
 from retold.events.seals import Seal, is_sealed_document, key_of_sealed, read_sealed, sealed_document
+from retold.events.windows import Policy
 
 VERSION = 1
 """The schema version that this release writes."""

@@ -8,44 +8,14 @@ how far the agent had got when the worker wrote it.
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from retold.events.items import Item
+from retold.events.receipts import Receipt
+from retold.events.windows import Policy, Tuning, Window
 
 Tier = Literal["offload", "summary", "edit", "truncate"]
 """How a compaction frees room: reversible, summarised, by the agent, or as the last resort."""
-
-Policy = Literal["ladder"]
-
-
-class Window(Struct, frozen=True, omit_defaults=True):
-    """State a model's limits, in tokens.
-
-    Attributes:
-        hard_limit: what the model accepts, input and output together.
-        pre_rot: the size at which quality starts to suffer; compaction aims below it. 0 means: chosen from the others
-            (`pre_rot_tokens`).
-        reserve: room kept free for the model's output. 0 means: a tenth of `hard_limit`, at most 32,000.
-    """
-
-    hard_limit: int
-    pre_rot: int = 0
-    reserve: int = 0
-
-    @property
-    def reserve_tokens(self) -> int:
-        """Return the room kept for output, in tokens."""
-        return self.reserve or min(32_000, self.hard_limit // 10)
-
-    @property
-    def input_limit(self) -> int:
-        """Return the most that a request may hold, in tokens: the hard limit less the reserve."""
-        return self.hard_limit - self.reserve_tokens
-
-    @property
-    def pre_rot_tokens(self) -> int:
-        """Return the pre-rot threshold in tokens; by default 150,000 (AG-Kit's), or the input limit if that is less."""
-        return min(self.pre_rot or 150_000, self.input_limit)
 
 
 class ForkPoint(Struct, frozen=True, omit_defaults=True):
@@ -61,41 +31,6 @@ class ForkPoint(Struct, frozen=True, omit_defaults=True):
     session: str
     seq: int
     head: str | None = None
-
-
-class Pin(Struct, frozen=True):
-    """Record what a compaction kept verbatim: the item's id and the SHA-256 of its content."""
-
-    item: str
-    sha256: str
-
-
-class Receipt(Struct, frozen=True):
-    """Record what a compaction did, in ids and tokens.
-
-    Attributes:
-        kept: how many entries stayed as they were.
-        offloaded: ids of the items that a placeholder stands for now.
-        summarised: ids of the entries that the summary stands for.
-        dropped: ids of the entries that left the history without a trace in it (they stay in the log).
-        cut: ids of the items whose text was cut in the middle.
-        tokens_before: the history's size at the base, upper bound.
-        tokens_after: the size of what replaced it, upper bound.
-        target_tokens: the size that was aimed at.
-        pins: what was kept verbatim, with hashes.
-        prefix_kept: how many leading entries are byte-identical to those before (what a prompt cache keeps).
-    """
-
-    kept: int
-    tokens_before: int
-    tokens_after: int
-    target_tokens: int
-    offloaded: tuple[str, ...] = ()
-    summarised: tuple[str, ...] = ()
-    dropped: tuple[str, ...] = ()
-    cut: tuple[str, ...] = ()
-    pins: tuple[Pin, ...] = ()
-    prefix_kept: int = 0
 
 
 class Offload(Struct, frozen=True):
@@ -159,6 +94,7 @@ class SessionOpened(Struct, frozen=True):
     policy: Policy = "ladder"
     encoding: str = "o200k_base"
     parent: ForkPoint | None = None
+    tuning: Tuning | UnsetType = UNSET
 
 
 class ItemAppended(Struct, frozen=True, gc=False):
@@ -205,6 +141,17 @@ class ItemPinned(Struct, frozen=True):
     """Pin an item: it stays in the history verbatim until the session ends."""
 
     item: str
+
+
+class WindowChanged(Struct, frozen=True, omit_defaults=True):
+    """Go on under another *window*: the agent uses another model from here on.
+
+    The history is compacted if it does not fit there. What was learnt of the old model's counts is forgotten if
+    *encoding* names another vocabulary; None keeps the present one.
+    """
+
+    window: Window
+    encoding: str | None = None
 
 
 class SessionRewound(Struct, frozen=True):
@@ -354,6 +301,7 @@ Source = (
     | CompactionRequested
     | HistoryEdited
     | ItemPinned
+    | WindowChanged
     | SessionRewound
     | CompactionUndone
     | SessionTagged

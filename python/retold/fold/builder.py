@@ -33,15 +33,15 @@ from retold.events import (
     Recorded,
     SessionClosed,
     SessionErased,
-    SessionKey,
     SessionOpened,
     SessionRewound,
     SessionTagged,
     SessionUntagged,
     SummaryWritten,
     UsageReported,
+    WindowChanged,
 )
-from retold.fold.calibration import after_barrier, is_reply, learn
+from retold.fold.calibration import UNTAUGHT, after_barrier, is_reply, learn, within
 from retold.fold.context import (
     NOTHING_PLANNED,
     NOTHING_SAID,
@@ -57,7 +57,7 @@ from retold.fold.context import (
 from retold.fold.counting import PRIMING, count_item, text_tokens
 from retold.fold.extending import has_new_part, open_text, with_open_text
 from retold.fold.judging import after_try, settled_by_hand
-from retold.fold.returning import beginning, numbering, opened, tagged
+from retold.fold.returning import beginning, numbering, opened, started, tagged
 from retold.fold.spans import placeholder_entry, spread, summary_entry
 from retold.ledger import Ledger
 from retold.sizes import Tokens
@@ -127,7 +127,7 @@ class Builder:
         """
         event = recorded.event
         if self._context is None:
-            self._open(beginning(event.data), event.key)
+            self._restart(started(beginning(event.data), event.key))
             if isinstance(event.data, SessionErased):
                 self._erase(event.data, event.seq)
         elif self._seq == 0:
@@ -171,33 +171,12 @@ class Builder:
     def _refuse(self, reason: str, seq: int) -> CorruptLogError:
         return CorruptLogError(reason, session=self._now.key.session, seq=seq)
 
-    def _open(self, fact: Fact, key: SessionKey) -> None:
-        if not isinstance(fact, SessionOpened):
-            raise CorruptLogError(
-                f"expected SessionOpened first, got {type(fact).__name__}", session=key.session, seq=1
-            )
-        if fact.parent is not None and fact.parent.head is not None:
-            raise CorruptLogError("expected what it inherits to be read before it", session=key.session, seq=1)
-        self._restart(
-            Context(
-                key=key,
-                seq=0,
-                head="",
-                window=fact.window,
-                policy=fact.policy,
-                encoding=fact.encoding,
-                entries=(),
-                tokens=request_size(self._ledger),
-                parent=fact.parent,
-            )
-        )
-
     def _open_fork(self, fact: Fact) -> None:
         if not isinstance(fact, SessionOpened):
             raise self._refuse(f"expected SessionOpened first, got {type(fact).__name__}", 1)
         self._restart(opened(self._now, fact))
 
-    def _change(self, fact: Fact, seq: int) -> None:  # noqa: C901 - one case a fact, each a single call
+    def _change(self, fact: Fact, seq: int) -> None:  # noqa: C901, PLR0912 - one case a fact, each a single call
         match fact:
             case ItemAppended():
                 self._append(fact.item, seq)
@@ -211,6 +190,8 @@ class Builder:
                 self._edit(fact, seq)
             case ItemPinned():
                 self._pin(fact.item, seq)
+            case WindowChanged():
+                self._change_window(fact)
             case SessionClosed():
                 self._set(closed=True)
             case SessionErased():
@@ -312,6 +293,23 @@ class Builder:
         self._position(item_id, seq)
         if item_id not in self._now.pinned:
             self._set(pinned=(*self._now.pinned, item_id))
+
+    def _change_window(self, fact: WindowChanged) -> None:
+        """Go on under another window, and count anew where its model has another vocabulary. O(bytes) then.
+
+        What was planned under the old one is abandoned (`retold.worker.live`), so nothing that is staged is counted.
+        """
+        now = self._now
+        calibration = within(structs.replace(now.calibration, reply_tokens=self._reply_tokens), fact.window)
+        self._set(window=fact.window, settled_tokens=0, ineffective=0, calibration=calibration, **NOTHING_PLANNED)
+        if fact.encoding is None or fact.encoding == now.encoding:
+            return
+        self._set(encoding=fact.encoding, calibration=UNTAUGHT)
+        self._encoding, self._open_text, self._reply_tokens = vocabulary_of(self._now), None, 0
+        self._put_all(0, len(self._entries), [self._counted(entry) for entry in self._entries])
+
+    def _counted(self, entry: Entry) -> Entry:
+        return structs.replace(entry, tokens=self._count(entry.item))
 
     def _erase(self, fact: SessionErased, seq: int) -> None:
         self._put_all(0, len(self._entries), ())

@@ -18,6 +18,7 @@ from retold.events import (
     Policy,
     SessionKey,
     SummaryField,
+    Tuning,
     UsageReported,
     Window,
 )
@@ -58,6 +59,7 @@ class Context(Struct, frozen=True):
         head: that event's hash.
         entries: the history, in order.
         tokens: the size of the history as one request, priming included.
+        tuning: where the session differs from its policy's preset.
         version: how many replacements there have been.
         base_seq: the source event at which the last replacement took effect; 0 if there was none.
         version_seq: the event that made the newest version.
@@ -89,6 +91,7 @@ class Context(Struct, frozen=True):
     entries: tuple[Entry, ...]
     tokens: Tokens
     parent: ForkPoint | None = None
+    tuning: Tuning | None = None
     version: int = 0
     base_seq: int = 0
     version_seq: int = 0
@@ -143,14 +146,14 @@ NOTHING_SAID: Final[dict[str, Any]] = {
 }
 """What an erasure leaves of a state."""
 
-SNAPSHOT_SCHEMA: Final = 3
+SNAPSHOT_SCHEMA: Final = 4
 """Raised whenever a state of the release before would lack or mean something else: its snapshots are passed over."""
 
 _MARK: Final = f'{{"schema":{SNAPSHOT_SCHEMA},'.encode()
 
 
 class _Snapshot(Struct, frozen=True):
-    schema: Literal[3]
+    schema: Literal[4]
     context: Context
 
 

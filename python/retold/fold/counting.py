@@ -64,6 +64,8 @@ def count_item(item: Item, encoding: Encoding) -> Tokens:
         case ToolResult():
             words, estimated = _parts(item.content, encoding)
             return _sized(words, RESULT_FRAMING, estimated + _fields(item.extra, encoding), encoding)
+        case Reasoning(text="", body=None, form="anthropic"):
+            return Tokens()  # unsigned, so no form can send it: what stands for reasoning that was cleared
         case Reasoning():
             estimated = 0 if item.body is None else _sealed(item.body, encoding, read=_without_text)
             return _sized(encoding.count(item.text), MESSAGE_FRAMING, estimated, encoding)

@@ -35,6 +35,30 @@ def beginning(fact: Fact) -> Fact:
     return fact.opened if isinstance(fact, SessionErased) and fact.opened is not None else fact
 
 
+def started(fact: Fact, key: SessionKey) -> Context:
+    """Return the state of session *key* before its first event, which is *fact*.
+
+    Raises:
+        CorruptLogError: if *fact* opens no session, or one that inherits a state.
+    """
+    if not isinstance(fact, SessionOpened):
+        raise CorruptLogError(f"expected SessionOpened first, got {type(fact).__name__}", session=key.session, seq=1)
+    if fact.parent is not None and fact.parent.head is not None:
+        raise CorruptLogError("expected what it inherits to be read before it", session=key.session, seq=1)
+    return Context(
+        key=key,
+        seq=0,
+        head="",
+        window=fact.window,
+        policy=fact.policy,
+        tuning=fact.tuning or None,
+        encoding=fact.encoding,
+        entries=(),
+        tokens=request_size(ledger_of(())),
+        parent=fact.parent,
+    )
+
+
 def numbering(fact: SessionErased) -> dict[str, Any]:
     """Return how numbers go on after *fact*: as it says, the same whether what came before was folded or is gone."""
     return {} if fact.opened is None else {"next_item": fact.next_item, "version": fact.version, "latest": None}
@@ -131,6 +155,7 @@ def opened(start: Context, fact: SessionOpened) -> Context:
         start,
         window=fact.window,
         policy=fact.policy,
+        tuning=fact.tuning or None,
         version=start.version + 1,
         version_seq=1,
         base_seq=1,

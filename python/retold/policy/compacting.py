@@ -7,7 +7,7 @@ from typing import Any, get_args
 from msgspec import Struct, structs
 
 from retold.errors import FloorError, InputError
-from retold.events import Form, Item, Policy, Receipt, SessionKey, SummaryField, Tier, Window
+from retold.events import Form, Item, Policy, Receipt, SessionKey, SummaryField, Tier, Tuning, Window
 from retold.fold import Context, Entry, Tokens, count_item, ledger_of, request_size
 from retold.formats import detect_forms, render, to_items
 from retold.formats.expect import kind_of
@@ -15,6 +15,7 @@ from retold.policy.decisions import SummarizeSpan
 from retold.policy.extract import extract_summary
 from retold.policy.ladder import choose
 from retold.policy.limits import Limits, limits_asked, limits_within
+from retold.policy.presets import PRESETS, check_tuning, preset_of
 from retold.policy.replacement import Replacement, Summary, replace, tier_of
 from retold.policy.summary import read_summary
 from retold.tokens import encoding as vocabulary
@@ -60,6 +61,7 @@ def compact(
     *,
     budget_tokens: int,
     policy: Policy = "ladder",
+    keep_recent: int | None = None,
     encoding: str = "o200k_base",
     form: Form | None = None,
 ) -> Compacted:
@@ -72,7 +74,9 @@ def compact(
     Args:
         messages: Chat Completions messages, Responses items or Anthropic messages, one form a list; read once.
         budget_tokens: what the result may take, framing included; at least 1.
-        policy: the preset; ``ladder``.
+        policy: the preset: ``ladder``, ``agkit``, ``codex`` or ``agent``. There is no provider here, so that
+            ``codex-remote`` is ``codex`` with a larger budget for what the user said.
+        keep_recent: how many of the newest items are never offloaded; None: the preset's.
         encoding: the vocabulary to count by.
         form: the form of *messages*, where it is not to be detected.
 
@@ -81,6 +85,7 @@ def compact(
         FloorError: if what must be kept word for word is larger than the budget.
     """
     _check(budget_tokens=budget_tokens, policy=policy, form=form)
+    tuning = check_tuning(Tuning(keep_recent=keep_recent))
     messages = _listed(messages)
     form = form or detect_forms(messages)
     sources = [to_items(message, form=form) for message in messages]
@@ -102,7 +107,7 @@ def compact(
             receipt=receipt,
             originals=originals,
         )
-    replacement = carry_out(context, limits_within(budget_tokens))
+    replacement = carry_out(context, limits_within(budget_tokens, preset_of(policy, tuning)))
     return Compacted(
         messages=_messages(replacement.entries, messages, sources, form),
         counted=request_size(ledger_of(replacement.entries)),
@@ -146,8 +151,8 @@ def extract_for(context: Context, decision: SummarizeSpan) -> Summary:
 
 
 def _check(*, budget_tokens: object, policy: object, form: object) -> None:
-    if policy != "ladder":
-        raise InputError(f"expected policy 'ladder', got {policy!r}")
+    if policy not in PRESETS:
+        raise InputError(f"expected a policy among {', '.join(PRESETS)}, got {policy!r}")
     if not isinstance(budget_tokens, int) or isinstance(budget_tokens, bool):
         raise InputError(f"expected a whole number of tokens as the budget, got {type(budget_tokens).__name__}")
     if budget_tokens < 1:

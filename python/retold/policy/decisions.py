@@ -28,6 +28,7 @@ class SummarizeSpan(Struct, frozen=True):
         body: the new history; it places the summary by `summary_id`.
         summary_id: the id that the summary's item gets.
         budget_tokens: the most that the summary may take.
+        cut: user messages whose middle was cut, as they are now.
     """
 
     covers: tuple[str, ...]
@@ -35,6 +36,7 @@ class SummarizeSpan(Struct, frozen=True):
     summary_id: str
     budget_tokens: int
     target_tokens: int
+    cut: tuple[Put, ...] = ()
 
 
 class TruncateHistory(Struct, frozen=True):

@@ -1,6 +1,6 @@
-"""The ladder: which step, if any, brings the history under its target. Each only if the one before did not.
+"""The engine: which step, if any, brings the history under its target. Each only if the one before did not.
 
-normal → offload (reversible) → summary → truncate.
+normal → offload (reversible) → summary → truncate. A preset says which steps there are and how far each goes.
 """
 
 from collections.abc import Collection
@@ -10,7 +10,7 @@ from msgspec import structs
 from retold.events import Tier, Window
 from retold.fold import Context
 from retold.policy.decisions import Decision, OffloadItems
-from retold.policy.limits import Limits, limits_asked, limits_of
+from retold.policy.limits import Limits, limits_asked, limits_for
 from retold.policy.offload import plan_offload
 from retold.policy.summary import plan_summary
 from retold.policy.truncate import plan_truncate
@@ -26,7 +26,7 @@ def is_due(context: Context, upper_tokens: int, limits: Limits) -> bool:
     """Return whether a history of *upper_tokens* calls for a compaction. O(1): ask it at every event."""
     if context.requested is not None:
         return True
-    if upper_tokens < limits.offload_at:
+    if upper_tokens < limits.offload_at or (context.tuning is not None and context.tuning.manual):
         return False
     return upper_tokens - context.settled_tokens >= _growth_due(context, limits, is_over=upper_tokens > limits.ceiling)
 
@@ -42,19 +42,19 @@ def _growth_due(context: Context, limits: Limits, *, is_over: bool) -> int:
 def decide(context: Context, window: Window) -> Decision | None:
     """Return what to do about the history of *context* under *window*, or None if nothing. Pure.
 
-    The window is read through what usage reports have taught (`limits_of`).
+    The window is read through what usage reports have taught, and the session's preset (`limits_for`).
 
     Raises:
         FloorError: if what must be kept verbatim is larger than the window.
     """
-    limits = limits_of(window, context.calibration)
+    limits = limits_for(context, window)
     if not context.entries or not is_due(context, context.tokens.upper, limits):
         return None
     return choose(context, limits)
 
 
 def choose(context: Context, limits: Limits, *, without: Collection[Tier] = ()) -> Decision:
-    """Return the first step of the ladder that brings the history under its target, leaving out tiers that failed.
+    """Return the first step that brings the history under its target, leaving out tiers that failed.
 
     The target is that of the open request, if it names one, else that of *limits*.
 
@@ -72,6 +72,17 @@ def choose(context: Context, limits: Limits, *, without: Collection[Tier] = ()) 
 
 
 def _offload_that_is_enough(context: Context, limits: Limits) -> OffloadItems | None:
+    """Return what to offload if the preset has it and that alone is enough, or None."""
+    match limits.preset.offload:
+        case "never":
+            return None
+        case "as needed":
+            return _offload_as_needed(context, limits)
+        case "all":
+            return _offload_all(context, limits)
+
+
+def _offload_as_needed(context: Context, limits: Limits) -> OffloadItems | None:
     """Return what to offload if that alone comes under the target, or None.
 
     Between where offloading and where summarising starts, the target of a step that can be undone is to be due no more,
@@ -87,3 +98,14 @@ def _offload_that_is_enough(context: Context, limits: Limits) -> OffloadItems | 
     if in_band and before - offload.tokens_after > limits.least_gain:
         return structs.replace(offload, target_tokens=limits.offload_at)
     return None
+
+
+def _offload_all(context: Context, limits: Limits) -> OffloadItems | None:
+    """Return the offload of all that may be, unless so much is there that a summary is due, or it gains too little."""
+    before = context.tokens.upper
+    if before >= limits.summary_at and limits.summary_at > limits.target:
+        return None
+    offload = plan_offload(context, structs.replace(limits, target=0))
+    if offload is None or offload.tokens_after > limits.target or before - offload.tokens_after <= limits.least_gain:
+        return None
+    return structs.replace(offload, target_tokens=limits.target)

@@ -3,19 +3,11 @@
 from msgspec import Struct, structs
 
 from retold.events import CompactionRequested, Window
-from retold.fold import DUE_SHARE, INEFFECTIVE_GAIN, UNTAUGHT, Calibration
-
-SUMMARY_SHARE = 0.95
-"""Summarising starts at this share of the pre-rot threshold (AG-Kit's figure)."""
-
-TARGET_SHARE = 0.60
-"""A compaction aims at this share, well below where the next one starts, so that the two do not chase each other."""
+from retold.fold import DUE_SHARE, INEFFECTIVE_GAIN, UNTAUGHT, Calibration, Context
+from retold.policy.presets import PRESETS, Preset, preset_of, whole_of
 
 TAIL_SHARE = 0.25
 """The newest entries stay whole within this share (opencode's figure)."""
-
-USER_TOKENS_MAX = 20_000
-"""User messages are kept verbatim, newest first, within this (Codex's figure)."""
 
 SUMMARY_TOKENS_MAX = 4_000
 """A summary takes at most this in a window; `retold.compact` gives it what else would be left unused."""
@@ -23,14 +15,12 @@ SUMMARY_TOKENS_MAX = 4_000
 SMALL_SUMMARY_TOKENS = 400
 """Within a small budget a summary takes up to this, or half of it: its frame alone takes about 80."""
 
-KEEP_RECENT = 8
-"""Offloading never touches the newest entries, this many of them."""
-
 
 class Limits(Struct, frozen=True):
-    """Hold the ladder's sizes, in tokens by our count.
+    """Hold the sizes at which a policy acts, in tokens by our count.
 
     Attributes:
+        preset: the policy's choices that are no sizes.
         offload_at: where offloading starts.
         summary_at: where summarising starts.
         target: what a compaction aims at.
@@ -42,6 +32,7 @@ class Limits(Struct, frozen=True):
         summary_most: what it may take where the rest leaves so much room below the target.
     """
 
+    preset: Preset
     offload_at: int
     summary_at: int
     target: int
@@ -53,32 +44,39 @@ class Limits(Struct, frozen=True):
     summary_most: int
 
 
-def limits_of(window: Window, calibration: Calibration = UNTAUGHT) -> Limits:
-    """Return the ladder's sizes for *window*, by our count.
+def limits_for(context: Context, window: Window | None = None) -> Limits:
+    """Return the sizes for the session of *context*, by its policy; under *window*, if it is another. O(1)."""
+    preset = preset_of(context.policy, context.tuning)
+    return limits_of(context.window if window is None else window, context.calibration, preset)
+
+
+def limits_of(window: Window, calibration: Calibration = UNTAUGHT, preset: Preset = PRESETS["ladder"]) -> Limits:
+    """Return the sizes at which *preset* acts under *window*, by our count.
 
     A window is in the provider's tokens. So each size is the largest history that the provider takes for as many, as
     its reports say: whoever compares our counts with them compares what will be charged.
     """
-    whole = window.pre_rot_tokens
-    size = calibration.counted(whole)
+    whole = whole_of(preset, window)
+    size, due = calibration.counted(whole), whole * preset.due_percent // 100
     summary = min(SUMMARY_TOKENS_MAX, size // 10)
     return Limits(
-        offload_at=calibration.counted(int(whole * DUE_SHARE)),
-        summary_at=calibration.counted(int(whole * SUMMARY_SHARE)),
-        target=calibration.counted(int(whole * TARGET_SHARE)),
+        preset=preset,
+        offload_at=calibration.counted(due),
+        summary_at=calibration.counted(whole * preset.summary_percent // 100),
+        target=calibration.counted(whole * preset.target_percent // 100),
         ceiling=calibration.counted(window.input_limit),
-        least_gain=calibration.grown(int(whole * INEFFECTIVE_GAIN)),
+        least_gain=calibration.grown(int(due / DUE_SHARE * INEFFECTIVE_GAIN)),
         tail=int(size * TAIL_SHARE),
-        user=min(USER_TOKENS_MAX, int(size * TAIL_SHARE)),
+        user=min(preset.user_tokens, size if preset.cut_user else int(size * TAIL_SHARE)),
         summary=summary,
         summary_most=summary,
     )
 
 
-def due_recorded(window: Window, calibration: Calibration) -> int:
-    """Return the size to record as due: 0 where it is the window's own."""
-    due = limits_of(window, calibration).offload_at
-    return 0 if due == limits_of(window).offload_at else due
+def due_recorded(context: Context) -> int:
+    """Return the size to record as due for *context*: 0 where it is the window's own."""
+    due = limits_for(context).offload_at
+    return 0 if due == int(context.window.pre_rot_tokens * DUE_SHARE) else due
 
 
 def limits_asked(limits: Limits, requested: CompactionRequested | None) -> Limits:
@@ -86,7 +84,7 @@ def limits_asked(limits: Limits, requested: CompactionRequested | None) -> Limit
     if requested is None or requested.target_tokens < 1:
         return limits
     target = min(requested.target_tokens, limits.ceiling)
-    within = limits_within(target)
+    within = limits_within(target, limits.preset)
     return structs.replace(
         limits,
         target=target,
@@ -97,20 +95,21 @@ def limits_asked(limits: Limits, requested: CompactionRequested | None) -> Limit
     )
 
 
-def limits_within(budget_tokens: int) -> Limits:
+def limits_within(budget_tokens: int, preset: Preset = PRESETS["ladder"]) -> Limits:
     """Return the sizes for one compaction that must end within *budget_tokens*.
 
     A summary may take up to half of it: what a budget that was asked for leaves unused is of no use to anyone, where
     in a window it is the room to go on.
     """
     return Limits(
+        preset=preset,
         offload_at=budget_tokens,
         summary_at=budget_tokens,
         target=budget_tokens,
         ceiling=budget_tokens,
         least_gain=0,
         tail=budget_tokens // 2,
-        user=min(USER_TOKENS_MAX, budget_tokens // 4),
+        user=min(preset.user_tokens, budget_tokens // (2 if preset.cut_user else 4)),
         summary=min(SUMMARY_TOKENS_MAX, max(budget_tokens // 5, min(budget_tokens // 2, SMALL_SUMMARY_TOKENS))),
         summary_most=budget_tokens // 2,
     )

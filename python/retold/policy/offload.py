@@ -1,8 +1,10 @@
-"""Tier 2, offload: old tool outputs and long arguments leave the history, each behind a placeholder.
+"""Tier 2, offload: old tool outputs, long arguments and old reasoning leave the history, each behind a placeholder.
 
 The placeholder tells what it was and how to get it back: the original is in the log, and its hash in the event.
 
-Order: results that a later one repeats, then results of a call that was made again, then the oldest first.
+Order: results that a later one repeats, then results of a call that was made again, then the oldest first, and last
+reasoning from before the latest user message. Its placeholder is empty, and no provider is sent it: with the reasoning
+of a turn that is over, none can do anything but forget it.
 """
 
 from collections.abc import Sequence
@@ -10,17 +12,34 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import structs
 
-from retold.events import Item, Keep, Offload, Place, Span, Text, ToolCall, ToolResult, plain_text
+from retold.events import (
+    Item,
+    Keep,
+    Message,
+    Offload,
+    Opaque,
+    Place,
+    Reasoning,
+    Span,
+    Text,
+    ToolCall,
+    ToolResult,
+    plain_text,
+)
 from retold.fold import PRIMING, Context, Entry, Tokens, count_item, item_hash, ledger_of
 from retold.formats import address_of
-from retold.policy.bonds import pair_of
+from retold.policy.bonds import latest_user, pair_of
 from retold.policy.decisions import OffloadItems
-from retold.policy.limits import KEEP_RECENT, Limits
+from retold.policy.limits import Limits
 from retold.policy.pins import fixed_positions
+from retold.policy.presets import Preset
 from retold.tokens import encoding
 
 OFFLOAD_TOKENS_MIN = 120
 """Smaller items stay: a placeholder takes about 40 tokens itself."""
+
+BEGINNING_CHARACTERS = 80
+"""A message's placeholder shows so much of it."""
 
 
 def plan_offload(context: Context, limits: Limits) -> OffloadItems | None:
@@ -28,7 +47,7 @@ def plan_offload(context: Context, limits: Limits) -> OffloadItems | None:
     sizes = ledger_of(context.entries)
     chosen: dict[int, Offload] = {}
     partner = pair_of(context.entries)
-    for at in _candidates(context):
+    for at in _candidates(context, limits.preset):
         if sizes.upper + PRIMING <= limits.target:
             break
         offload, tokens = _offload(context, at, partner=partner.get(at))
@@ -70,16 +89,26 @@ def body_of(entries: Sequence[Entry], replaced: dict[int, Span | None]) -> tuple
 
 
 def placeholder_for(entry: Entry, *, tool: str) -> Item:
-    """Return the item that stands for *entry*, a call or a result of *tool*: same call, short content."""
+    """Return the item that stands for *entry*: same call of *tool*, same role, short content; reasoning leaves none."""
     item, size = entry.item, entry.tokens.total
-    if isinstance(item, ToolCall):
-        note = f"arguments offloaded: {size} tokens; restore item {item.id} to read them"
-        arguments = msgspec.json.encode({"retold": note}).decode() if item.kind == "function" else f"[Retold: {note}]"
-        return structs.replace(item, arguments=arguments, extra=address_of(item.extra))
-    assert isinstance(item, ToolResult)
-    lines = plain_text(item.content).count("\n") + 1
-    note = f"[Retold: result of {tool} offloaded: {size} tokens, {lines} lines; restore item {item.id} to read it]"
-    return structs.replace(item, content=(Text(note),), extra=address_of(item.extra))
+    match item:
+        case ToolCall():
+            note = f"arguments offloaded: {size} tokens; restore item {item.id} to read them"
+            arguments = msgspec.json.encode({"retold": note}).decode()
+            arguments = arguments if item.kind == "function" else f"[Retold: {note}]"
+            return structs.replace(item, arguments=arguments, extra=address_of(item.extra))
+        case ToolResult():
+            lines = plain_text(item.content).count("\n") + 1
+            note = f"result of {tool} offloaded: {size} tokens, {lines} lines; restore item {item.id} to read it"
+            return structs.replace(item, content=(Text(f"[Retold: {note}]"),), extra=address_of(item.extra))
+        case Message():
+            begins = " ".join(plain_text(item.content)[:BEGINNING_CHARACTERS].split())
+            note = f"{item.role} message offloaded: {size} tokens; restore item {item.id} to read it; begins: {begins}"
+            return structs.replace(item, content=(Text(f"[Retold: {note}]"),), extra=address_of(item.extra))
+        case Reasoning():
+            return Reasoning(id=item.id, form="anthropic", group=item.group)  # unsigned: no form can send it
+        case Opaque():
+            raise AssertionError("a provider's block is never offloaded")
 
 
 def _offload(context: Context, at: int, *, partner: int | None) -> tuple[Offload, Tokens]:
@@ -98,25 +127,34 @@ def _offload(context: Context, at: int, *, partner: int | None) -> tuple[Offload
     return offload, tokens
 
 
-def _candidates(context: Context) -> list[int]:
+def _candidates(context: Context, preset: Preset) -> list[int]:
     """Return the positions that may be offloaded, in the order in which they should be."""
     entries = context.entries
-    old = [at for at in range(len(entries) - KEEP_RECENT) if _may_leave(entries[at])]
+    old = range(len(entries) - preset.keep_recent)
+    may_leave = [at for at in old if _may_leave(entries[at], messages=preset.offload_messages)]
     fixed = fixed_positions(context)
+    turn = latest_user(entries) or 0
     repeats, again = _repeated(entries), _called_again(entries)
 
-    def place(at: int) -> tuple[bool, bool, int]:
-        return (at not in repeats, at not in again, at)
+    def place(at: int) -> tuple[bool, bool, bool, int]:
+        return (isinstance(entries[at].item, Reasoning), at not in repeats, at not in again, at)
 
-    return sorted((at for at in old if at not in fixed), key=place)
+    free = [at for at in may_leave if at not in fixed and (at < turn or not isinstance(entries[at].item, Reasoning))]
+    return sorted(free, key=place)
 
 
-def _may_leave(entry: Entry) -> bool:
-    return (
-        isinstance(entry.item, ToolCall | ToolResult)
-        and entry.form in ("whole", "edited")
-        and entry.tokens.upper >= OFFLOAD_TOKENS_MIN
-    )
+def _may_leave(entry: Entry, *, messages: bool) -> bool:
+    if entry.form not in ("whole", "edited"):
+        return False
+    match entry.item:
+        case ToolCall() | ToolResult():
+            return entry.tokens.upper >= OFFLOAD_TOKENS_MIN
+        case Message():
+            return messages and entry.tokens.upper >= OFFLOAD_TOKENS_MIN
+        case Reasoning():
+            return True
+        case Opaque():
+            return False
 
 
 def _repeated(entries: Sequence[Entry]) -> set[int]:

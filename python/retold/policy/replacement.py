@@ -1,6 +1,6 @@
 """Turn a decision into the facts that record it: what was offloaded or summarised, the new history, its receipt."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from msgspec import Struct
@@ -13,6 +13,7 @@ from retold.events import (
     Receipt,
     SummaryField,
     SummaryWritten,
+    Survival,
     Tier,
 )
 from retold.fold import (
@@ -28,6 +29,7 @@ from retold.fold import (
     summary_entry,
 )
 from retold.policy.decisions import Decision, OffloadItems, SummarizeSpan, TruncateHistory
+from retold.policy.identifiers import identifiers_of
 from retold.policy.limits import due_recorded
 from retold.policy.pins import fixed_positions
 from retold.policy.summary import summary_message
@@ -82,7 +84,8 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
     )
     after = ledger_of(entries).upper + PRIMING
     missed = isinstance(decision, SummarizeSpan) and after > decision.target_tokens
-    if missed or after >= context.tokens.upper:
+    pins = _pins(context, entries)
+    if missed or after >= context.tokens.upper or pins is None:
         return None
     replaced = HistoryReplaced(
         plan=plan_id(context),
@@ -91,8 +94,8 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
         tier=tier_of(decision),
         body=decision.body,
         hash=history_hash(entries),
-        receipt=_receipt(context, decision, tuple(entries), after),
-        due_tokens=due_recorded(context.window, context.calibration),
+        receipt=_receipt(context, decision, tuple(entries), pins),
+        due_tokens=due_recorded(context),
     )
     return Replacement(facts=(*before_facts, replaced), replaced=replaced, entries=tuple(entries))
 
@@ -134,40 +137,41 @@ def _staged(
             assert_never(decision)
 
 
-def _receipt(context: Context, decision: Decision, entries: tuple[Entry, ...], after: int) -> Receipt:
-    ids = {entry.item.id for entry in context.entries}
-    kept = sum(1 for entry in entries if entry.item.id in ids) - _changed(decision)
-    pins = tuple(
-        Pin(item=context.entries[at].item.id, sha256=item_hash(context.entries[at].item))
-        for at in sorted(fixed_positions(context))
-    )
+def _pins(context: Context, entries: Sequence[Entry]) -> tuple[Pin, ...] | None:
+    """Return what every compaction keeps, with hashes; None if *entries* have not all of it, letter for letter."""
+    fixed = [context.entries[at].item for at in sorted(fixed_positions(context))]
+    pins = tuple(Pin(item=item.id, sha256=item_hash(item)) for item in fixed)
+    ids = {pin.item for pin in pins}
+    stayed = tuple(Pin(item.id, item_hash(item)) for item in (entry.item for entry in entries) if item.id in ids)
+    return pins if stayed == pins else None
+
+
+def _receipt(context: Context, decision: Decision, entries: Sequence[Entry], pins: tuple[Pin, ...]) -> Receipt:
+    before = {entry.item.id: entry.item for entry in context.entries}
+    stayed = {entry.item.id for entry in entries if before.get(entry.item.id) == entry.item}
+    left = identifiers_of(item for item_id, item in before.items() if item_id not in stayed)
+    prefix = _common_prefix(context.entries, entries)
+    cut = () if isinstance(decision, OffloadItems) else decision.cut
     return Receipt(
-        kept=kept,
+        kept=len(stayed),
         tokens_before=context.tokens.upper,
-        tokens_after=after,
+        tokens_after=ledger_of(entries).upper + PRIMING,
         target_tokens=decision.target_tokens,
         offloaded=tuple(item.item for item in decision.items) if isinstance(decision, OffloadItems) else (),
         summarised=decision.covers if isinstance(decision, SummarizeSpan) else (),
         dropped=decision.dropped if isinstance(decision, TruncateHistory) else (),
-        cut=tuple(put.item.id for put in decision.cut) if isinstance(decision, TruncateHistory) else (),
+        cut=tuple(put.item.id for put in cut),
         pins=pins,
-        prefix_kept=_common_prefix(context.entries, entries),
+        prefix_kept=prefix,
+        survival=Survival(
+            prefix_tokens=ledger_of(entries[:prefix]).upper,
+            identifiers=len(left),
+            identifiers_kept=len(left & identifiers_of(entry.item for entry in entries)) if left else 0,
+        ),
     )
 
 
-def _changed(decision: Decision) -> int:
-    match decision:
-        case OffloadItems():
-            return len(decision.items)
-        case SummarizeSpan():
-            return 0
-        case TruncateHistory():
-            return len(decision.cut)
-        case _:
-            assert_never(decision)
-
-
-def _common_prefix(old: tuple[Entry, ...], new: tuple[Entry, ...]) -> int:
+def _common_prefix(old: Sequence[Entry], new: Sequence[Entry]) -> int:
     count = 0
     for before, after in zip(old, new, strict=False):
         if before.item != after.item:

@@ -7,17 +7,22 @@ budget, and the user's messages, newest first, within theirs. Everything else is
 import re
 from collections.abc import Sequence
 
-from retold.events import Item, Message, Place, Span, SummaryField, Text, plain_text
-from retold.fold import Context, Entry, ledger_of
+from retold.events import Item, Message, Place, Put, Span, SummaryField, Text, plain_text
+from retold.fold import Context, Entry, count_item, ledger_of
 from retold.ledger import Ledger
-from retold.policy.bonds import atoms, is_user, safe_cuts
+from retold.policy.bonds import atoms, is_user, latest_user, safe_cuts
+from retold.policy.cutting import cut_item
 from retold.policy.decisions import SummarizeSpan
 from retold.policy.limits import Limits
 from retold.policy.offload import body_of
 from retold.policy.pins import fixed_positions
+from retold.tokens import Encoding, encoding
 
 TAIL_HALVINGS = 6
 """How often the tail's budget is halved to come under the target before giving up."""
+
+CUT_TOKENS = 50
+"""Room for what a cut message has beside its text; with less than this of its text, it is left to the summary."""
 
 FIELDS = ("goal", "constraints", "decisions", "files", "errors", "open_work", "last_step", "facts")
 """The sections of a summary, in order."""
@@ -50,14 +55,15 @@ def plan_summary(context: Context, limits: Limits) -> SummarizeSpan | None:
     fixed = _with_their_atoms(fixed_positions(context), context.entries)
     cuts, sizes = safe_cuts(context.entries), ledger_of(context.entries)
     for halving in range(TAIL_HALVINGS):
-        cut = _tail_start(cuts, sizes, limits.tail >> halving)
-        kept = fixed | _kept_user(context.entries[:cut], limits.user >> halving)
-        covered = [at for at in range(cut) if at not in kept]
-        size = ledger_of(context.entries[at] for at in covered).upper
+        cut = _tail_start(cuts, sizes, limits, halving)
+        kept, puts = _kept_user(context, cut, limits, halving)
+        covered = [at for at in range(cut) if at not in fixed and at not in kept]
+        leaves = ledger_of(context.entries[at] for at in covered).upper
+        size = leaves + sum(sizes.span(at, at + 1).upper - tokens for at, (_, tokens) in puts.items())
         free = min(limits.target, context.tokens.upper - 1) - (context.tokens.upper - size)
         if covered and limits.summary <= free:
-            more = min(limits.summary_most, free, size // 2)
-            return _decision(context, covered, limits, budget_tokens=max(limits.summary, more))
+            most = max(limits.summary, min(limits.summary_most, free, leaves // 2))
+            return _decision(context, covered, {at: put for at, (put, _) in puts.items()}, limits, budget_tokens=most)
     return None
 
 
@@ -96,9 +102,11 @@ def read_summary(item: Item) -> tuple[int, tuple[SummaryField, ...]] | None:
     return int(match["number"]), fields
 
 
-def _decision(context: Context, covered: list[int], limits: Limits, *, budget_tokens: int) -> SummarizeSpan:
+def _decision(
+    context: Context, covered: list[int], puts: dict[int, Put], limits: Limits, *, budget_tokens: int
+) -> SummarizeSpan:
     summary_id = f"s{context.version + 1}"
-    replaced: dict[int, Span | None] = dict.fromkeys(covered)
+    replaced: dict[int, Span | None] = {**puts, **dict.fromkeys(covered)}
     replaced[covered[-1]] = Place(summary_id)
     return SummarizeSpan(
         covers=tuple(context.entries[at].item.id for at in covered),
@@ -106,6 +114,7 @@ def _decision(context: Context, covered: list[int], limits: Limits, *, budget_to
         summary_id=summary_id,
         budget_tokens=budget_tokens,
         target_tokens=limits.target,
+        cut=tuple(puts[at] for at in sorted(puts)),
     )
 
 
@@ -114,15 +123,41 @@ def _with_their_atoms(fixed: set[int], entries: Sequence[Entry]) -> set[int]:
     return {at for atom in atoms(entries) if not fixed.isdisjoint(atom) for at in atom}
 
 
-def _tail_start(cuts: Sequence[int], sizes: Ledger, budget_tokens: int) -> int:
-    """Return the earliest safe cut whose tail is within the budget; the last group is kept whatever its size."""
+def _tail_start(cuts: Sequence[int], sizes: Ledger, limits: Limits, halving: int) -> int:
+    """Return the earliest safe cut whose tail is what the preset keeps; in a history, the last group always is."""
     inner = [cut for cut in cuts if cut < len(sizes)]
-    earliest = len(sizes) - sizes.fit(budget_tokens, from_end=True)
-    return next((cut for cut in inner if cut >= earliest), inner[-1] if inner else 0)
+    match limits.preset.tail:
+        case "tokens":
+            earliest = len(sizes) - sizes.fit(limits.tail >> halving, from_end=True)
+            return next((cut for cut in inner if cut >= earliest), inner[-1] if inner else 0)
+        case "entries":
+            latest = len(sizes) - (limits.preset.keep_recent >> halving)
+            return next((cut for cut in reversed(cuts) if cut <= latest), 0)
+        case "nothing":
+            return len(sizes)
 
 
-def _kept_user(entries: Sequence[Entry], budget_tokens: int) -> set[int]:
-    """Return the user messages to keep: newest first, as long as they fit."""
-    said = [at for at, entry in enumerate(entries) if is_user(entry)]
-    newest = ledger_of(entries[at] for at in said).fit(budget_tokens, from_end=True)
-    return set(said[len(said) - newest :])
+def _kept_user(context: Context, cut: int, limits: Limits, halving: int) -> tuple[set[int], dict[int, tuple[Put, int]]]:
+    """Return the user messages before *cut* to keep, newest first, as long as they fit; and what is cut of the next.
+
+    The latest one of all stays whole in any case, and takes of the budget.
+    """
+    entries = context.entries
+    said = [at for at, entry in enumerate(entries[:cut]) if is_user(entry)]
+    budget = limits.user >> halving
+    newest = ledger_of(entries[at] for at in said).fit(budget, from_end=True)
+    kept = said[len(said) - newest :]
+    left = budget - sum(entries[at].tokens.upper for at in kept)
+    crossing = said[-newest - 1] if newest < len(said) else None
+    if not limits.preset.cut_user or crossing is None or crossing == latest_user(entries):
+        return set(kept), {}
+    shorter = _cut_to(entries[crossing], left, encoding(context.encoding))
+    return {crossing, *kept} if shorter else set(kept), {crossing: shorter} if shorter else {}
+
+
+def _cut_to(entry: Entry, tokens: int, vocabulary: Encoding) -> tuple[Put, int] | None:
+    """Return the message of *entry* cut to at most *tokens*, and its size; None where that leaves too little of it."""
+    length = tokens - CUT_TOKENS
+    item = cut_item(entry, length, vocabulary) if length >= CUT_TOKENS else None
+    size = tokens + 1 if item is None else count_item(item, vocabulary).upper
+    return None if item is None or size > tokens else (Put(item), size)

@@ -5,21 +5,17 @@ with their results. Pins, open calls and the latest user message are never touch
 where it is near the target, the newest entries still get room above it.
 """
 
-import msgspec
-from msgspec import structs
-
 from retold.errors import FloorError
-from retold.events import Block, Item, Message, Opaque, Put, Reasoning, Span, Text, ToolCall, ToolResult, plain_text
-from retold.fold import PRIMING, Context, Entry, Tokens, count_item, ledger_of
-from retold.formats import address_of
+from retold.events import Item, Put, Span
+from retold.fold import PRIMING, Context, Tokens, count_item, ledger_of
 from retold.ledger import Ledger
 from retold.policy.bonds import atoms
+from retold.policy.cutting import cut_item
 from retold.policy.decisions import TruncateHistory
-from retold.policy.ends import ends_of
 from retold.policy.limits import Limits
 from retold.policy.offload import body_of
 from retold.policy.pins import fixed_positions
-from retold.tokens import Encoding, encoding
+from retold.tokens import encoding
 
 CUT_LENGTHS_TOKENS = (8_000, 2_000, 500, 125, 25)
 """The lengths that texts are cut to, tried in turn."""
@@ -70,18 +66,6 @@ def _target(context: Context, fixed: set[int], limits: Limits) -> int:
     return max(limits.target, min(floor + room, limits.ceiling))
 
 
-def cut_middle(text: str, *, length_tokens: int, mark: str, vocabulary: Encoding) -> str:
-    """Return *text* with its middle replaced by *mark*, so that head and tail have about *length_tokens* together.
-
-    A text that is not longer comes back as it is.
-    """
-    ends = ends_of(text, half_tokens=length_tokens // 2, vocabulary=vocabulary)
-    if ends is None:
-        return text
-    head, tail = ends
-    return f"{head}\n{mark}\n{tail}"
-
-
 def _cut(context: Context, fixed: set[int], sizes: Ledger, target: int) -> dict[int, Item]:
     """Return the items to cut, by position, as they are then, and put their sizes into *sizes*."""
     vocabulary = encoding(context.encoding)
@@ -93,37 +77,9 @@ def _cut(context: Context, fixed: set[int], sizes: Ledger, target: int) -> dict[
             if at in fixed or entry.form == "placeholder":
                 continue
             now = sizes.span(at, at + 1).upper
-            shorter = _shorter(entry, length, vocabulary) if now > 2 * length else None
+            shorter = cut_item(entry, length, vocabulary) if now > 2 * length else None
             size = Tokens() if shorter is None else count_item(shorter, vocabulary)
             if shorter is not None and size.upper < now:
                 sizes.put(at, size)
                 cut[at] = shorter
     return cut
-
-
-def _shorter(entry: Entry, length_tokens: int, vocabulary: Encoding) -> Item | None:
-    item = entry.item
-    mark = f"[Retold: cut here, {entry.tokens.total} tokens in all; the whole is item {item.id} in the log]"
-
-    def cut(text: str) -> str:
-        return cut_middle(text, length_tokens=length_tokens, mark=mark, vocabulary=vocabulary)
-
-    shorter: Item
-    address = None if isinstance(item, Reasoning | Opaque) else address_of(item.extra)
-    match item:
-        case Message() | ToolResult():
-            text = cut(plain_text(item.content))
-            if any(isinstance(part, Block) for part in item.content) and mark not in text:
-                text = f"{text}\n{mark}".strip("\n")
-            if not text:
-                return None  # without a word it would not be sent at all
-            shorter = structs.replace(item, content=(Text(text),), extra=address)
-        case ToolCall(kind="function"):
-            shorter = structs.replace(item, arguments=msgspec.json.encode({"retold": mark}).decode(), extra=address)
-        case ToolCall():
-            shorter = structs.replace(item, arguments=cut(item.arguments), extra=address)
-        case Reasoning(body=None):
-            shorter = structs.replace(item, text=cut(item.text))
-        case _:
-            return None
-    return shorter

@@ -38,7 +38,7 @@ from retold.policy import (
     decide,
     due_recorded,
     is_due,
-    limits_of,
+    limits_for,
     plan_id,
     replace,
     tier_of,
@@ -124,7 +124,7 @@ class Compactor:
                 return
             replacement = await self._replacement(context, decision)
         except FloorError as error:
-            due = due_recorded(context.window, context.calibration)
+            due = due_recorded(context)
             failed = CompactionFailed(plan=plan, base_seq=context.seq, reason=str(error), due_tokens=due)
             await self._write(live, context, [failed])
             return
@@ -144,7 +144,7 @@ class Compactor:
                 await self._publish(live)
 
     async def _replacement(self, context: Context, decision: Decision) -> Replacement:
-        limits = limits_of(context.window, context.calibration)
+        limits = limits_for(context)
         summary = await self._summary(context, decision) if isinstance(decision, SummarizeSpan) else None
         if summary is None and isinstance(decision, SummarizeSpan):
             return carry_out(context, limits)
@@ -260,7 +260,7 @@ def _checked(fields: object) -> tuple[SummaryField, ...]:
 
 def _is_due(live: LiveSession) -> bool:
     outline = live.outline
-    return is_due(outline, live.upper_tokens, limits_of(outline.window, outline.calibration))
+    return is_due(outline, live.upper_tokens, limits_for(outline))
 
 
 def _planned(context: Context, decision: Decision) -> CompactionPlanned:

@@ -22,10 +22,20 @@ from retold.events import (
     SessionErased,
     SessionKey,
     SessionRewound,
+    WindowChanged,
 )
 from retold.fold import Builder, Context, base_of, fold, in_decision_order, returns_to
 
-_BARRIERS = (CompactionUndone, HistoryEdited, ItemExtended, ItemPinned, ItemRestored, SessionErased, SessionRewound)
+_BARRIERS = (
+    CompactionUndone,
+    HistoryEdited,
+    ItemExtended,
+    ItemPinned,
+    ItemRestored,
+    SessionErased,
+    SessionRewound,
+    WindowChanged,
+)
 """Events that change what a plan was made on: a plan with an earlier base is given up."""
 
 

@@ -1,0 +1,50 @@
+"""Identifiers: what a later step may need letter for letter, and no paraphrase can give back.
+
+Words with a digit, an underscore, a slash, an inner capital or an inner dot: paths, addresses, hashes, ids, versions,
+names and numbers. Found by their form alone, so in every language; Chinese and
+Japanese letters end a word, for they are written without blanks.
+"""
+
+import re
+from collections.abc import Iterable
+
+from retold.events import Item, Message, Opaque, Reasoning, ToolCall, ToolResult, plain_text
+
+TEXT_CHARACTERS_MAX = 20_000
+"""Of one text, this much is searched: half from its head, half from its tail."""
+
+_WORD = re.compile(r"[^\s\"'`<>()\[\]{},;=|\\\u2e80-\uffff]+")
+_TELLING = re.compile(r"\d|_|/|[a-z][A-Z]|[A-Za-z]\.[A-Za-z]")
+_ENDS = ".:!?*#-…"
+
+_LENGTHS = range(3, 201)
+"""A shorter one says too little; what is longer is data."""
+
+
+def identifiers_in(text: str) -> set[str]:
+    """Return the identifiers of *text*. O(characters)."""
+    if len(text) > TEXT_CHARACTERS_MAX:
+        half = TEXT_CHARACTERS_MAX // 2
+        text = f"{text[:half]}\n{text[-half:]}"
+    words = {word.strip(_ENDS) for word in set(_WORD.findall(text)) if len(word) in _LENGTHS}
+    return {word for word in words if len(word) in _LENGTHS and _TELLING.search(word)}
+
+
+def identifiers_of(items: Iterable[Item]) -> set[str]:
+    """Return the identifiers that *items* show the model."""
+    found: set[str] = set()
+    for item in items:
+        found |= identifiers_in(_shown(item))
+    return found
+
+
+def _shown(item: Item) -> str:
+    match item:
+        case Message() | ToolResult():
+            return plain_text(item.content)
+        case ToolCall():
+            return item.arguments
+        case Reasoning():
+            return item.text
+        case Opaque():
+            return ""
