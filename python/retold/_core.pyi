@@ -1,5 +1,5 @@
 # ruff: noqa: PYI021 - the compiled module has no docstrings of its own; this is where its text lives
-"""The core, in Rust. The doors to it are `retold.tokens` and, for `Appends`, `Scan` and `Splitter`, `retold.wire`.
+"""The core, in Rust. The doors to it are `retold.tokens` and, for what goes over the wire, `retold.wire`.
 
 A text is a `str`, or `bytes` of UTF-8; it is borrowed, never copied. A lone surrogate or invalid UTF-8 raises
 InputError with its position (in characters of the `str`, in bytes of the `bytes`), never with the text. Calls on long
@@ -16,6 +16,9 @@ __all__ = [
     "Counter",
     "Encoding",
     "Ledger",
+    "Packing",
+    "Run",
+    "Runs",
     "Scan",
     "Splitter",
     "Vocabulary",
@@ -27,6 +30,10 @@ _Size: TypeAlias = tuple[int, int, int]
 
 _Row: TypeAlias = tuple[str, str, str, int, str, int, list[int]]
 """Subject, tenant, session, its last sequence, hash and position, and how many drafts each append has."""
+
+_Given: TypeAlias = tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]]]
+"""The kind of each event, its bytes and its hash; the events of each kind, one a line; sessions that a scan leaves out
+from here on, by subject, with the last sequence that it gave."""
 
 _Limits: TypeAlias = tuple[int, int, int, int, int]
 """Bytes of one event, bytes of one append, appends in flight, atomic batches among them, bytes in flight."""
@@ -376,9 +383,12 @@ class Scan:
     def give(self) -> _Given:
         """Return what has come since the last call.
 
-        That is: the kind of each event, its bytes and its hash; the events of each kind, one a line; sessions that the
-        scan leaves out from here on, by subject, with the last sequence that it gave; the last position in the stream.
+        Nothing of it is given twice.
         """
+
+    @property
+    def position(self) -> int:
+        """The position in the stream of the last message that came."""
 
 @final
 class Runs:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from retold.errors import CorruptLogError, RetoldError, SealError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, SummaryField
-from retold.fold import Context, encode_context
+from retold.fold import Context, Run, encode_context
 from retold.policy import SummarizeSpan
 
 
@@ -170,6 +170,20 @@ class Scanned(Struct, frozen=True):
     sealed: Mapping[SessionKey, SealError] = {}
 
 
+class ScannedRuns(Struct, frozen=True):
+    """Hold a part of what a scan by runs found.
+
+    Attributes:
+        parts: events of many sessions, checked against the chain of each; plain items are in runs.
+        damage: as in `Scanned`.
+        sealed: as in `Scanned`.
+    """
+
+    parts: Sequence[Recorded | Run]
+    damage: Mapping[SessionKey, CorruptLogError] = {}
+    sealed: Mapping[SessionKey, SealError] = {}
+
+
 class Log(Protocol):
     """Remember events, in one total order per session, and the projections made from them.
 
@@ -247,6 +261,14 @@ class Log(Protocol):
 
         Raises:
             InputError: if a partition is out of range.
+        """
+        ...
+
+    def scan_runs(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[ScannedRuns, None]:
+        """Yield the events of all sessions as `scan` does, items that were appended one after the other as one.
+
+        A run comes when something else follows it in its session, or at the end; some tens of megabytes of them are
+        held back at most. A run that cannot be read is damage of its session: `read` says where. Raises as `scan`.
         """
         ...
 

@@ -1,5 +1,5 @@
-"""The door to the core's wire: frames that append to many sessions or hold a stream, their parting, packed bodies."""
+"""The door to the core's wire: frames of appends and of a whole stream, their parting, packed bodies, runs of items."""
 
-from retold._core import Appends, Packing, Scan, Splitter
+from retold._core import Appends, Packing, Run, Runs, Scan, Splitter
 
-__all__ = ["Appends", "Packing", "Scan", "Splitter"]
+__all__ = ["Appends", "Packing", "Run", "Runs", "Scan", "Splitter"]

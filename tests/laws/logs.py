@@ -8,7 +8,7 @@ from msgspec import Struct
 from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, decode_history, history_of
 from retold.policy import SummarizeSpan
-from retold.ports import Aside, Before, Erased, Log, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Log, Published, Row, RowEnd, Scanned, ScannedRuns, SessionEnd, Snapshot
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
@@ -68,6 +68,10 @@ class LogProxy:
     def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
         """Pass on."""
         return self.inner.scan(partitions=partitions)
+
+    def scan_runs(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[ScannedRuns, None]:
+        """Pass on."""
+        return self.inner.scan_runs(partitions=partitions)
 
     def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Pass on."""

@@ -44,7 +44,7 @@ from retold.log.snapshots import Snapshots
 from retold.log.streams import ServerFacts
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, ScannedRuns, SessionEnd, Snapshot
 from retold.security import MasterKeys
 
 
@@ -150,6 +150,12 @@ class JetStreamLog:
     async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
         """Yield the events of all sessions in the stream's order, but for those that need a closer look."""
         async with aclosing(self._scanner.scan(partitions)) as parts:
+            async for part in parts:
+                yield part
+
+    async def scan_runs(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[ScannedRuns, None]:
+        """Yield the events of all sessions as `scan` does, plain items in runs."""
+        async with aclosing(self._scanner.scan_runs(partitions)) as parts:
             async for part in parts:
                 yield part
 

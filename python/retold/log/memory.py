@@ -5,6 +5,7 @@ It passes the contract suite of the real log, its limits included, and finds the
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from contextlib import aclosing
 
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, is_tombstone, kept, record
@@ -12,7 +13,7 @@ from retold.log.names import checked, partition
 from retold.log.rows import check_rows
 from retold.log.scanning import check_partitions
 from retold.log.writer import check_drafts, check_sizes
-from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, ScannedRuns, SessionEnd, Snapshot
 
 
 class MemoryLog:
@@ -112,6 +113,12 @@ class MemoryLog:
             except CorruptLogError as error:
                 damage[key] = error
             yield Scanned(events=events, damage=damage)
+
+    async def scan_runs(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[ScannedRuns, None]:
+        """Yield session by session, event by event."""
+        async with aclosing(self.scan(partitions=partitions)) as scanned:
+            async for part in scanned:
+                yield ScannedRuns(parts=part.events, damage=part.damage, sealed=part.sealed)
 
     async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield every event that is there."""

@@ -8,6 +8,7 @@ from retold.replay.playing import Frame, Part, play
 from retold.replay.reading import at_time, history_at, load, seq_at
 from retold.replay.rebuilding import Rebuilt, rebuild
 from retold.replay.several import in_order
+from retold.replay.states import States, states
 from retold.replay.verifying import Verdict, verify
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Part",
     "Past",
     "Rebuilt",
+    "States",
     "Verdict",
     "at_time",
     "compare",
@@ -32,6 +34,7 @@ __all__ = [
     "play",
     "rebuild",
     "seq_at",
+    "states",
     "tagged_seq",
     "verify",
 ]

@@ -8,14 +8,13 @@ use retold_wire::{Events, Found};
 
 use crate::packing::Packing;
 
-/// Kinds, bodies, hashes, the lines of each kind, odd sessions, and the last position.
+/// Kinds, bodies, hashes, the lines of each kind, and odd sessions.
 pub(crate) type Given<'py> = (
     Bound<'py, PyBytes>,
     Vec<Bound<'py, PyBytes>>,
     Vec<Bound<'py, PyString>>,
     Vec<(u8, Bound<'py, PyBytes>)>,
     Vec<(String, u64)>,
-    u64,
 );
 
 /// A scan of a stream. Nothing waits for the interpreter's lock with the mutex held, as in `Counter`.
@@ -57,6 +56,11 @@ impl Scan {
     }
 
     #[getter]
+    fn position(&self) -> u64 {
+        self.lock().position()
+    }
+
+    #[getter]
     fn is_broken(&self) -> bool {
         self.lock().is_broken()
     }
@@ -78,5 +82,5 @@ pub(crate) fn given(py: Python<'_>, events: Events) -> PyResult<Given<'_>> {
     let hash = |event: &Found| PyString::from_bytes(py, &event.hash);
     let hashes = events.found.iter().map(hash).collect::<PyResult<_>>()?;
     let lines = events.lines().into_iter().map(|(kind, lines)| (kind, PyBytes::new(py, &lines))).collect();
-    Ok((PyBytes::new(py, &kinds), bodies, hashes, lines, events.odd, events.position))
+    Ok((PyBytes::new(py, &kinds), bodies, hashes, lines, events.odd))
 }

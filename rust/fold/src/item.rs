@@ -117,7 +117,7 @@ fn tool_result<'a>(rest: &mut Rest<'a>) -> Option<Item<'a>> {
 }
 
 fn reasoning<'a>(rest: &mut Rest<'a>) -> Option<Item<'a>> {
-    let told = rest.text()?;
+    let told = rest.text().filter(|text| !text.is_empty())?;
     let before_id = rest.done();
     let after_id = rest.id()?;
     rest.literal(r#","form":"#)?;
@@ -261,6 +261,7 @@ mod tests {
             r#"{"type":"message","role":"user"}}"#,
             r#"{"type":"opaque","form":"chat","kind":"k","body":"{}"}"#,
             r#"{"type":"reasoning","text":"so","id":"","form":"responses","body":"{}","group":null}"#,
+            r#"{"type":"reasoning","text":"","id":"","form":"anthropic","body":null,"group":null}"#,
             &RESULT.replace("function", "other"),
             &RESULT.replace(r#""extra":null"#, r#""extra":"{}""#),
             &RESULT[..RESULT.len() - 1],
