@@ -16,6 +16,7 @@ from retold.events import (
     VERSION,
     Block,
     Draft,
+    Fact,
     Form,
     Head,
     Item,
@@ -121,7 +122,7 @@ def folded(parts: Iterable[Recorded | Run], events: Sequence[Recorded]) -> Conte
 
 def appended(items: Iterable[Item], encoding: str) -> list[Recorded]:
     """Return the events of a session that appends *items*."""
-    facts = [SessionOpened(window=WIDE, encoding=encoding), *(ItemAppended(item=item) for item in items)]
+    facts: list[Fact] = [SessionOpened(window=WIDE, encoding=encoding), *(ItemAppended(item=item) for item in items)]
     start = datetime(2024, 2, 28, 23, 59, 59, tzinfo=UTC)
     times = [start + timedelta(microseconds=at * 300_000) for at in (0, 3, 2, 9, 1)]
     drafts = [Draft(id=f"d{at}", at=times[at % 5], actor="test", data=fact) for at, fact in enumerate(facts)]
@@ -149,7 +150,10 @@ def test_a_life_in_runs_is_the_same_life(story: Story) -> None:
 
 def test_a_plain_session_is_one_run() -> None:
     """Where items follow each other, the core takes them all: it is not the careful way that gives the same."""
-    items = [Message(role="user", content=(Text("hello"),)), ToolCall(call_id="c", name="run", arguments="{}")] * 50
+    items: list[Item] = [
+        Message(role="user", content=(Text("hello"),)),
+        ToolCall(call_id="c", name="run", arguments="{}"),
+    ] * 50
     opened, run = in_runs(appended(items, "o200k_base"))
     assert isinstance(opened, Recorded)
     assert isinstance(run, Run)

@@ -287,13 +287,13 @@ def _together(
     parts: list[Recorded | Run] = []
     for run, recorded in zip(before, events, strict=True):
         if run is not None:
-            parts += (one for one in _kept([run], left_out) if one.end.seq <= unread.get(one.key, SEQ_MAX))
+            parts += (one for one in _kept([run], left_out) if run.seq <= unread.get(one.key, SEQ_MAX))
         if recorded is not None and (not left_out or recorded.event.key not in left_out):
             parts.append(recorded)
     return parts
 
 
-def _kept(runs: Sequence[CoreRun], left_out: AbstractSet[SessionKey]) -> list[Recorded | Run]:
+def _kept(runs: Sequence[CoreRun], left_out: AbstractSet[SessionKey]) -> list[Run]:
     """Return *runs* without those of sessions that are left out."""
     named = [Run(key=key_of(run.subject), core=run) for run in runs]
     return [run for run in named if run.key not in left_out]
