@@ -21,8 +21,9 @@ from retold.cli.bench_store import served, weigh
 from retold.cli.bench_wire import Frame, Wire
 from retold.client import Client
 from retold.events import SessionKey
-from retold.fold import Context, History
+from retold.fold import History
 from retold.log.names import EVENTS, EVENTS_ALL
+from retold.replay import States, states
 from retold.wiring import connect
 
 Retold: TypeAlias = Callable[..., CompletedProcess[str]]

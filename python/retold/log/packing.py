@@ -5,8 +5,6 @@ room than what was said. So a body from `PACK_BYTES` on is deflated where that s
 in a header. The chain and every hash are over the body itself, as if it had never been packed.
 """
 
-import zlib
-
 from retold.log.names import EVENT_BYTES_MAX, PACKED
 from retold.wire import Packing
 
@@ -35,6 +33,7 @@ WORDS = (
 """What events of agents mostly hold: a fifth of what a short one takes packed without it."""
 PACKING = Packing(WORDS, PACK_BYTES, PACKED_BYTES_MAX)
 """How bodies are packed, by whoever packs them."""
+_WORDLESS = Packing(b"", PACK_BYTES, PACKED_BYTES_MAX)
 
 
 def pack(body: bytes, headers: dict[str, str]) -> bytes:
@@ -55,9 +54,4 @@ def unpack(stored: bytes, headers: dict[str, str]) -> bytes:
 
 def inflate(packed: bytes) -> bytes | None:
     """Return what was deflated without words; None if it is damaged, or larger than `PACKED_BYTES_MAX`."""
-    unpacker = zlib.decompressobj()
-    try:
-        body = unpacker.decompress(packed, PACKED_BYTES_MAX)
-    except zlib.error:
-        return None
-    return body if unpacker.eof and not unpacker.unused_data else None
+    return _WORDLESS.unpack(packed)

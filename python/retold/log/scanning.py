@@ -91,7 +91,7 @@ class Scanner:
                 events = _recorded(given)
                 unread = _unread(given, events)
                 out = left_out | unread.keys()
-                parts = _together(events, before, unread, left_out)
+                parts: list[Recorded | Run] = _together(events, before, unread, left_out)
                 if given[_ODD] or unread or runs.held_bytes > HELD_BYTES_MAX:
                     parts += _kept(runs.rest(), out)
                 if parts:
@@ -99,8 +99,8 @@ class Scanner:
                 async with aclosing(self._closer(given, unread, left_out)) as rest:
                     async for part in rest:
                         yield ScannedRuns(parts=part.events, damage=part.damage, sealed=part.sealed)
-        if parts := _kept(runs.rest(), left_out):
-            yield ScannedRuns(parts=parts)
+        if rest_of := _kept(runs.rest(), left_out):
+            yield ScannedRuns(parts=rest_of)
 
     async def _pages(
         self, scan: Scan, partitions: Sequence[int], give: Callable[[], Page]
