@@ -1,18 +1,19 @@
-"""What the shell needs from outside, as protocols. `retold.wiring` alone names what implements them.
+"""What the shell needs from outside, as protocols; of models: `model_ports`. `wiring` alone names what implements them.
 
 Each port has one contract suite in ``tests/``, which every implementation passes, the in-memory ones included.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
 from retold.errors import CorruptLogError, RetoldError, SealError
-from retold.events import Draft, Head, Kept, Recorded, SessionKey, SummaryField
+from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.fold import Context, Run, encode_context
-from retold.policy import SummarizeSpan
+
+E = TypeVar("E")
 
 
 class Snapshot(Struct, frozen=True):
@@ -45,6 +46,12 @@ def snapshot_of(context: Context) -> Snapshot:
         next_item=context.next_item,
         version=context.version,
     )
+
+
+class Unreadable(Struct, frozen=True):
+    """Name a snapshot that is kept and cannot be read, by the sequence that it was folded up to."""
+
+    seq: int
 
 
 class Before(Struct, frozen=True):
@@ -156,30 +163,16 @@ class RowEnd(Struct, frozen=True):
     error: RetoldError | None = None
 
 
-class Scanned(Struct, frozen=True):
+class Scanned(Struct, Generic[E], frozen=True):
     """Hold a part of what a scan found.
 
     Attributes:
-        events: events of many sessions, checked against the chain of each.
+        events: events of many sessions, checked against the chain of each; with `scan_runs`, plain items in runs.
         damage: the first damage of each session that has some; nothing behind it is given.
         sealed: which key is missing, for each session with an event that it would open; nothing behind that is given.
     """
 
-    events: list[Recorded]
-    damage: Mapping[SessionKey, CorruptLogError] = {}
-    sealed: Mapping[SessionKey, SealError] = {}
-
-
-class ScannedRuns(Struct, frozen=True):
-    """Hold a part of what a scan by runs found.
-
-    Attributes:
-        parts: events of many sessions, checked against the chain of each; plain items are in runs.
-        damage: as in `Scanned`.
-        sealed: as in `Scanned`.
-    """
-
-    parts: Sequence[Recorded | Run]
+    events: list[E]
     damage: Mapping[SessionKey, CorruptLogError] = {}
     sealed: Mapping[SessionKey, SealError] = {}
 
@@ -251,7 +244,11 @@ class Log(Protocol):
         """
         ...
 
-    def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+    def read_kept(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Kept, None]:
+        """Yield the same as they are kept, what is sealed unopened; raises as `read`, but for what needs a key."""
+        ...
+
+    def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned[Recorded], None]:
         """Yield the events of all sessions, in order within each, until there are no more; then end.
 
         Mostly in the order in which they were appended, some thousands at a time. *partitions* (0 to 63, by
@@ -264,7 +261,7 @@ class Log(Protocol):
         """
         ...
 
-    def scan_runs(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[ScannedRuns, None]:
+    def scan_runs(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned[Recorded | Run], None]:
         """Yield the events of all sessions as `scan` does, items that were appended one after the other as one.
 
         A run comes when something else follows it in its session, or at the end; some tens of megabytes of them are
@@ -352,8 +349,8 @@ class Log(Protocol):
         """Return the newest kept snapshot that is early enough, or None if there is none."""
         ...
 
-    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
-        """Yield every kept snapshot that is whole, in order."""
+    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot | Unreadable, None]:
+        """Yield every kept snapshot in order; one that is damaged or lost by its sequence alone."""
         ...
 
     async def swap_projections(self, key: SessionKey, made: AsyncIterable[Snapshot | Published]) -> None:
@@ -368,11 +365,15 @@ class Log(Protocol):
         ...
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
-        """Publish *published* unless the same or a newer one is there; return whether it was written."""
+        """Publish *published* unless the same or a newer one is there, or withdrawn; return whether it was written."""
+        ...
+
+    async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Take back what is older than (*version*, *seq*), for good; return whether that was published. Repeatable."""
         ...
 
     async def load_history(self, key: SessionKey) -> Published | None:
-        """Return the newest published history, or None."""
+        """Return the newest published history, or None; made from the events where a snapshot of it is damaged."""
         ...
 
 
@@ -385,21 +386,4 @@ class Clock(Protocol):
 
     def new_id(self) -> str:
         """Return a new UUIDv7 as text."""
-        ...
-
-
-class Summarizer(Protocol):
-    """Write structured summaries. It may be slow and may fail; the worker bounds both."""
-
-    @property
-    def name(self) -> str:
-        """Return the name that is recorded with every summary, for example ``extractive``."""
-        ...
-
-    async def summarize(self, context: Context, decision: SummarizeSpan) -> tuple[SummaryField, ...]:
-        """Return the fields of a summary of the entries that *decision* covers, within its budget.
-
-        Raises:
-            UnavailableError: if it cannot be had now.
-        """
         ...

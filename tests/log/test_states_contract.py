@@ -148,7 +148,7 @@ def test_plain_sessions_come_in_runs(nats_url: str, tenant: str, drafts: Iterato
         keys = keys_of(tenant, 5)
         async with log_over(Link, nats_url) as log:
             await fill(log, keys, drafts)
-            parts = [one async for part in log.scan_runs() for one in part.parts]
+            parts = [one async for part in log.scan_runs() for one in part.events]
             mine = [one for one in parts if (one.key if isinstance(one, Run) else one.event.key) in keys]
             assert len(mine) == 2 * len(keys)
             assert [len(one.core) for one in mine if isinstance(one, Run)] == [12] * len(keys)

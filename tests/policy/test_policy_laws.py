@@ -16,6 +16,7 @@ from retold.events import (
     ItemsOffloaded,
     Message,
     Opaque,
+    Reasoning,
     Role,
     SummaryWritten,
     ToolCall,
@@ -23,7 +24,8 @@ from retold.events import (
     Window,
 )
 from retold.fold import Context, Entry, Tokens, encode_context, item_hash
-from retold.policy import Limits, Replacement, carry_out, choose, decide, limits_of, replace
+from retold.formats import render
+from retold.policy import PRESETS, Limits, Replacement, carry_out, choose, decide, limits_of, replace
 from retold.policy.limits import limits_within
 
 _CONVERSATIONS = stories(*SAID, "pin", "extend", "edit", "compact", at_least=15, at_most=50)
@@ -32,9 +34,9 @@ _SHARES = st.integers(5, 99)
 
 
 def _compacted(story: Story, percent: int) -> tuple[Context, Limits, Replacement | FloorError]:
-    """Compact the story to *percent* of its size, as `retold.compact` would, or say which floor is in the way."""
+    """Compact the story to *percent* of its size by its policy, or say which floor is in the way."""
     context = story.context
-    limits = limits_within(max(1, context.tokens.upper * percent // 100))
+    limits = limits_within(max(1, context.tokens.upper * percent // 100), PRESETS[context.policy])
     try:
         return context, limits, carry_out(context, limits)
     except FloorError as floor:
@@ -112,7 +114,7 @@ def test_a_named_floor_is_enough(story: Story, percent: int) -> None:
     """When I raise the budget to the floor that I was told, the history fits."""
     context, _, result = _compacted(story, percent)
     if isinstance(result, FloorError) and result.floor_tokens < context.tokens.upper:
-        carried = carry_out(context, limits_within(result.floor_tokens))
+        carried = carry_out(context, limits_within(result.floor_tokens, PRESETS[context.policy]))
         assert carried.replaced.receipt.tokens_after <= result.floor_tokens
 
 
@@ -197,11 +199,14 @@ def test_a_placeholder_names_its_item_and_has_the_originals_hash(story: Story, p
     for fact in result.facts:
         for offload in fact.items if isinstance(fact, ItemsOffloaded) else ():
             original, placeholder = before[offload.item], offload.placeholder
-            assert isinstance(original, ToolCall | ToolResult)
-            assert isinstance(placeholder, ToolCall | ToolResult)
-            text = placeholder.arguments if isinstance(placeholder, ToolCall) else str(placeholder.content)
-            assert f"restore item {offload.item} " in text
-            assert (placeholder.id, placeholder.call_id) == (original.id, original.call_id)
+            assert type(placeholder) is type(original)
+            assert placeholder.id == original.id
+            if isinstance(original, Reasoning):
+                assert all(render((placeholder,), form) == [] for form in ("chat", "responses", "anthropic"))
+            else:
+                assert f"restore item {offload.item} " in str(placeholder)
+            if isinstance(original, ToolCall | ToolResult) and isinstance(placeholder, ToolCall | ToolResult):
+                assert placeholder.call_id == original.call_id
             assert offload.sha256 == item_hash(original)
             assert offload.tokens_after < offload.tokens_before
 

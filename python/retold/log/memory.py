@@ -9,11 +9,12 @@ from contextlib import aclosing
 
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, is_tombstone, kept, record
+from retold.fold import Run
 from retold.log.names import checked, partition
 from retold.log.rows import check_rows
 from retold.log.scanning import check_partitions
 from retold.log.writer import check_drafts, check_sizes
-from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, ScannedRuns, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot, Unreadable
 
 
 class MemoryLog:
@@ -26,6 +27,7 @@ class MemoryLog:
         self._erased: dict[SessionKey, int] = {}
         self._snapshots: dict[SessionKey, list[Snapshot]] = {}
         self._histories: dict[SessionKey, Published] = {}
+        self._withdrawn: dict[SessionKey, tuple[int, int]] = {}
         self._asides: dict[SessionKey, Aside] = {}
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -101,7 +103,15 @@ class MemoryLog:
             head = recorded.head
             yield recorded
 
-    async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+    async def read_kept(
+        self, key: SessionKey, *, after: int = 0, until: int | None = None
+    ) -> AsyncGenerator[Kept, None]:
+        """Yield the same as they are kept."""
+        async with aclosing(self.read(key, after=after, until=until)) as events:
+            async for recorded in events:
+                yield kept(recorded.body)
+
+    async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned[Recorded], None]:
         """Yield session by session."""
         check_partitions(partitions)
         for key in [key for key in self._events if not partitions or partition(key) in partitions]:
@@ -114,11 +124,11 @@ class MemoryLog:
                 damage[key] = error
             yield Scanned(events=events, damage=damage)
 
-    async def scan_runs(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[ScannedRuns, None]:
+    async def scan_runs(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned[Recorded | Run], None]:
         """Yield session by session, event by event."""
         async with aclosing(self.scan(partitions=partitions)) as scanned:
             async for part in scanned:
-                yield ScannedRuns(parts=part.events, damage=part.damage, sealed=part.sealed)
+                yield Scanned[Recorded | Run](events=part.events, damage=part.damage, sealed=part.sealed)
 
     async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield every event that is there."""
@@ -219,7 +229,7 @@ class MemoryLog:
         erased = self._erased.get(key, 0)
         return next((one for one in reversed(kept) if one.seq >= erased and before.holds(one)), None)
 
-    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot | Unreadable, None]:
         """Yield every kept snapshot in order."""
         for snapshot in list(self._snapshots.get(checked(key), [])):
             if snapshot.seq >= self._erased.get(key, 0):
@@ -235,18 +245,29 @@ class MemoryLog:
         self._snapshots[key] = [one for one in new if isinstance(one, Snapshot)]
         there = self._histories.pop(key, None)
         for published in histories:
-            is_newer = there is not None and (there.version, there.seq) > (published.version, published.seq)
-            self._histories[key] = there if there is not None and is_newer else published
+            if there is not None and (there.version, there.seq) > (published.version, published.seq):
+                self._histories[key] = there
+            elif self._withdrawn.get(key, (0, 0)) < (published.version, published.seq):
+                self._histories[key] = published
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""
         there = self._histories.get(checked(key))
         if published.seq < self._erased.get(key, 0):
             return False
-        if there is not None and (there.version, there.seq) >= (published.version, published.seq):
+        last = self._withdrawn.get(key, (0, 0)) if there is None else (there.version, there.seq)
+        if last >= (published.version, published.seq):
             return False
         self._histories[key] = published
         return True
+
+    async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Take back what is published before (*version*, *seq*), and take nothing older from then on."""
+        there = self._histories.get(checked(key))
+        if there is not None and (there.version, there.seq) >= (version, seq):
+            return False
+        self._withdrawn[key] = max((version, seq), self._withdrawn.get(key, (0, 0)))
+        return self._histories.pop(key, None) is not None
 
     async def load_history(self, key: SessionKey) -> Published | None:
         """Return the published history, or None."""

@@ -10,38 +10,37 @@ Rules:
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import suppress
+from typing import Protocol, TypeVar
 
 from retold.errors import CorruptLogError, SealError
 from retold.events import (
     SEQ_MAX,
     Head,
+    Kept,
     Recorded,
-    Seal,
     SessionKey,
-    Standing,
     body_hash,
     check_follows,
-    decode,
-    standing,
+    kept,
 )
 from retold.log import api, pages, streams
 from retold.log.api import Refused, Stored
 from retold.log.blobs import Blobs
+from retold.log.bodies import decode_body, kept_body
+from retold.log.headers import erased_of, reaches, seq_of
+from retold.log.hints import at_hint, page_after
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
     AFTER,
     CLAIM,
-    ERASED,
     EVENTS,
     HEADS,
     HISTORIES,
     SEALED,
-    SEQ,
     SNAPSHOTS,
-    UNTIL,
     beginning_subject,
     event_subject,
     head_subject,
@@ -54,6 +53,15 @@ NEAR_EVENTS = 200
 """A search that is this near to its event reads on instead of halving again: one page costs as much as four probes."""
 PROBES_MAX = 128
 """Halving a 63-bit range takes 63 probes; twice that is a fault of ours."""
+
+
+Taken_co = TypeVar("Taken_co", Recorded, Kept, covariant=True)
+
+
+class _Take(Protocol[Taken_co]):
+    """Give the event that a message holds or claims, checked to follow *head*."""
+
+    def __call__(self, stored: Stored, *, key: SessionKey, head: Head) -> Awaitable[Taken_co]: ...
 
 
 class Reader:
@@ -109,60 +117,51 @@ class Reader:
         stored = await self._last(key)
         return START if stored is None else self._mark(stored, key)
 
-    async def read(self, key: SessionKey, *, after: int, until: int | None) -> AsyncGenerator[Recorded, None]:
+    def read(self, key: SessionKey, *, after: int, until: int | None) -> AsyncGenerator[Recorded, None]:
         """Yield the events of ``after < seq <= until`` in order; None is the end as it is when the read starts.
 
         Raises:
             CorruptLogError: at the first sequence that is missing or damaged.
             SealError: if an event is sealed and its key is not there.
         """
-        goal, near = await asyncio.gather(self._goal(key, until), self._near(key, after, until))
+        return self._events(key, after=after, until=until, take=self.recorded)
+
+    def read_kept(self, key: SessionKey, *, after: int, until: int | None) -> AsyncGenerator[Kept, None]:
+        """Yield the same as they are kept; what is sealed is not opened. Raises as `read`, but for the key."""
+        return self._events(key, after=after, until=until, take=self._kept)
+
+    async def _events(
+        self, key: SessionKey, *, after: int, until: int | None, take: _Take[Taken_co]
+    ) -> AsyncGenerator[Taken_co, None]:
+        hint = self._trails.of(key).hinted
+        goal, near = await asyncio.gather(self._goal(key, until), page_after(self._link, key, hint, after, until))
         after = max(after, self._trails.of(key).erased - 1)
         if goal <= after:
             return
-        if near is None or near[0].head.seq != after:
-            near = await self.find(key, after), []
-        mark, following = near
+        is_near = near and seq_of(near[0]) == after + 1
+        mark, following = (hint, near) if hint is not None and is_near else (await self.find(key, after), [])
         while mark.head.seq < goal:
             if mark.head.seq < self._trails.of(key).erased - 1:
                 mark, following = await self._before_tombstone(key), []  # it was erased while it was read
                 continue
-            for stored in following or await self._next(key, mark, goal=goal):
+            for stored in following or await self._next(key, mark, goal=goal, take=take):
                 if seq_of(stored) != mark.head.seq + 1:
                     break
-                recorded = await self.recorded(stored, key=key, head=mark.head)
-                mark = Mark(head=recorded.head, position=stored.position)
+                taken = await take(stored, key=key, head=mark.head)
+                mark = Mark(head=taken.head, position=stored.position)
                 self._trails.of(key).note(mark)
-                yield recorded
+                yield taken
                 if mark.head.seq >= goal:
                     break
             following = []
 
-    async def _next(self, key: SessionKey, mark: Mark, *, goal: int) -> list[Stored]:
+    async def _next(self, key: SessionKey, mark: Mark, *, goal: int, take: _Take[Taken_co]) -> list[Stored]:
         """Return a page that starts with the event after *mark*, wherever the session lies now."""
         try:
-            return await self._following(key, mark, goal=goal)
+            return await self._following(key, mark, goal=goal, take=take)
         except CorruptLogError:
             await self.beginning(key)  # it may have been written anew since it was asked
-            return await self._following(key, await self.relocated(key, mark), goal=goal)
-
-    async def _near(self, key: SessionKey, after: int, until: int | None) -> tuple[Mark, list[Stored]] | None:
-        """Return the page after event *after* and its mark, if they are where a snapshot says: one question for both.
-
-        The first event of the page names the hash that the mark has, so that one need not be read.
-        """
-        mark = self._trails.of(key).hinted
-        if mark is None or mark.head.seq != after or until is None or until <= after:
-            return None
-        events_max = min(pages.PAGE_EVENTS_MAX, until - after)
-        page = await pages.page(self._link, EVENTS, event_subject(key), start=mark.position + 1, events_max=events_max)
-        if not page or seq_of(page[0]) != after + 1 or CLAIM in page[0].headers:
-            return None
-        with suppress(CorruptLogError):
-            if _standing(page[0].body, key, after + 1).prev == mark.head.hash:
-                self._trails.of(key).note(mark)
-                return mark, page
-        return None
+            return await self._following(key, await self.relocated(key, mark), goal=goal, take=take)
 
     async def find(self, key: SessionKey, seq: int) -> Mark:
         """Return the mark of event *seq*: from memory, where a snapshot says, or by halving, about 0.3 ms a probe.
@@ -177,21 +176,12 @@ class Reader:
             return known
         if seq == self._trails.of(key).erased - 1:
             return await self._before_tombstone(key)
-        stored = await self._hinted(key, seq) or await self._search(key, seq)
+        stored = await at_hint(self._link, key, self._trails.of(key).hinted, seq) or await self._search(key, seq)
         if stored is None:
             raise CorruptLogError("it is missing", session=key.session, seq=seq)
         mark = self._mark(stored, key)
         self._trails.of(key).note(mark)
         return mark
-
-    async def _hinted(self, key: SessionKey, seq: int) -> Stored | None:
-        """Return event *seq* from where a snapshot says that it is, if it is there."""
-        hinted = self._trails.of(key).hinted
-        if hinted is None or hinted.head.seq != seq:
-            return None
-        stored = await pages.single(self._link, EVENTS, {"seq": hinted.position})
-        is_there = stored is not None and stored.subject == event_subject(key) and seq_of(stored) == seq
-        return stored if is_there else None
 
     async def recorded(self, stored: Stored, *, key: SessionKey, head: Head) -> Recorded:
         """Return the event that *stored* holds or claims, checked to follow *head*.
@@ -202,11 +192,21 @@ class Reader:
         body = await self._blobs.redeem(stored, session=key.session, seq=head.seq + 1)
         self._notice(key, stored)
         try:
-            recorded = _decode(body, key=key, seq=head.seq + 1, seal=self._keys.held(key))
+            recorded = decode_body(body, key=key, seq=head.seq + 1, seal=self._keys.held(key))
         except SealError:
-            recorded = _decode(body, key=key, seq=head.seq + 1, seal=await self._keys.load(key))
+            recorded = decode_body(body, key=key, seq=head.seq + 1, seal=await self._keys.load(key))
         check_follows(recorded, head=head, key=key)
         return recorded
+
+    async def _kept(self, stored: Stored, *, key: SessionKey, head: Head) -> Kept:
+        """Return the same as it is kept; raises as `recorded`, but for a key."""
+        if SEALED not in stored.headers:
+            return kept((await self.recorded(stored, key=key, head=head)).body)  # read as strictly as it can be
+        self._notice(key, stored)
+        body = await self._blobs.redeem(stored, session=key.session, seq=head.seq + 1)
+        one = kept_body(body, key=key, seq=head.seq + 1)
+        one.check_follows(head, key)
+        return one
 
     async def at(self, position: int) -> Stored | None:
         """Return the message at *position* of the stream, from the leader, or None."""
@@ -274,7 +274,7 @@ class Reader:
         stored = await api.get(self._link, stream, {"last_by_subj": subject})
         return 0 if stored is None else max(seq_of(stored), 0)
 
-    async def _following(self, key: SessionKey, mark: Mark, *, goal: int) -> list[Stored]:
+    async def _following(self, key: SessionKey, mark: Mark, *, goal: int, take: _Take[Taken_co]) -> list[Stored]:
         """Return a page that starts with the event after *mark*, or the leader's next message alone."""
         near = min(pages.PAGE_EVENTS_MAX, goal - mark.head.seq)
         page = await pages.page(self._link, EVENTS, event_subject(key), start=mark.position + 1, events_max=near)
@@ -293,7 +293,7 @@ class Reader:
             return []
         if seq_of(stored) != missing:
             # Raises: what the leader has is not what must follow. A header that lies about its event shows here too.
-            await self.recorded(stored, key=key, head=mark.head)
+            await take(stored, key=key, head=mark.head)
             raise CorruptLogError("its sequence header is wrong", session=key.session, seq=missing)
         return [stored]
 
@@ -339,7 +339,10 @@ class Reader:
             stored = await self._search(key, seq)
         if stored is None:
             raise CorruptLogError("it is missing", session=key.session, seq=seq)
-        mark = Mark(head=Head(seq=seq - 1, hash=_standing(stored.body, key, seq).prev), position=stored.position - 1)
+        mark = Mark(
+            head=Head(seq=seq - 1, hash=kept_body(stored.body, key=key, seq=seq).standing.prev),
+            position=stored.position - 1,
+        )
         trail.note(mark)
         return mark
 
@@ -383,42 +386,9 @@ class Reader:
         if claim is not None:
             return Mark(head=Head(seq=seq_of(stored), hash=claim), position=stored.position)
         if SEALED in stored.headers:
-            seq = _standing(stored.body, key, seq_of(stored)).seq  # where a session ends is told without its key
+            seq = kept_body(
+                stored.body, key=key, seq=seq_of(stored)
+            ).standing.seq  # where a session ends is told without its key
         else:
-            seq = _decode(stored.body, key=key, seq=seq_of(stored)).event.seq
+            seq = decode_body(stored.body, key=key, seq=seq_of(stored)).event.seq
         return Mark(head=Head(seq=seq, hash=body_hash(stored.body)), position=stored.position)
-
-
-def _decode(body: bytes, *, key: SessionKey, seq: int, seal: Seal | None = None) -> Recorded:
-    """Decode, and name session and sequence where the codec cannot know them."""
-    try:
-        return decode(body, seal=seal)
-    except CorruptLogError as error:
-        if error.session:
-            raise
-        raise CorruptLogError(error.reason, session=key.session, seq=seq) from None
-
-
-def _standing(body: bytes, key: SessionKey, seq: int) -> Standing:
-    try:
-        return standing(body)
-    except CorruptLogError as error:
-        raise CorruptLogError(error.reason, session=key.session, seq=seq) from None
-
-
-def erased_of(stored: Stored) -> int:
-    """Return the sequence of the tombstone that the header names; 0 if it names none."""
-    text = stored.headers.get(ERASED, "")
-    return int(text) if text.isascii() and text.isdigit() else 0
-
-
-def reaches(stored: Stored) -> int:
-    """Return the sequence that a session with this last message must reach: more than its own if a copy broke off."""
-    text = stored.headers.get(UNTIL, "")
-    return max(seq_of(stored), int(text) if text.isascii() and text.isdigit() else 0)
-
-
-def seq_of(stored: Stored) -> int:
-    """Return the session sequence that the header names; -1 if it names none."""
-    text = stored.headers.get(SEQ, "")
-    return int(text) if text.isascii() and text.isdigit() else -1

@@ -11,7 +11,7 @@ Rules:
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate, chain
 from uuid import uuid4
@@ -201,8 +201,8 @@ class _Part:
         del self.appends[appends:], self.ids[appends:], self.counts[appends:]
 
     @property
-    def drafts(self) -> list[Draft]:
-        return list(chain.from_iterable(self.appends))
+    def drafts(self) -> Iterator[Draft]:
+        return chain.from_iterable(self.appends)
 
     @property
     def lane(self) -> tuple[str, str, str, int, str, int, list[int]]:
@@ -295,7 +295,7 @@ def _readable(parts: list[_Part]) -> tuple[list[_Part], bytes, bytes]:
     are those that hold an erasure.
     """
     with suppress(InputError):
-        lines, kinds = draft_lines(list(chain.from_iterable(chain.from_iterable(part.appends for part in parts))))
+        lines, kinds = draft_lines(list(chain.from_iterable(part.drafts for part in parts)))
         if _ERASED not in kinds:
             return parts, lines, kinds
     good = [part for part in parts if _is_readable(part)]
@@ -304,5 +304,5 @@ def _readable(parts: list[_Part]) -> tuple[list[_Part], bytes, bytes]:
 
 def _is_readable(part: _Part) -> bool:
     with suppress(InputError):
-        return _ERASED not in draft_lines(part.drafts)[1]
+        return _ERASED not in draft_lines(list(part.drafts))[1]
     return False

@@ -28,7 +28,7 @@ from retold.log.link import Link, Lost
 from retold.log.names import EVENTS, PARTITIONS, key_of
 from retold.log.packing import PACKING
 from retold.log.reader import Reader
-from retold.ports import Scanned, ScannedRuns
+from retold.ports import Scanned
 from retold.wire import Run as CoreRun
 from retold.wire import Runs, Scan
 
@@ -67,7 +67,7 @@ class Scanner:
         self._link = link
         self._reader = reader
 
-    async def scan(self, partitions: Sequence[int]) -> AsyncGenerator[Scanned, None]:
+    async def scan(self, partitions: Sequence[int]) -> AsyncGenerator[Scanned[Recorded], None]:
         """Yield the events of *partitions*; see `retold.ports.Log.scan`."""
         check_partitions(partitions)
         scan, left_out = Scan(VERSION, KINDS, PACKING), set[SessionKey]()
@@ -82,7 +82,7 @@ class Scanner:
                     async for part in parts:
                         yield part
 
-    async def scan_runs(self, partitions: Sequence[int]) -> AsyncGenerator[ScannedRuns, None]:
+    async def scan_runs(self, partitions: Sequence[int]) -> AsyncGenerator[Scanned[Recorded | Run], None]:
         """Yield the events of *partitions*, plain items in runs; see `retold.ports.Log.scan_runs`."""
         check_partitions(partitions)
         scan, runs, left_out = Scan(VERSION, KINDS, PACKING), Runs(_APPENDED), set[SessionKey]()
@@ -95,12 +95,12 @@ class Scanner:
                 if given[_ODD] or unread or runs.held_bytes > HELD_BYTES_MAX:
                     parts += _kept(runs.rest(), out)
                 if parts:
-                    yield ScannedRuns(parts=parts)
+                    yield Scanned[Recorded | Run](events=parts)
                 async with aclosing(self._closer(given, unread, left_out)) as rest:
                     async for part in rest:
-                        yield ScannedRuns(parts=part.events, damage=part.damage, sealed=part.sealed)
+                        yield Scanned[Recorded | Run](events=part.events, damage=part.damage, sealed=part.sealed)
         if rest_of := _kept(runs.rest(), left_out):
-            yield ScannedRuns(parts=rest_of)
+            yield Scanned[Recorded | Run](events=rest_of)
 
     async def _pages(
         self, scan: Scan, partitions: Sequence[int], give: Callable[[], Page]
@@ -154,7 +154,7 @@ class Scanner:
 
     async def _closer(
         self, given: Given, unread: Mapping[SessionKey, int], left_out: set[SessionKey]
-    ) -> AsyncGenerator[Scanned, None]:
+    ) -> AsyncGenerator[Scanned[Recorded], None]:
         """Yield the rest of each session that needs a closer look from here on, and leave it out of the scan."""
         for key, seq in [*((key_of(name), seq) for name, seq in given[_ODD]), *unread.items()]:
             if key not in left_out:
@@ -163,7 +163,7 @@ class Scanner:
                     async for part in rest:
                         yield part
 
-    async def _rest(self, key: SessionKey, *, after: int) -> AsyncGenerator[Scanned, None]:
+    async def _rest(self, key: SessionKey, *, after: int) -> AsyncGenerator[Scanned[Recorded], None]:
         """Yield the rest of a session that needs a closer look, a page at a time."""
         events: list[Recorded] = []
         held = 0

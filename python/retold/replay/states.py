@@ -44,7 +44,7 @@ async def states(log: Log, *, partitions: Sequence[int] = ()) -> States:
     folding = _Folding()
     async with aclosing(log.scan_runs(partitions=partitions)) as scanned:
         async for part in scanned:
-            for one in part.parts:
+            for one in part.events:
                 folding.take(one)
             found.damage.update(part.damage)
             found.sealed.update(part.sealed)
