@@ -172,7 +172,7 @@ class Scanned(Struct, Generic[E], frozen=True):
         sealed: which key is missing, for each session with an event that it would open; nothing behind that is given.
     """
 
-    events: list[E]
+    events: Sequence[E]
     damage: Mapping[SessionKey, CorruptLogError] = {}
     sealed: Mapping[SessionKey, SealError] = {}
 
