@@ -32,7 +32,6 @@ from retold.policy import (
     Replacement,
     SummarizeSpan,
     carry_out,
-    decide,
     due_recorded,
     is_due,
     limits_for,
@@ -41,6 +40,7 @@ from retold.policy import (
     tier_of,
 )
 from retold.ports import Clock, Log, snapshot_of
+from retold.worker.hooks import Hooks, decide_with, tell
 from retold.worker.live import LiveSession
 from retold.worker.summarising import SummaryWriter
 
@@ -66,12 +66,14 @@ class Compactor:
         summarizer: Summarizer,
         *,
         remote: RemoteCompactor | None = None,
+        hooks: Hooks | None = None,
         actor: str = "worker",
     ) -> None:
         """Write to *log* as *actor*; summaries are by *remote* where the policy wants it, else by *summarizer*."""
         self._log = log
         self._clock = clock
         self._writer = SummaryWriter(summarizer, remote=remote)
+        self._hooks = hooks
         self._actor = actor
         self._published: dict[SessionKey, int] = {}
         self._snapshots: dict[SessionKey, tuple[int, int]] = {}
@@ -130,7 +132,7 @@ class Compactor:
         context = live.context
         plan = plan_id(context)
         try:
-            decision = decide(context, context.window)
+            decision = decide_with(self._hooks, context)
             if decision is None:
                 return
             if not _is_planned(context) and not await self._write(live, context, [_planned(context, decision)]):
@@ -142,6 +144,7 @@ class Compactor:
             await self._write(live, context, [failed])
             return
         if await self._write(live, context, replacement.facts):
+            await tell(self._hooks, live.key, replacement.facts)
             replaced = replacement.replaced
             _log.info(
                 "compacted session %s: version %d by %s, %d tokens to %d",
