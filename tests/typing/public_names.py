@@ -50,7 +50,7 @@ async def with_a_log() -> None:
         assert_type(retold.diff(history, await forked.history()), retold.Diff)
         assert_type([(one.item, one.text, one.seq) for one in found.lost], list[tuple[str, str, int]])
         assert_type(found.compactions[0].receipt.tokens_after, int)
-        async with retold.run_worker(client) as worker:
+        async with retold.run_worker(client, summarizer="extractive", remote=None) as worker:
             await worker.drain()
 
 
