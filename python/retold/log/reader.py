@@ -224,7 +224,7 @@ class Reader:
         """
         trail = self._trails.of(key)
         known = trail.seen if until is None else min(until, trail.seen)
-        mark = trail.marks.get(after)
+        mark = trail.place(after)
         if mark is None or known <= after:
             return await self._goal(key, until), []
         page = asyncio.create_task(self._page(key, mark, goal=known))
