@@ -67,7 +67,7 @@ def test_what_a_function_writes_too_much_of_is_shortened() -> None:
     context = story_of(conversation())
     decision = span_of(context)
     summary = asyncio.run(FunctionSummarizer(lambda _context, _decision: "word " * 5_000).summarize(context, decision))
-    message = summary_message(summary.fields, item_id=decision.summary_id, covers=len(decision.covers))
+    message = summary_message(summary.fields, item_id=decision.summary_id, covers=decision.covers)
     assert 0 < count_item(message, encoding("o200k_base")).upper <= decision.budget_tokens
 
 

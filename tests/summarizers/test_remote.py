@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 import pytest
+from msgspec import structs
 from tests.laws.logs import HandClock, outcome, write
 from tests.laws.stories import KEY
 from tests.summarizers.conversations import (
@@ -17,6 +18,7 @@ from tests.summarizers.conversations import (
     conversation,
     openai_client,
     said,
+    story_of,
     text_of,
 )
 from tests.summarizers.provider import SEALED, Provider, Request, block_of, provider
@@ -33,11 +35,13 @@ from retold.events import (
     UsageReported,
     Window,
 )
-from retold.fold import History, count_item, history_of
+from retold.fold import Entry, History, count_item, history_of, ledger_of, request_size
 from retold.formats import split_system
 from retold.log import MemoryLog
+from retold.model_ports import RemoteCompactor
+from retold.policy.limits import limits_within
 from retold.policy.summary import read_summary
-from retold.ports import RemoteCompactor
+from retold.policy.truncate import plan_truncate
 from retold.replay import load
 from retold.summarizers import ExtractiveSummarizer
 from retold.summarizers.anthropic_compaction import AnthropicCompactor
@@ -266,3 +270,20 @@ def test_without_a_model_the_session_s_own_is_asked(*, reported: bool) -> None:
             assert {request.body["model"] for request in fake.requests} == ({"model-9"} if reported else set())
 
     asyncio.run(run())
+
+
+def test_a_block_that_is_too_large_is_told_in_words_before_it_leaves() -> None:
+    """Where truncation is all that helps, a provider's block becomes its words, and these lose their middle."""
+    context = story_of(conversation(2))
+    words = "<retold-summary> " + "What was done. " * 600 + "</retold-summary>"
+    block = Opaque(form="responses", kind="compaction", body=block_of("responses"), id="s1", model="m", words=words)
+    entry = Entry(item=block, tokens=count_item(block, encoding("o200k_base")), seq=1, form="summary")
+    entries = (context.entries[0], entry, *context.entries[1:])
+    size = request_size(ledger_of(entries))
+    held = structs.replace(context, entries=entries, tokens=size)
+    decision = plan_truncate(held, limits_within(size.upper - entry.tokens.upper // 2))
+    (put,) = decision.cut
+    assert put.item.id == "s1"
+    assert text_of(put.item).startswith("<retold-summary>")
+    assert text_of(put.item).endswith("</retold-summary>")
+    assert decision.dropped == ()

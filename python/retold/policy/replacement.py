@@ -157,7 +157,7 @@ def _staged(
 
 def _summary_item(decision: SummarizeSpan, summary: Summary) -> Item:
     """Return what the model is sent: the summary's message, or the provider's block with it for everybody else."""
-    message = summary_message(summary.fields, item_id=decision.summary_id, covers=len(decision.covers))
+    message = summary_message(summary.fields, item_id=decision.summary_id, covers=decision.covers)
     if summary.block is None:
         return message
     return structs.replace(summary.block, id=decision.summary_id, words=plain_text(message.content))

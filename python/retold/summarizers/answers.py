@@ -68,7 +68,7 @@ def read_answer(text: str) -> dict[str, tuple[str, ...]]:
         record = _decoder.decode(text if fenced is None else fenced["inner"])
     except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
         raise RejectedError("garbage") from None
-    lines = {name: _lines(getattr(record, name)) for name in FIELDS}
+    lines = {name: _lines(getattr(record, name)) for name in record.__struct_fields__}
     if not any(lines.values()):
         raise RejectedError("empty")
     return lines
@@ -97,7 +97,7 @@ def merge(
     fields = []
     for name in FIELDS:
         own = known.get(name, SummaryField(name=name, lines=()))
-        added = [line for line in lines[name] if name not in known or _is_found(name, line, own.lines, covered)]
+        added = [line for line in lines.get(name, ()) if name not in known or _is_found(name, line, own.lines, covered)]
         fields.append(SummaryField(name=name, lines=(*own.lines, *added), seqs=own.seqs))
     return tuple(fields)
 

@@ -72,7 +72,7 @@ class Showing(Struct, frozen=True):
     def size(self, fields: Sequence[SummaryField]) -> int:
         """Return what the summary of *fields* takes as an entry, in tokens."""
         decision = self.decision
-        message = summary_message(fields, item_id=decision.summary_id, covers=len(decision.covers))
+        message = summary_message(fields, item_id=decision.summary_id, covers=decision.covers)
         return count_item(message, self.vocabulary).upper
 
     def half(self) -> "Showing | None":
@@ -142,7 +142,7 @@ def _within(showing: Showing, fields: Sequence[SummaryField], budget_tokens: int
         budget_tokens=budget_tokens,
         encoding=showing.vocabulary,
         item_id=decision.summary_id,
-        covers=len(decision.covers),
+        covers=decision.covers,
     )
 
 
