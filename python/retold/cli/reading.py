@@ -6,6 +6,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
+from msgspec import UNSET
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -15,6 +16,7 @@ from retold.errors import InputError
 from retold.events import (
     CompactionAbandoned,
     CompactionFailed,
+    HistoryEdited,
     HistoryReplaced,
     Message,
     Recorded,
@@ -226,7 +228,10 @@ def _erasure(first: Recorded) -> dict[str, Any] | None:
 
 
 def _is_compaction(recorded: Recorded) -> bool:
-    return isinstance(recorded.event.data, HistoryReplaced | CompactionFailed | CompactionAbandoned)
+    fact = recorded.event.data
+    if isinstance(fact, HistoryEdited):
+        return fact.receipt is not UNSET
+    return isinstance(fact, HistoryReplaced | CompactionFailed | CompactionAbandoned)
 
 
 def _compaction(recorded: Recorded) -> dict[str, Any]:
@@ -235,6 +240,8 @@ def _compaction(recorded: Recorded) -> dict[str, Any]:
     if isinstance(fact, HistoryReplaced):
         row |= {"base_seq": fact.base_seq, "version": fact.version, "tier": fact.tier, "hash": fact.hash}
         row["receipt"] = fact.receipt
+    elif isinstance(fact, HistoryEdited):
+        row |= {"tier": "edit", "receipt": fact.receipt}
     elif isinstance(fact, CompactionFailed | CompactionAbandoned):
         row |= {"base_seq": fact.base_seq, "reason": fact.reason}
     return row
@@ -277,13 +284,12 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
     table = Table("seq", "version", "step", "before", "after", "offloaded", "summarised", "cut", "dropped", box=None)
     for recorded in events:
         fact = recorded.event.data
-        if isinstance(fact, HistoryReplaced):
-            receipt = fact.receipt
+        receipt = fact.receipt if isinstance(fact, HistoryReplaced | HistoryEdited) else UNSET
+        if isinstance(fact, HistoryReplaced | HistoryEdited) and receipt is not UNSET:
+            done = (str(fact.version), fact.tier) if isinstance(fact, HistoryReplaced) else ("-", "edit")
             counts = (receipt.offloaded, receipt.summarised, receipt.cut, receipt.dropped)
             sizes = (f"{receipt.tokens_before:,}", f"{receipt.tokens_after:,}")
-            table.add_row(
-                str(recorded.event.seq), str(fact.version), fact.tier, *sizes, *(str(len(ids)) for ids in counts)
-            )
+            table.add_row(str(recorded.event.seq), *done, *sizes, *(str(len(ids)) for ids in counts))
         elif isinstance(fact, CompactionFailed | CompactionAbandoned):
             table.add_row(str(recorded.event.seq), "-", f"{recorded.event.type}: {fact.reason}")
     if table.row_count:
