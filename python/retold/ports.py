@@ -47,6 +47,12 @@ def snapshot_of(context: Context) -> Snapshot:
     )
 
 
+class Unreadable(Struct, frozen=True):
+    """Name a snapshot that is kept and cannot be read, by the sequence that it was folded up to."""
+
+    seq: int
+
+
 class Before(Struct, frozen=True):
     """Say how early a snapshot must be: by all that is not None.
 
@@ -237,6 +243,10 @@ class Log(Protocol):
         """
         ...
 
+    def read_kept(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Kept, None]:
+        """Yield the same as they are kept, what is sealed unopened; raises as `read`, but for what needs a key."""
+        ...
+
     def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
         """Yield the events of all sessions, in order within each, until there are no more; then end.
 
@@ -330,8 +340,8 @@ class Log(Protocol):
         """Return the newest kept snapshot that is early enough, or None if there is none."""
         ...
 
-    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
-        """Yield every kept snapshot that is whole, in order."""
+    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot | Unreadable, None]:
+        """Yield every kept snapshot in order; one that is damaged or lost by its sequence alone."""
         ...
 
     async def swap_projections(self, key: SessionKey, made: AsyncIterable[Snapshot | Published]) -> None:
@@ -346,11 +356,15 @@ class Log(Protocol):
         ...
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
-        """Publish *published* unless the same or a newer one is there; return whether it was written."""
+        """Publish *published* unless the same or a newer one is there, or withdrawn; return whether it was written."""
+        ...
+
+    async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Take back what is older than (*version*, *seq*), for good; return whether that was published. Repeatable."""
         ...
 
     async def load_history(self, key: SessionKey) -> Published | None:
-        """Return the newest published history, or None."""
+        """Return the newest published history, or None; made from the events where a snapshot of it is damaged."""
         ...
 
 

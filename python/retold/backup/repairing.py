@@ -14,7 +14,6 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from retold.backup.writing import export
 from retold.errors import ConflictError, CorruptLogError
 from retold.events import Head, Kept, SessionKey
 from retold.ports import Log
@@ -37,7 +36,7 @@ class Replica:
 
     def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Kept, None]:
         """Yield what the log has, all of it checked by the log itself."""
-        return export(self._log, key, after=after, until=until)
+        return self._log.read_kept(key, after=after, until=until)
 
 
 class Repaired(Struct, frozen=True):
@@ -157,7 +156,7 @@ async def _merged(source: Source, key: SessionKey, last: int, later: dict[int, K
 
 async def _first_damage(log: Log, key: SessionKey) -> CorruptLogError | None:
     try:
-        async with aclosing(log.read(key)) as events:
+        async with aclosing(log.read_kept(key)) as events:
             async for _ in events:
                 pass
     except CorruptLogError as error:

@@ -19,6 +19,7 @@ from retold.cli import (
     backup,
     bench,
     branching,
+    compacting,
     compressing,
     counting,
     differing,
@@ -32,11 +33,10 @@ from retold.cli import (
     serving,
     sweeping,
 )
-from retold.cli.options import Options
+from retold.cli.options import CHECK_FAILED, UNAVAILABLE, WRONG_USAGE, Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, SealError, UnavailableError
 from retold.events import session_key
 
-CHECK_FAILED, WRONG_USAGE, UNAVAILABLE = 1, 2, 3
 READER_GONE = 128 + signal.SIGPIPE
 
 app = typer.Typer(
@@ -114,6 +114,9 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "replay": replaying.replay,
     "rebuild": replaying.rebuild,
     "append": branching.append,
+    "compact": compacting.compact,
+    "manage": compacting.manage,
+    "window": compacting.window,
     "diff": differing.diff,
     "fork": branching.fork,
     "rewind": branching.rewind,

@@ -1,6 +1,7 @@
 """``retold sessions``, ``show``, ``history``, ``verify``: reading what is so, and proving it."""
 
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from retold.cli.options import Json, Options, console, place_of, print_json, print_table, run
+from retold.cli.options import CHECK_FAILED, WRONG_USAGE, Json, Options, console, place_of, print_json, print_table, run
 from retold.errors import InputError
 from retold.events import (
     CompactionAbandoned,
@@ -28,6 +29,7 @@ from retold.fold import Context, Entry, History
 from retold.ports import Aside, Log, SessionEnd
 from retold.replay import At, Verdict, history_at, in_order, item_text, load
 from retold.replay import verify as prove
+from retold.replay import verify_chain as prove_chain
 
 Format = Literal["items", "chat", "responses", "anthropic"]
 
@@ -92,17 +94,25 @@ def history(
 def verify(
     context: typer.Context,
     session: Annotated[str | None, typer.Argument(help="One session; without it, all.")] = None,
+    chain: Annotated[bool, typer.Option("--chain", help="The chain of stored events alone: needs no key.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Derive every hash again from the events; exits with 1 and names the first damaged sequence."""
-    verdicts = run(_verify(context.obj, session))
+    """Derive every hash again from the events; exits with 1 and names the first damaged sequence.
+
+    Of a sealed session whose key is missing the chain is proven; then it exits with 2, unless that was asked for.
+    """
+    verdicts = run(_verify(context.obj, session, prove_chain if chain else prove))
     if as_json:
         print_json([_verdict_row(verdict) for verdict in verdicts])
     else:
         for verdict in verdicts:
             _print_verdict(verdict)
-    if not all(verdict.ok for verdict in verdicts):
-        raise typer.Exit(1)
+    missing = {verdict.missing for verdict in verdicts} - {""}
+    if missing:
+        more = f" ({len(missing) - 1} other sessions, too)" if len(missing) > 1 else ""
+        sys.stderr.write(f"retold: {min(missing)}{more}\n")
+    if missing or not all(verdict.ok for verdict in verdicts):
+        raise typer.Exit(WRONG_USAGE if all(verdict.ok for verdict in verdicts) else CHECK_FAILED)
 
 
 # ---- reading --------------------------------------------------------------------------------------------------------
@@ -124,12 +134,15 @@ async def _history(options: Options, key: SessionKey, at: At | None) -> History:
         return await history_at(client.log, key, at)
 
 
-async def _verify(options: Options, session: str | None) -> list[Verdict]:
+Prove = Callable[[Log, SessionKey], Awaitable[Verdict]]
+
+
+async def _verify(options: Options, session: str | None, prove: Prove) -> list[Verdict]:
     key = None if session is None else session_key(session, tenant=options.tenant)
     async with options.client() as client:
         if key is not None:
             # Not looked up first: what the log says of its end may be what is damaged.
-            verdict = await _proven(client.log, key)
+            verdict = await _proven(prove, client.log, key)
             if verdict.ok and not verdict.events:
                 raise InputError(f"expected an existing session, there is none named {session!r}")
             return [verdict]
@@ -138,19 +151,19 @@ async def _verify(options: Options, session: str | None) -> list[Verdict]:
         with progress:
             task = progress.add_task("verifying", total=len(keys))
             verdicts = []
-            async with aclosing(in_order(keys, partial(_proven, client.log))) as found:
+            async with aclosing(in_order(keys, partial(_proven, prove, client.log))) as found:
                 async for verdict in found:
                     verdicts.append(verdict)
                     progress.advance(task)
         return verdicts
 
 
-async def _proven(log: Log, key: SessionKey) -> Verdict:
-    """Prove a session, and note or take back that it is damaged."""
+async def _proven(prove: Prove, log: Log, key: SessionKey) -> Verdict:
+    """Prove a session, and note or take back that it is damaged; its chain alone takes nothing back."""
     verdict = await prove(log, key)
     if verdict.damaged_seq is not None and not verdict.whole:
         await log.set_aside(key, Aside(seq=verdict.damaged_seq, reason=verdict.reason))
-    elif key in await log.aside():
+    elif verdict.proof == "all" and key in await log.aside():
         await log.release(key)
     return verdict
 
@@ -258,6 +271,8 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
         "published": verdict.published,
         "damaged_seq": verdict.damaged_seq,
         "reason": verdict.reason,
+        "proof": verdict.proof,
+        "missing": verdict.missing,
     }
 
 
@@ -323,13 +338,16 @@ def _kind(entry: Entry) -> str:
 
 
 def _print_verdict(verdict: Verdict) -> None:
-    mark = "ok     " if verdict.ok else "DAMAGED"
-    what = (
-        f"{verdict.events} events, {verdict.replacements} replacement histories, {verdict.snapshots} snapshots"
-        if verdict.ok
-        else f"first damaged sequence {verdict.damaged_seq}: {verdict.reason}"
-    )
+    mark, what = "ok     ", f"{verdict.events} events"
+    if not verdict.ok:
+        mark, what = "DAMAGED", f"first damaged sequence {verdict.damaged_seq}: {verdict.reason}"
+    elif verdict.proof == "all":
+        what += f", {verdict.replacements} replacement histories, {verdict.snapshots} snapshots"
+    else:
+        mark = "chain  "
+        what += ", none missing or changed; not proven: texts, replacement histories, snapshots, what is published"
+    style = "red" if not verdict.ok else "green" if verdict.proof == "all" else "yellow"
     name = f"{verdict.key.tenant}/{verdict.key.session}"
     out = console()
-    out.print(mark, style="green" if verdict.ok else "red", end=" ")
+    out.print(mark, style=style, end=" ")
     out.print(f"{name}: {what}")

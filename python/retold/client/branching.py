@@ -23,7 +23,6 @@ from retold.events import (
     Window,
 )
 from retold.fold import Context, item_hash
-from retold.log.publishing import published_of
 from retold.log.tail import fork_point
 from retold.ports import Log
 from retold.replay import TAG_CHARACTERS_MAX, At, load, seq_at
@@ -65,16 +64,6 @@ async def rewound(log: Log, key: SessionKey, to: At) -> SessionRewound:
         came = seq if type(seq) is int else type(seq).__name__
         raise InputError(f"expected a sequence of 1 to {end} to rewind to, got {came}")
     return SessionRewound(to_seq=seq)
-
-
-async def publish(log: Log, context: Context) -> None:
-    """Publish the history of *context*, so that nobody is given what was rewound until a worker comes by.
-
-    One that does not fit its window waits for the worker to compact it.
-    """
-    published = published_of(context)
-    if published is not None:
-        await log.publish_history(context.key, published)
 
 
 def undone(context: Context) -> CompactionUndone:

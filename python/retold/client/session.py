@@ -31,6 +31,7 @@ from retold.events import (
     session_key,
 )
 from retold.fold import Context, History, history_of, is_sealed, open_text
+from retold.log.publishing import publish
 from retold.policy import limits_for
 from retold.ports import Clock, Erased, Log
 from retold.replay import At, Diff, Frame, Part, Past, compare, load, play, seq_at, tagged_seq
@@ -145,7 +146,7 @@ class Session(SelfCompressing):
             raise InputError(f"expected a range in the history's order, got {first!r} to {last!r}")
         new = tuple(item for message in items for item in items_of(message))
         check_edit(context, new, first=start, last=end)
-        return await self._record([HistoryEdited(items=new, first=first, last=last)], expected=context.seq)
+        return await self._record_and_publish([HistoryEdited(items=new, first=first, last=last)], expected=context.seq)
 
     async def request_compaction(self, *, target_tokens: int = 0, reason: str = "") -> int:
         """Ask the worker to compact now, whatever the size; return the request's sequence. Raises as `append`.
@@ -211,10 +212,7 @@ class Session(SelfCompressing):
             InputError: if the session does not reach *to*, or there is no such tag.
             CorruptLogError: if an event on the way is missing or damaged.
         """
-        rewound = await branching.rewound(self._log, self.key, to)
-        seq = await self._record([rewound])
-        await branching.publish(self._log, await self._load())
-        return seq
+        return await self._record_and_publish([await branching.rewound(self._log, self.key, to)])
 
     async def undo(self) -> int:
         """Undo the newest compaction: its originals return, what came after it stays. Returns the event's sequence.
@@ -231,7 +229,7 @@ class Session(SelfCompressing):
         blocks = [entry for entry in context.entries if entry.form == "compressed" and not context.compacted_seq]
         newest = [entry.item.id for entry in blocks if entry.seq == max(block.seq for block in blocks)]
         facts: list[Fact] = [opened(block, await covered(self._log, context, block)) for block in newest]
-        return await self._record(facts or [branching.undone(context)], expected=context.seq)
+        return await self._record_and_publish(facts or [branching.undone(context)], expected=context.seq)
 
     async def restore(self, item_id: str) -> int:
         """Put an offloaded item's original back in its place in the history; return the event's sequence.
@@ -259,7 +257,8 @@ class Session(SelfCompressing):
             InputError: if the session does not reach *at*, or there is a session *name* already.
             CorruptLogError: if an event on the way is missing or damaged.
         """
-        forked = Session(self._log, self._clock, session_key(name, tenant=self.key.tenant), actor=self._actor)
+        key = session_key(name, tenant=self.key.tenant)
+        forked = Session(self._log, self._clock, key, actor=self._actor, past=self._past)
         place = await self._seq(at)
         state = await self._load() if place is None else await load(self._log, self.key, at=place, base=self._known)
         opened = await branching.opened(state, forked.key, log=self._log, window=window, policy=policy)
@@ -359,6 +358,15 @@ class Session(SelfCompressing):
     async def _load(self) -> Context:
         self._known = await load(self._log, self.key, base=self._known)
         return self._known
+
+    async def _record_and_publish(self, facts: Sequence[Fact], *, expected: int | None = None) -> int:
+        """Record what takes something out of the history, and out of what is published: no reader is given it more.
+
+        Killed in between, the worker does the second.
+        """
+        seq = await self._record(facts, expected=expected)
+        await publish(self._log, await self._load())
+        return seq
 
     async def _record(self, facts: Sequence[Fact], *, expected: int | None = None) -> int:
         recorded = await record_facts(self._log, self._clock, self.key, facts, actor=self._actor, expected=expected)

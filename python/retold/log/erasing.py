@@ -20,6 +20,7 @@ from retold.log import api, pages, streams
 from retold.log.api import Refused, Stored
 from retold.log.asides import noted
 from retold.log.blobs import Blobs
+from retold.log.headers import seq_of
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
@@ -38,7 +39,7 @@ from retold.log.names import (
     key_of,
     snapshot_subjects,
 )
-from retold.log.reader import Reader, seq_of
+from retold.log.reader import Reader
 from retold.log.trails import Trails
 from retold.ports import Erased
 
@@ -77,7 +78,7 @@ class Eraser:
         for stream, subject in ((HISTORIES, history_subject(key)), (SNAPSHOTS, live)):
             old = await self._clear(stream, subject, seq=seq)
             claimed += _claims(old)
-            count += len(old)
+            count += sum(1 for stored in old if stored.body)  # the mark of what was withdrawn has none
         keys = await self._keys.destroy(key, before_epoch=seq)
         events = await pages.every(self._link, EVENTS, event_subject(key), before=first)
         await self._remove(EVENTS, [stored for stored in events if _is_plain(stored)])

@@ -9,7 +9,7 @@ from retold.replay.playing import Frame, Part, play
 from retold.replay.reading import at_time, history_at, load, seq_at
 from retold.replay.rebuilding import Rebuilt, rebuild
 from retold.replay.several import in_order
-from retold.replay.verifying import Verdict, verify
+from retold.replay.verifying import Verdict, verify, verify_chain
 
 __all__ = [
     "TAG_CHARACTERS_MAX",
@@ -35,4 +35,5 @@ __all__ = [
     "seq_at",
     "tagged_seq",
     "verify",
+    "verify_chain",
 ]

@@ -26,7 +26,7 @@ from retold.events import (
     SummaryField,
 )
 from retold.fold import Context
-from retold.log.publishing import published_of
+from retold.log.publishing import publish
 from retold.log.tail import read_tail
 from retold.log.walking import is_snapshot_due, snapshots_along
 from retold.policy import (
@@ -79,11 +79,21 @@ class Compactor:
         Raises:
             CorruptLogError: if an event is missing or damaged.
         """
-        published = await self._log.load_history(key)
-        self._published[key] = 0 if published is None else published.version
+        damage: CorruptLogError | None = None
+        try:
+            published = await self._log.load_history(key)
+            version = 0 if published is None else published.version
+        except CorruptLogError as error:
+            damage, version = error, 0
         tail = await read_tail(self._log, key)
         self._snapshots[key] = (0 if tail.base is None else tail.base.seq, 0)
-        return LiveSession(key, tail.events, base=tail.base)
+        live = LiveSession(key, tail.events, base=tail.base)
+        if damage is not None:
+            # The events are whole, or they would have said so. The next compaction publishes another, or a rebuild.
+            _log.warning("passed over what is published: %s", damage)
+            version = 0 if live.replaced is None else live.replaced.version
+        self._published[key] = version
+        return live
 
     def forget(self, key: SessionKey) -> None:
         """Drop what is remembered of a session that is no longer held."""
@@ -219,10 +229,8 @@ class Compactor:
         context = live.replaced
         if context is None or context.version <= self._published.get(live.key, 0):
             return
-        published = published_of(context)
-        if published is None:
-            return  # an edit or a rewind that no compaction could bring under the window: nobody could send it
-        await self._log.publish_history(live.key, published)
+        # What no compaction could bring under the window nobody can send: then what was published before it goes.
+        await publish(self._log, context)
         self._published[live.key] = context.version
 
     async def _keep_snapshots(self, live: LiveSession) -> None:
