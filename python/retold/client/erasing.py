@@ -5,7 +5,8 @@ from contextlib import aclosing
 from msgspec import UNSET, Struct, structs
 
 from retold.errors import ConflictError, CorruptLogError, InputError, SealError
-from retold.events import Draft, Fact, Head, SessionErased, SessionKey, SessionOpened, Window
+from retold.events import Fact, Head, SessionErased, SessionKey, SessionOpened, Window
+from retold.log.drafting import drafts_of
 from retold.ports import Clock, Erased, Log
 from retold.replay import load
 
@@ -75,8 +76,7 @@ async def _erase_one(log: Log, clock: Clock, key: SessionKey, order: Order) -> E
         if tombstone is None:
             break  # nothing was said since the last erasure; what that has left is removed
         try:
-            draft = Draft(id=clock.new_id(), at=clock.now(), actor=order.actor, data=tombstone)
-            await log.append(key, [draft], expected=head.seq)
+            await log.append(key, drafts_of([tombstone], clock, actor=order.actor), expected=head.seq)
             break
         except ConflictError:
             if tried == CONFLICTS_MAX:

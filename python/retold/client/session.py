@@ -13,7 +13,6 @@ from retold.client.erasing import Order, erase_session
 from retold.errors import ConflictError, InputError
 from retold.events import (
     CompactionRequested,
-    Draft,
     Fact,
     HistoryEdited,
     Item,
@@ -31,6 +30,7 @@ from retold.events import (
     session_key,
 )
 from retold.fold import Context, History, history_of, is_sealed, open_text
+from retold.log.drafting import drafts_of
 from retold.log.publishing import publish
 from retold.policy import limits_for
 from retold.ports import Clock, Erased, Log
@@ -379,6 +379,4 @@ async def record_facts(
     """Append *facts* to a session as one. Raises as `Log.append`."""
     if not facts:
         raise InputError("expected at least one item to append, got none")
-    now = clock.now()
-    drafts = [Draft(id=clock.new_id(), at=now, actor=actor, data=fact) for fact in facts]
-    return await log.append(key, drafts, expected=expected)
+    return await log.append(key, drafts_of(facts, clock, actor=actor), expected=expected)

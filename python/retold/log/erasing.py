@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from retold.errors import CorruptLogError, InputError, UnavailableError
-from retold.events import READABLE, SessionKey, is_sealed_document, standing
+from retold.events import READABLE, SessionKey, standing
 from retold.log import api, pages, streams
 from retold.log.api import Refused, Stored
 from retold.log.asides import noted
@@ -139,9 +139,8 @@ class Eraser:
             await asyncio.gather(*(self._remove_one(stream, stored) for stored in messages[first : first + AT_ONCE]))
 
     async def _remove_one(self, stream: str, stored: Stored) -> None:
-        remove = api.forget if is_sealed_document(stored.body) else api.erase
         try:
-            await remove(self._link, stream, stored.position)
+            await api.discard(self._link, stream, stored)
         except Refused:
             # A bucket of an earlier release takes no deletes; a purge forgets the message, at least.
             await api.purge(self._link, stream, stored.subject, before=stored.position + 1)

@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from retold.errors import CorruptLogError, UnavailableError
-from retold.events import SessionKey, is_sealed_document
+from retold.events import SessionKey
 from retold.log import api
 from retold.log.api import Refused, Stored
 from retold.log.blobs import Blobs
@@ -84,7 +84,7 @@ class Projections:
                 return False
             if await self._put(key, published, last):
                 return True
-        raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
+        raise _crowded_out(key)
 
     async def load(self, key: SessionKey, *, remake: Remake) -> Published | None:
         """Return the published history, or None. Where a snapshot that it names is damaged, *remake* gives its body.
@@ -104,7 +104,7 @@ class Projections:
             if again is not None and again.position == stored.position:
                 return await self._remade(key, stored, remake)
             stored = again
-        raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
+        raise _crowded_out(key)
 
     async def _remade(self, key: SessionKey, stored: Stored, remake: Remake) -> Published:
         """Return what *stored* was published as, made anew and proven by the hash that it names."""
@@ -130,7 +130,7 @@ class Projections:
                 return False
             if await self._write(key, b"", {_DELETED: "DEL", SEQ: str(seq), VERSION: str(version)}, last):
                 return last is not None and _is_there(last)
-        raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
+        raise _crowded_out(key)
 
     async def swap(self, key: SessionKey, made: AsyncIterable[Placed | Published]) -> None:
         """Put what *made* yields in place of the session's snapshots and of its published history."""
@@ -166,7 +166,7 @@ class Projections:
                 is_done = await self._put(key, published, last)
             if is_done:
                 return
-        raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
+        raise _crowded_out(key)
 
     async def _last(self, key: SessionKey) -> Stored | None:
         return await api.get(self._link, HISTORIES, {"last_by_subj": history_subject(key)})
@@ -202,9 +202,8 @@ class Projections:
     async def _discard(self, last: Stored | None) -> None:
         """Overwrite what was replaced; what is sealed need only go."""
         if last is not None and not erased_of(last):
-            remove = api.forget if is_sealed_document(last.body) else api.erase
             with suppress(Refused):  # a bucket of an earlier release takes no deletes
-                await remove(self._link, HISTORIES, last.position)
+                await api.discard(self._link, HISTORIES, last)
 
     async def _published(self, key: SessionKey, stored: Stored) -> Published | None:
         """Return the history that *stored* holds or names; None if a part of it is damaged or missing."""
@@ -241,6 +240,10 @@ def _proven(stored: Stored, envelope: _Envelope, body: bytes) -> Published | Non
         return None
     version, base_seq = int(stored.headers[VERSION]), int(stored.headers[BASE_SEQ])
     return Published(version=version, seq=_seq(stored), base_seq=base_seq, hash=envelope.hash, body=body)
+
+
+def _crowded_out(key: SessionKey) -> UnavailableError:
+    return UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
 
 
 def _is_there(stored: Stored) -> bool:

@@ -17,7 +17,7 @@ from hashlib import sha256
 import msgspec
 
 from retold.errors import ConflictError, CorruptLogError, UnavailableError
-from retold.events import SessionKey, is_sealed_document
+from retold.events import SessionKey
 from retold.log import api, pages
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
@@ -113,8 +113,7 @@ class Snapshots:
             if erased_of(stored) and before is None:
                 mark = stored.position
             else:
-                remove = api.forget if is_sealed_document(stored.body) else api.erase
-                await remove(self._link, SNAPSHOTS, stored.position)
+                await api.discard(self._link, SNAPSHOTS, stored)
         if not mark:
             await api.purge(self._link, SNAPSHOTS, subject, before=before)
 

@@ -1,25 +1,42 @@
 """Compact a list of messages without a log: the same ladder on a context made on the spot. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, get_args
 
 from msgspec import Struct, structs
 
 from retold.errors import FloorError, InputError
-from retold.events import EntryForm, Form, Item, Policy, Receipt, SessionKey, SummaryField, Tier, Tuning, Window
+from retold.events import (
+    EntryForm,
+    Form,
+    Item,
+    Policy,
+    Receipt,
+    SessionKey,
+    SummaryField,
+    SummaryWritten,
+    Tier,
+    Tuning,
+    Window,
+)
 from retold.fold import Context, Entry, Tokens, count_item, ledger_of, request_size
 from retold.formats import detect_forms, render, to_items
 from retold.formats.expect import kind_of
 from retold.policy.blocks import read_block
-from retold.policy.decisions import SummarizeSpan
+from retold.policy.decisions import Decision, SummarizeSpan
 from retold.policy.extract import extract_summary
 from retold.policy.ladder import choose
 from retold.policy.limits import Limits, limits_asked, limits_within
+from retold.policy.offload import StandIn
 from retold.policy.presets import PRESETS, check_tuning, preset_of
 from retold.policy.replacement import Replacement, Summary, replace, tier_of
 from retold.policy.summary import read_summary
+from retold.policy.written import SummaryFunction, summary_of
 from retold.tokens import encoding as vocabulary
+
+SummaryWriter = Callable[[Context, SummarizeSpan], Summary | None]
+"""Write the summary that a decision asks for, or None if it cannot be had."""
 
 _KEY = SessionKey(tenant="default", session="compact")
 
@@ -32,6 +49,7 @@ class Compacted(Struct, frozen=True):
         counted: their size as one request, by how it is known.
         tier: the step of the ladder that was taken, or None if the messages fitted already.
         receipt: what was kept, offloaded, summarised, cut and dropped.
+        summarizer: who wrote the summary; None if there is none.
     """
 
     messages: list[dict[str, Any]]
@@ -39,6 +57,7 @@ class Compacted(Struct, frozen=True):
     tier: Tier | None
     receipt: Receipt
     originals: Mapping[str, tuple[Item, Form]]
+    summarizer: str | None = None
 
     @property
     def tokens(self) -> int:
@@ -57,7 +76,7 @@ class Compacted(Struct, frozen=True):
         return render((item,), form)
 
 
-def compact(
+def compact(  # noqa: PLR0913 - each is a choice of the caller
     messages: Iterable[Mapping[str, Any]],
     *,
     budget_tokens: int,
@@ -65,6 +84,8 @@ def compact(
     keep_recent: int | None = None,
     encoding: str = "o200k_base",
     form: Form | None = None,
+    summarizer: SummaryFunction | None = None,
+    stand_in: StandIn | None = None,
 ) -> Compacted:
     """Return *messages* in the same form, within *budget_tokens* as one request. Pure: no log, no server, no model.
 
@@ -80,6 +101,9 @@ def compact(
         keep_recent: how many of the newest items are never offloaded; None: the preset's.
         encoding: the vocabulary to count by.
         form: the form of *messages*, where it is not to be detected.
+        summarizer: writes summaries in place of the extraction: a text, lines by section, or fields. If it raises, or
+            what it wrote cannot be used, the summary is extracted; `Compacted.summarizer` says who wrote it.
+        stand_in: given an item and its placeholder, returns what is to stand there, or None to keep the item.
 
     Raises:
         InputError: if a message is not of its form, or an argument is out of range.
@@ -108,27 +132,45 @@ def compact(
             receipt=receipt,
             originals=originals,
         )
-    replacement = carry_out(context, limits_within(budget_tokens, preset_of(policy, tuning)))
+    limits = limits_within(budget_tokens, preset_of(policy, tuning))
+    write = None if summarizer is None else _writer(summarizer)
+    replacement = carry_out(context, limits, write=write, stand_in=stand_in)
     return Compacted(
         messages=list_messages(replacement.entries, context, messages, sources, form),
         counted=request_size(ledger_of(replacement.entries)),
         tier=replacement.replaced.tier,
         receipt=replacement.replaced.receipt,
         originals=originals,
+        summarizer=next((fact.summarizer for fact in replacement.facts if isinstance(fact, SummaryWritten)), None),
     )
 
 
-def carry_out(context: Context, limits: Limits) -> Replacement:
-    """Return the replacement that the ladder comes to, with extractive summaries; each tier that misses is left out.
+def _writer(function: SummaryFunction) -> SummaryWriter:
+    def write(context: Context, decision: SummarizeSpan) -> Summary | None:
+        name = str(getattr(function, "__name__", "function"))
+        try:
+            return summary_of(function(context, decision), context, decision, summarizer=name)
+        except Exception:  # noqa: BLE001 - whatever it raises, a summary that failed must not cost the history
+            return None
+
+    return write
+
+
+def carry_out(
+    context: Context, limits: Limits, *, write: SummaryWriter | None = None, stand_in: StandIn | None = None
+) -> Replacement:
+    """Return the replacement that the engine comes to; each tier that misses is left out.
+
+    A summary is what *write* gives; where it gives none, or none that can be used, it is extracted.
 
     Raises:
         FloorError: if what must be kept verbatim is larger than the ceiling, or is all there is.
+        InputError: if *stand_in* gives what cannot stand in an item's place.
     """
     missed: list[Tier] = []
     while True:
-        decision = choose(context, limits, without=missed)
-        summary = extract_for(context, decision) if isinstance(decision, SummarizeSpan) else None
-        replacement = replace(context, decision, summary=summary)
+        decision = choose(context, limits, without=missed, stand_in=stand_in)
+        replacement = _carried_out(context, decision, write)
         if replacement is not None:
             return replacement
         if tier_of(decision) == "truncate":
@@ -136,6 +178,14 @@ def carry_out(context: Context, limits: Limits) -> Replacement:
             target = limits_asked(limits, context.requested).target
             raise FloorError(floor_tokens=size, budget_tokens=min(target, size - 1))
         missed.append(tier_of(decision))
+
+
+def _carried_out(context: Context, decision: Decision, write: SummaryWriter | None) -> Replacement | None:
+    if not isinstance(decision, SummarizeSpan):
+        return replace(context, decision)
+    summary = None if write is None else write(context, decision)
+    replacement = None if summary is None else replace(context, decision, summary=summary)
+    return replacement or replace(context, decision, summary=extract_for(context, decision))
 
 
 def extract_for(context: Context, decision: SummarizeSpan) -> Summary:

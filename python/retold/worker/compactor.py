@@ -26,6 +26,7 @@ from retold.events import (
     SummaryField,
 )
 from retold.fold import Context
+from retold.log.drafting import drafts_of
 from retold.log.publishing import publish
 from retold.log.tail import read_tail
 from retold.log.walking import is_snapshot_due, snapshots_along
@@ -180,7 +181,7 @@ class Compactor:
 
     async def _write(self, live: LiveSession, context: Context, facts: Sequence[Fact]) -> bool:
         """Append *facts*, decided at *context*; return False if the plan had to be abandoned instead."""
-        drafts = self._drafts(facts)
+        drafts = drafts_of(facts, self._clock, actor=self._actor)
         for _ in range(CONFLICTS_MAX):
             if live.is_stale or live.is_overtaken:
                 await self._abandon(live, context)
@@ -193,7 +194,8 @@ class Compactor:
         if live.outline.plan is None or not live.is_overtaken:
             return  # nothing is open, or another worker is at the same plan and may have settled it
         reason = "the history it was made on has changed"
-        drafts = self._drafts([CompactionAbandoned(plan=plan_id(context), base_seq=context.seq, reason=reason)])
+        abandoned = CompactionAbandoned(plan=plan_id(context), base_seq=context.seq, reason=reason)
+        drafts = drafts_of([abandoned], self._clock, actor=self._actor)
         for _ in range(CONFLICTS_MAX):
             if await self._append(live, drafts):
                 return
@@ -209,10 +211,6 @@ class Compactor:
         for one in recorded:
             live.take_own(one)
         return True
-
-    def _drafts(self, facts: Sequence[Fact]) -> list[Draft]:
-        now = self._clock.now()
-        return [Draft(id=self._clock.new_id(), at=now, actor=self._actor, data=fact) for fact in facts]
 
     async def _catch_up(self, live: LiveSession) -> None:
         async for recorded in self._log.read(live.key, after=live.head.seq):
