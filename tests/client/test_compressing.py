@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.laws.logs import HandClock, outcome
+from tests.laws.logs import HandClock, outcome, worker_on
 from tests.laws.texts import CHINESE
 
 from retold.client import Client, Session
@@ -124,7 +124,7 @@ _REFUSED: list[tuple[list[Any], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("ranges", "names"), _REFUSED, ids=str)
+@pytest.mark.parametrize(("ranges", "names"), _REFUSED, ids=range(len(_REFUSED)))
 def test_a_range_that_cannot_be_compressed_is_refused_with_the_way_out(ranges: list[Any], names: list[str]) -> None:
     """A refusal names the range, what is in its way, and the nearest ranges that may go; nothing is recorded."""
 
@@ -183,6 +183,9 @@ def test_one_item_within_a_block_comes_back_behind_it() -> None:
         await session.decompress("c12", item="i5")
         after = await _state(session)
         assert _ids(after)[:8] == ["i1", "c12", "i3", "i4", "i5", "i6", "i7", "i8"]
+        await session.restore("i2")
+        assert _ids(await _state(session))[:4] == ["i1", "c12", "i2", "i3"]
+        after = await _state(session)
         kept = {entry.item.id: entry for entry in before.entries}
         assert all(entry == kept[entry.item.id] for entry in after.entries if entry.item.id in kept)
         with pytest.raises(InputError, match="'i5' is in the history"):
@@ -239,8 +242,51 @@ def test_a_compression_is_undone_rewound_forked_and_proven() -> None:
             await one.restore("c13")
             opened = await _state(one)
             assert [entry.item for entry in opened.entries] == [entry.item for entry in before.entries]
+            shift = opened.entries[-1].seq - before.entries[-1].seq  # what came before a fork has 0 or less
+            assert [entry.seq - shift for entry in opened.entries] == [entry.seq for entry in before.entries]
         for key in (session.key, fork.key, again.key):
             await outcome(log, key)
+
+    asyncio.run(run())
+
+
+def test_a_block_that_was_cut_is_still_opened_to_what_it_stands_for() -> None:
+    """When truncation cuts the text of a block, what it stands for can be had back all the same."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        session = await Client(log, HandClock()).session("s", window=Window(hard_limit=2_000))
+        await session.append_many(
+            [_user("goal"), _call("a"), _result("a", LONG * 5), _said("so " * 200), _user("go on")]
+        )
+        before = await _state(session)
+        await session.compress([{"first": "i2", "last": "i4", "messages": "it fails " * 400}])
+        await session.append(_said("on " * 900))
+        await worker_on(log).drain()
+        block = (await _state(session)).entries[1]
+        assert (block.item.id, block.form) == ("c6", "compressed")
+        assert "cut here" in str(block.item)
+        await session.decompress("c6")
+        assert list((await _state(session)).entries[:5]) == list(before.entries)
+
+    asyncio.run(run())
+
+
+def test_a_compaction_before_a_block_was_opened_is_undone_no_more() -> None:
+    """What was opened on purpose is no part of what a compaction replaced: its undo is refused, and says the way."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        session = await _session(log)
+        await session.compress([{"first": "i7", "last": "i7", "messages": "told so"}])
+        await session.append_many([_said("more " * 90) for _ in range(9)])
+        await session.request_compaction(target_tokens=(await session.history()).tokens - 400)  # one offload is enough
+        await worker_on(log).drain()
+        assert (await _state(session)).compacted_seq
+        await session.decompress("c12")
+        with pytest.raises(InputError, match="expected a compaction to undo"):
+            await session.undo()
+        await outcome(log, session.key)
 
     asyncio.run(run())
 

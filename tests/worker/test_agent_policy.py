@@ -3,14 +3,16 @@
 import asyncio
 
 import pytest
-from tests.laws.logs import HandClock, outcome, worker_on
+from tests.laws.logs import HandClock, InterruptedLog, outcome, worker_on
 
 from retold.client import Client, Session
+from retold.client.decompressing import covered, opened
 from retold.events import HistoryReplaced, Window
 from retold.fold import decode_history
 from retold.log import MemoryLog
 from retold.policy.nudging import Style
 from retold.ports import Log
+from retold.replay import load
 
 WINDOW = Window(hard_limit=20_000, pre_rot=12_000)
 
@@ -101,6 +103,31 @@ def test_a_worker_compacts_below_when_it_is_asked() -> None:
         assert (await session.history()).tokens <= before.tokens // 3
         await session.undo()
         assert any(entry.form == "compressed" for entry in (await session.history()).entries)
+        await outcome(log, session.key)
+
+    asyncio.run(run())
+
+
+def test_a_block_that_is_opened_between_plan_and_result_abandons_the_plan() -> None:
+    """When my model opens a block while a worker compacts, its plan is given up, on record."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        session = await Client(log, HandClock()).session("s", window=WINDOW)
+        await session.append({"role": "user", "content": "Find the failure."})
+        for number in range(8):
+            await _step(session, number)
+        done = await session.compress([{"first": "i2", "last": "i5", "messages": ["two runs"]}])
+        for number in range(8, 20):
+            await _step(session, number)
+        context = await load(log, session.key)
+        fact = opened(done.blocks[0].block, await covered(log, context, done.blocks[0].block))
+        worker = worker_on(InterruptedLog(log, session.key, at=2, facts=[fact]))
+        await worker.drain()
+        await worker.drain()
+        kinds = [one.event.type async for one in log.read(session.key)]
+        planned = kinds.index("CompactionPlanned")
+        assert kinds[planned : planned + 3] == ["CompactionPlanned", "HistoryDecompressed", "CompactionAbandoned"]
         await outcome(log, session.key)
 
     asyncio.run(run())
