@@ -1,4 +1,4 @@
-"""What the shell needs from outside, as protocols. `retold.wiring` alone names what implements them.
+"""What the shell needs from outside, as protocols; of models: `model_ports`. `wiring` alone names what implements them.
 
 Each port has one contract suite in ``tests/``, which every implementation passes, the in-memory ones included.
 """
@@ -10,9 +10,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from retold.errors import CorruptLogError, RetoldError, SealError
-from retold.events import Draft, Head, Kept, Recorded, SessionKey, SummaryField
+from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.fold import Context, encode_context
-from retold.policy import SummarizeSpan
 
 
 class Snapshot(Struct, frozen=True):
@@ -377,21 +376,4 @@ class Clock(Protocol):
 
     def new_id(self) -> str:
         """Return a new UUIDv7 as text."""
-        ...
-
-
-class Summarizer(Protocol):
-    """Write structured summaries. It may be slow and may fail; the worker bounds both."""
-
-    @property
-    def name(self) -> str:
-        """Return the name that is recorded with every summary, for example ``extractive``."""
-        ...
-
-    async def summarize(self, context: Context, decision: SummarizeSpan) -> tuple[SummaryField, ...]:
-        """Return the fields of a summary of the entries that *decision* covers, within its budget.
-
-        Raises:
-            UnavailableError: if it cannot be had now.
-        """
         ...

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, decode_history, history_of
-from retold.policy import SummarizeSpan
+from retold.policy import SummarizeSpan, Summary
 from retold.ports import Aside, Before, Erased, Log, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot, Unreadable
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
@@ -231,13 +231,13 @@ class ScriptedSummarizer:
         self._answer = answer
         self.calls = 0
 
-    async def summarize(self, context: Context, decision: SummarizeSpan) -> tuple[SummaryField, ...]:
+    async def summarize(self, context: Context, decision: SummarizeSpan) -> Summary:
         """Return or raise the answer."""
         assert {entry.item.id for entry in context.entries} >= set(decision.covers)
         self.calls += 1
         if isinstance(self._answer, Exception):
             raise self._answer
-        return self._answer
+        return Summary(fields=self._answer, summarizer=self.name)
 
 
 async def write(log: Log, key: SessionKey, facts: Sequence[Fact], *, clock: HandClock) -> list[Recorded]:

@@ -141,6 +141,7 @@ _bench.command("tokens")(_ended(bench.count))
 _bench.command("append")(_ended(bench.append))
 _bench.command("replay")(_ended(bench.replay))
 _bench.command("pipeline")(_ended(bench.pipeline))
+_bench.command("fidelity")(_ended(bench.fidelity))
 app.add_typer(_bench, name="bench")
 
 _keys = typer.Typer(no_args_is_help=True, help="The keys of a sealed log.")

@@ -224,14 +224,18 @@ class ItemsOffloaded(Struct, frozen=True):
     items: tuple[Offload, ...]
 
 
-class SummaryWritten(Struct, frozen=True):
+class SummaryWritten(Struct, frozen=True, omit_defaults=True):
     """Record a summary. It is never computed again: replay reads it from here.
 
     Attributes:
-        item: the message that the model is sent, with the id that `HistoryReplaced` places.
+        item: what the model is sent, with the id that `HistoryReplaced` places: a message, or a provider's block that
+            has the message's text as its words.
         fields: the structured summary that the message was rendered from.
         summarizer: the name of what wrote it.
         covers: ids of the entries that it stands for.
+        input_tokens: what writing it cost, as the provider said; 0 where nobody did.
+        output_tokens: the same of what was written.
+        instead_of: who was asked first and failed, each with the kind of its error; empty if nobody did.
     """
 
     plan: str
@@ -240,6 +244,9 @@ class SummaryWritten(Struct, frozen=True):
     fields: tuple[SummaryField, ...]
     summarizer: str
     covers: tuple[str, ...]
+    input_tokens: int = 0
+    output_tokens: int = 0
+    instead_of: str = ""
 
 
 class HistoryReplaced(Struct, frozen=True, omit_defaults=True):

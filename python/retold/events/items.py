@@ -123,6 +123,9 @@ class Opaque(Struct, frozen=True, gc=False, tag="opaque", omit_defaults=True):
         form: the provider's form.
         kind: the block's own `type`, for example ``compaction``.
         body: the block's JSON text, unchanged.
+        provider: whose block it is, where it was asked for by a worker: only there it can be read.
+        model: the model that it was made for.
+        words: what everybody else is sent in its place, a user's message; empty where there is nothing to send.
     """
 
     form: Form
@@ -130,6 +133,9 @@ class Opaque(Struct, frozen=True, gc=False, tag="opaque", omit_defaults=True):
     body: str
     id: str = ""
     group: str | None = None
+    provider: str = ""
+    model: str = ""
+    words: str = ""
 
 
 Item = Message | ToolCall | ToolResult | Reasoning | Opaque

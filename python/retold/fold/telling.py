@@ -35,6 +35,6 @@ def item_text(item: Item) -> str:
         case Reasoning():
             return item.text
         case Opaque():
-            return f"[{item.kind}]"
+            return item.words or f"[{item.kind}]"
         case _:
             assert_never(item)

@@ -7,6 +7,7 @@ from retold.policy.history_tools import history_tools, read_ranges
 from retold.policy.ladder import choose, decide, is_due
 from retold.policy.limits import Limits, due_recorded, limits_for, limits_of
 from retold.policy.nudging import guidance
+from retold.policy.offload import StandIn, check_stand_in
 from retold.policy.presets import PRESETS, Preset, check_tuning, preset_of
 from retold.policy.relisting import Compressed, compress, view
 from retold.policy.replacement import Replacement, Summary, plan_id, replace, tier_of
@@ -24,10 +25,12 @@ __all__ = [
     "Preset",
     "Range",
     "Replacement",
+    "StandIn",
     "SummarizeSpan",
     "Summary",
     "TruncateHistory",
     "carry_out",
+    "check_stand_in",
     "check_tuning",
     "choose",
     "compact",

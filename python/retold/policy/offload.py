@@ -34,6 +34,7 @@ from retold.policy.decisions import OffloadItems
 from retold.policy.limits import Limits
 from retold.policy.pins import fixed_positions
 from retold.policy.presets import Preset
+from retold.policy.values import told_shortly
 from retold.tokens import encoding
 
 StandIn = Callable[[Item, Item], Item | None]
@@ -41,6 +42,9 @@ StandIn = Callable[[Item, Item], Item | None]
 
 OFFLOAD_TOKENS_MIN = 120
 """Smaller items stay: a placeholder takes about 40 tokens itself."""
+
+VALUES_CHARACTERS_MAX = 240
+"""A result's placeholder lists values of it in so many characters, or one for each token: the next calls need them."""
 
 BEGINNING_CHARACTERS = 80
 """A message's placeholder shows so much of it."""
@@ -110,6 +114,8 @@ def placeholder_for(entry: Entry, *, tool: str) -> Item:
         case ToolResult():
             lines = plain_text(item.content).count("\n") + 1
             note = f"result of {tool} offloaded: {size} tokens, {lines} lines; restore item {item.id} to read it"
+            values = told_shortly(plain_text(item.content), characters=min(VALUES_CHARACTERS_MAX, size))
+            note = f"{note}; has {values}" if values else note
             return structs.replace(item, content=(Text(f"[Retold: {note}]"),), extra=address_of(item.extra))
         case Message():
             begins = " ".join(plain_text(item.content)[:BEGINNING_CHARACTERS].split())
@@ -132,7 +138,7 @@ def _offload(
         other = stand_in(entry.item, placeholder)
         if other is None:
             return None
-        placeholder = _checked(other, placeholder)
+        placeholder = check_stand_in(other, placeholder)
     tokens = count_item(placeholder, encoding(context.encoding))
     offload = Offload(
         item=entry.item.id,
@@ -144,8 +150,12 @@ def _offload(
     return offload, tokens
 
 
-def _checked(other: object, placeholder: Item) -> Item:
-    """Return *other* if it can stand where *placeholder* does: of the same kind, id, call and role."""
+def check_stand_in(other: Item, placeholder: Item) -> Item:
+    """Return *other* if it can stand where *placeholder* does: of the same kind, id, call and role.
+
+    Raises:
+        InputError: if it cannot, naming what differs.
+    """
     if type(other) is not type(placeholder):
         wanted, got = type(placeholder).__name__, type(other).__name__
         raise InputError(f"expected a {wanted} in the place of item {placeholder.id}, got {got}")

@@ -29,7 +29,7 @@ def summary_of(written: object, context: Context, decision: SummarizeSpan, *, su
         budget_tokens=decision.budget_tokens,
         encoding=encoding(context.encoding),
         item_id=decision.summary_id,
-        covers=len(decision.covers),
+        covers=decision.covers,
     )
     return Summary(fields=fields, summarizer=summarizer)
 

@@ -7,12 +7,9 @@ Rules:
   differ then, the history does not.
 """
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import aclosing
-
-import msgspec
 
 from retold.errors import ConflictError, CorruptLogError, FloorError, UnavailableError
 from retold.events import (
@@ -23,20 +20,18 @@ from retold.events import (
     Fact,
     SessionErased,
     SessionKey,
-    SummaryField,
 )
 from retold.fold import Context
 from retold.log.drafting import drafts_of
 from retold.log.publishing import publish
 from retold.log.tail import read_tail
 from retold.log.walking import is_snapshot_due, snapshots_along
+from retold.model_ports import RemoteCompactor, Summarizer
 from retold.policy import (
     Decision,
     Replacement,
     SummarizeSpan,
-    Summary,
     carry_out,
-    decide,
     due_recorded,
     is_due,
     limits_for,
@@ -44,8 +39,10 @@ from retold.policy import (
     replace,
     tier_of,
 )
-from retold.ports import Clock, Log, Summarizer, snapshot_of
+from retold.ports import Clock, Log, snapshot_of
+from retold.worker.hooks import Hooks, decide_with, tell
 from retold.worker.live import LiveSession
+from retold.worker.summarising import SummaryWriter
 
 CONFLICTS_MAX = 1_000
 """How often one write is tried again because somebody else wrote first; an agent in full flow loses seldom."""
@@ -56,20 +53,27 @@ SNAPSHOTS_BEHIND = 2
 PUBLISH_BEHIND_MAX = 64
 """A worker further behind than so many events publishes when it has caught up: nobody waits for what comes before."""
 
-SUMMARY_TIMEOUT_S = 120.0
-"""A summarizer that takes longer has failed."""
-
 _log = logging.getLogger(__name__)
 
 
 class Compactor:
     """Bring sessions up to date: fold what is new, compact where the policy says so, publish."""
 
-    def __init__(self, log: Log, clock: Clock, summarizer: Summarizer, *, actor: str = "worker") -> None:
-        """Write to *log* as *actor*."""
+    def __init__(
+        self,
+        log: Log,
+        clock: Clock,
+        summarizer: Summarizer,
+        *,
+        remote: RemoteCompactor | None = None,
+        hooks: Hooks | None = None,
+        actor: str = "worker",
+    ) -> None:
+        """Write to *log* as *actor*; summaries are by *remote* where the policy wants it, else by *summarizer*."""
         self._log = log
         self._clock = clock
-        self._summarizer = summarizer
+        self._writer = SummaryWriter(summarizer, remote=remote)
+        self._hooks = hooks
         self._actor = actor
         self._published: dict[SessionKey, int] = {}
         self._snapshots: dict[SessionKey, tuple[int, int]] = {}
@@ -128,7 +132,7 @@ class Compactor:
         context = live.context
         plan = plan_id(context)
         try:
-            decision = decide(context, context.window)
+            decision = decide_with(self._hooks, context)
             if decision is None:
                 return
             if not _is_planned(context) and not await self._write(live, context, [_planned(context, decision)]):
@@ -140,6 +144,7 @@ class Compactor:
             await self._write(live, context, [failed])
             return
         if await self._write(live, context, replacement.facts):
+            await tell(self._hooks, live.key, replacement.facts)
             replaced = replacement.replaced
             _log.info(
                 "compacted session %s: version %d by %s, %d tokens to %d",
@@ -155,29 +160,15 @@ class Compactor:
                 await self._publish(live)
 
     async def _replacement(self, context: Context, decision: Decision) -> Replacement:
-        limits = limits_for(context)
-        summary = await self._summary(context, decision) if isinstance(decision, SummarizeSpan) else None
-        if summary is None and isinstance(decision, SummarizeSpan):
-            return carry_out(context, limits)
-        replacement = replace(context, decision, summary=summary)
-        return replacement or carry_out(context, limits)
-
-    async def _summary(self, context: Context, decision: SummarizeSpan) -> Summary | None:
-        """Return what the summarizer wrote, or None if it failed: by any error of its own, too late, or without text.
-
-        The log is told the error's type alone, for its message may quote the transcript.
-        """
-        name, session = self._summarizer.name, context.key.session
-        try:
-            async with asyncio.timeout(SUMMARY_TIMEOUT_S):
-                fields = _checked(await self._summarizer.summarize(context, decision))
-        except Exception as error:  # noqa: BLE001 - a model's client raises what it likes; the ladder goes on without
-            _log.warning("summarizer %s failed on session %s: %s", name, session, type(error).__name__)
-            return None
-        if not any(field.lines for field in fields):
-            _log.warning("summarizer %s failed on session %s: it returned no text", name, session)
-            return None
-        return Summary(fields=fields, summarizer=name)
+        replacement = None
+        if not isinstance(decision, SummarizeSpan):
+            replacement = replace(context, decision)
+        else:
+            async with aclosing(self._writer.write(context, decision)) as written:
+                async for carried_out, summary in written:
+                    if (replacement := replace(context, carried_out, summary=summary)) is not None:
+                        break
+        return replacement or carry_out(context, limits_for(context))
 
     async def _write(self, live: LiveSession, context: Context, facts: Sequence[Fact]) -> bool:
         """Append *facts*, decided at *context*; return False if the plan had to be abandoned instead."""
@@ -252,16 +243,6 @@ class Compactor:
 def _is_planned(context: Context) -> bool:
     """Return whether the plan that is open was made here; one that a crash left open further back is superseded."""
     return context.plan is not None and context.plan.base_seq == context.seq
-
-
-def _checked(fields: object) -> tuple[SummaryField, ...]:
-    """Return what a summarizer wrote, of the types that are recorded; raise what msgspec raises if it is not.
-
-    A model's client is not checked by mypy, and a model may return half a surrogate pair.
-    """
-    read = msgspec.convert(msgspec.to_builtins(fields, builtin_types=(bytes, bytearray)), tuple[SummaryField, ...])
-    msgspec.json.encode(read)
-    return read
 
 
 def _is_due(live: LiveSession) -> bool:
