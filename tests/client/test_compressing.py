@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.laws.logs import HandClock, outcome, worker_on
+from tests.laws.logs import HandClock, outcome, worker_on, write
 from tests.laws.texts import CHINESE
 
 from retold.client import Client, Session
@@ -14,6 +14,9 @@ from retold.events import Form, HistoryEdited, Window
 from retold.fold import Context
 from retold.formats import to_items
 from retold.log import MemoryLog
+from retold.policy import replace
+from retold.policy.limits import limits_within
+from retold.policy.truncate import plan_truncate
 from retold.replay import load
 
 LONG = "FAILED test_x: 1 != 2\n" * 60
@@ -252,20 +255,22 @@ def test_a_block_that_was_cut_is_still_opened_to_what_it_stands_for() -> None:
     """When truncation cuts the text of a block, what it stands for can be had back all the same."""
 
     async def run() -> None:
-        log = MemoryLog()
-        session = await Client(log, HandClock()).session("s", window=Window(hard_limit=2_000))
+        log, clock = MemoryLog(), HandClock()
+        session = await Client(log, clock).session("s", window=Window(hard_limit=20_000))
         await session.append_many(
             [_user("goal"), _call("a"), _result("a", LONG * 5), _said("so " * 200), _user("go on")]
         )
         before = await _state(session)
-        await session.compress([{"first": "i2", "last": "i4", "messages": "it fails " * 400}])
-        await session.append(_said("on " * 900))
-        await worker_on(log).drain()
+        await session.compress([{"first": "i2", "last": "i4", "messages": "it fails " * 700}])
+        context = await _state(session)
+        replacement = replace(context, plan_truncate(context, limits_within(400)))
+        assert replacement is not None
+        await write(log, session.key, replacement.facts, clock=clock)
         block = (await _state(session)).entries[1]
         assert (block.item.id, block.form) == ("c6", "compressed")
         assert "cut here" in str(block.item)
         await session.decompress("c6")
-        assert list((await _state(session)).entries[:5]) == list(before.entries)
+        assert (await _state(session)).entries == before.entries
 
     asyncio.run(run())
 
