@@ -19,7 +19,7 @@ _Row: TypeAlias = tuple[str, str, str, int, str, int, list[int]]
 """Subject, tenant, session, its last sequence, hash and position, and how many drafts each append has."""
 
 _Given: TypeAlias = tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]]]
-"""Each event's kind, bytes, hash; each kind's events, a line each; subjects left out from now on, last sequence given."""
+"""Each event's kind, bytes, hash; each kind's events, a line each; subjects left out from now on, last one given."""
 
 _Limits: TypeAlias = tuple[int, int, int, int, int]
 """Bytes of one event, bytes of one append, appends in flight, atomic batches among them, bytes in flight."""

@@ -9,11 +9,12 @@ from retold.log.api import Stored
 from retold.log.headers import seq_of
 from retold.log.link import Link
 from retold.log.names import CLAIM, EVENTS, event_subject
-from retold.log.trails import Mark
+from retold.log.trails import Trail
 
 
-async def at_hint(link: Link, key: SessionKey, hint: Mark | None, seq: int) -> Stored | None:
-    """Return event *seq* if it is where *hint* says."""
+async def at_hint(link: Link, key: SessionKey, trail: Trail, seq: int) -> Stored | None:
+    """Return event *seq* if it is where the hint of *trail* says."""
+    hint = trail.hinted
     if hint is None or hint.head.seq != seq:
         return None
     stored = await pages.single(link, EVENTS, {"seq": hint.position})
@@ -21,17 +22,20 @@ async def at_hint(link: Link, key: SessionKey, hint: Mark | None, seq: int) -> S
     return stored if is_there else None
 
 
-async def page_after(link: Link, key: SessionKey, hint: Mark | None, after: int, until: int | None) -> list[Stored]:
-    """Return a page of what follows event *after* if that is where *hint* says; one question for both.
+async def page_at_hint(link: Link, key: SessionKey, trail: Trail, *, after: int, until: int) -> list[Stored]:
+    """Return a page of ``after < seq <= until`` if it is where the hint of *trail* says, which then counts as known.
 
-    The first event of the page names the hash of the one before, so that one need not be read. Nothing if it is
-    elsewhere, if only the page behind it can tell, or if nothing is to be read.
+    The first event names the hash of the one before, so that one need not be read. Nothing if that does not fit, or
+    cannot be told without fetching a large body.
     """
-    if hint is None or hint.head.seq != after or until is None or until <= after:
+    hint = trail.hinted
+    if hint is None or hint.head.seq != after:
         return []
     events_max = min(pages.PAGE_EVENTS_MAX, until - after)
     page = await pages.page(link, EVENTS, event_subject(key), start=hint.position + 1, events_max=events_max)
     if page and seq_of(page[0]) == after + 1 and CLAIM not in page[0].headers:
         with suppress(CorruptLogError):
-            return page if standing(page[0].body).prev == hint.head.hash else []
+            if standing(page[0].body).prev == hint.head.hash:
+                trail.note(hint)
+                return page
     return []
