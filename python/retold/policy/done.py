@@ -107,7 +107,10 @@ def _files(entries: Iterable[Entry], before: Iterable[str], fresh: Callable[[int
 def _errors(entry: Entry, fresh: float) -> list[Line]:
     if not isinstance(entry.item, ToolResult):
         return []
-    lines = text_of(entry).splitlines()
+    text = text_of(entry)
+    if not entry.item.is_error and not ERROR.search(text):
+        return []
+    lines = text.splitlines()
     telling = [line for line in lines if ERROR.search(line)]
     if not telling and entry.item.is_error:
         telling = [line for line in lines if line.strip()][-1:]
