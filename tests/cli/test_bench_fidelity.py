@@ -1,4 +1,4 @@
-"""The measure of fidelity counts what it says it counts: on histories made by hand, and on a tiny run of the command."""
+"""The measure of fidelity counts what it says: on histories made by hand, and in a tiny run of the command."""
 
 import json
 from collections.abc import Callable
@@ -136,7 +136,7 @@ def test_evidence_is_measured_over_the_turns_that_questions_name(data: Path) -> 
         1,
         0.5,
     )  # a turn of four words has none
-    assert shares(chat, "it rose to 92% there") == (pytest.approx(1 / 3), 0)
+    assert shares(chat, "it rose to 92% there") == (1 / 3, 0)
 
 
 def test_a_value_is_needed_if_a_later_call_has_it_and_something_said_before_has_it(data: Path) -> None:
