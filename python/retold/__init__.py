@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from retold.policy import Compacted, Compressed, HistoryView, compact, compress, guidance, history_tools, view
     from retold.replay import Diff, diff
     from retold.wiring import connect, run_worker
+    from retold.worker import Hooks
 
 __all__ = [
     "Appended",
@@ -46,6 +47,7 @@ __all__ = [
     "FloorError",
     "History",
     "HistoryView",
+    "Hooks",
     "InputError",
     "Item",
     "Message",
@@ -91,6 +93,7 @@ _ROOMS = {
     ),
     "retold.replay": ("Diff", "diff"),
     "retold.wiring": ("connect", "run_worker"),
+    "retold.worker": ("Hooks",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""What the shell needs from outside, as protocols. `retold.wiring` alone names what implements them.
+"""What the shell needs from outside, as protocols; of models: `model_ports`. `wiring` alone names what implements them.
 
 Each port has one contract suite in ``tests/``, which every implementation passes, the in-memory ones included.
 """
@@ -10,10 +10,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from retold.errors import CorruptLogError, RetoldError, SealError
-from retold.events import Draft, Form, Head, Kept, Recorded, SessionKey
+from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.fold import Context, encode_context
-from retold.policy import SummarizeSpan, Summary
-from retold.policy.remote import Compaction
 
 
 class Snapshot(Struct, frozen=True):
@@ -378,35 +376,4 @@ class Clock(Protocol):
 
     def new_id(self) -> str:
         """Return a new UUIDv7 as text."""
-        ...
-
-
-class Summarizer(Protocol):
-    """Write structured summaries. It may be slow and may fail; the worker bounds both."""
-
-    @property
-    def name(self) -> str:
-        """Return the name that is recorded with every summary, for example ``extractive``."""
-        ...
-
-    async def summarize(self, context: Context, decision: SummarizeSpan) -> Summary:
-        """Return a summary of the entries that *decision* covers, within its budget; any error: it has none."""
-        ...
-
-
-class RemoteCompactor(Protocol):
-    """Let a provider compact in its own way, into a block that it alone can read. Bounded as `Summarizer` is."""
-
-    @property
-    def name(self) -> str:
-        """Return the name that is recorded, for example ``openai-remote:gpt-5``."""
-        ...
-
-    @property
-    def form(self) -> Form:
-        """Return the form that the provider reads, and its blocks are of."""
-        ...
-
-    async def compact(self, context: Context, decision: SummarizeSpan) -> Compaction:
-        """Return the provider's one block for the entries that *decision* covers; any error: it has none."""
         ...

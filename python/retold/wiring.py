@@ -15,11 +15,12 @@ from retold.log.embedded import EmbeddedServer, find_running, is_used, server_pr
 from retold.log.inspecting import inspect_aside, inspect_keys, inspect_server
 from retold.log.jetstream import connect_log
 from retold.log.sweeping import Sweeper, open_sweeper
-from retold.ports import Log, RemoteCompactor, Summarizer
+from retold.model_ports import RemoteCompactor, Summarizer
+from retold.ports import Log
 from retold.security import MasterKeys
 from retold.settings import Profile, read_settings
 from retold.summarizers import ExtractiveSummarizer, FunctionSummarizer, ModelSummarizer, SummaryFunction
-from retold.worker import Worker
+from retold.worker import Hooks, Worker
 
 __all__ = [
     "SystemClock",
@@ -216,10 +217,11 @@ def worker_for(
     *,
     summarizer: str | Summarizer | SummaryFunction | None = None,
     remote: str | RemoteCompactor | None = None,
+    hooks: Hooks | None = None,
 ) -> Worker:
-    """Return a worker on *log*; raises and takes its models as `models_of`."""
+    """Return a worker on *log*; raises and takes its models as `models_of`. *hooks* take part in compactions."""
     writer, provider = models_of(summarizer, remote=remote)
-    return Worker(log, SystemClock(), writer, remote=provider)
+    return Worker(log, SystemClock(), writer, remote=provider, hooks=hooks)
 
 
 @asynccontextmanager
@@ -228,13 +230,14 @@ async def run_worker(
     *,
     summarizer: str | Summarizer | SummaryFunction | None = None,
     remote: str | RemoteCompactor | None = None,
+    hooks: Hooks | None = None,
 ) -> AsyncIterator[Worker]:
     """Run a worker beside *client* in this process, until the block ends; `Worker.drain` waits until it is up to date.
 
-    *summarizer* and *remote* as in `worker_for`. A worker that stops because the server stayed away ends the block
-    with its error.
+    *summarizer*, *remote* and *hooks* as in `worker_for`. A worker that stops because the server stayed away ends the
+    block with its error.
     """
-    running = worker_for(client.log, summarizer=summarizer, remote=remote)
+    running = worker_for(client.log, summarizer=summarizer, remote=remote, hooks=hooks)
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(running.run())
         yield running

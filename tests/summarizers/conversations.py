@@ -27,8 +27,8 @@ from retold.events import (
 )
 from retold.fold import Context, History, history_of
 from retold.log import MemoryLog
+from retold.model_ports import RemoteCompactor, Summarizer
 from retold.policy import SummarizeSpan, choose, limits_of
-from retold.ports import RemoteCompactor, Summarizer
 from retold.replay import load
 from retold.summarizers import ModelSummarizer
 from retold.summarizers.anthropic_models import MessagesModel

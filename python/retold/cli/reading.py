@@ -7,6 +7,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
+from msgspec import UNSET
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -16,11 +17,13 @@ from retold.errors import InputError
 from retold.events import (
     CompactionAbandoned,
     CompactionFailed,
+    HistoryEdited,
     HistoryReplaced,
     Message,
     Recorded,
     SessionErased,
     SessionKey,
+    SummaryWritten,
     session_key,
 )
 from retold.fold import Context, Entry, History
@@ -76,13 +79,14 @@ def history(
         typer.Option(help="A sequence, a time such as 2026-01-31T12:00 (UTC), an item such as i12, or a tag."),
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="Print messages of a provider's form.")] = "items",
+    model: Annotated[str | None, typer.Option(help="For this model: another's compaction is told in words.")] = None,
     as_json: Json = False,
 ) -> None:
     """Print the history that the model is sent: now, or as it was."""
     key = session_key(session, tenant=context.obj.tenant)
     found = run(_history(context.obj, key, place_of(at)))
     if form != "items":
-        print_json(found.as_form(form))
+        print_json(found.as_form(form, model=model))
     elif as_json:
         print_json(_history_row(found))
     else:
@@ -207,6 +211,7 @@ def _history_row(found: History) -> dict[str, Any]:
 
 
 def _shown(state: Context, events: list[Recorded]) -> dict[str, Any]:
+    written = _written(events)
     return {
         "tenant": state.key.tenant,
         "session": state.key.session,
@@ -226,7 +231,7 @@ def _shown(state: Context, events: list[Recorded]) -> dict[str, Any]:
         "erased": _erasure(events[0]),
         "parent": state.parent,
         "tags": state.tags,
-        "compactions": [_compaction(recorded) for recorded in events if _is_compaction(recorded)],
+        "compactions": [_compaction(recorded, written) for recorded in events if _is_compaction(recorded)],
     }
 
 
@@ -239,15 +244,28 @@ def _erasure(first: Recorded) -> dict[str, Any] | None:
 
 
 def _is_compaction(recorded: Recorded) -> bool:
-    return isinstance(recorded.event.data, HistoryReplaced | CompactionFailed | CompactionAbandoned)
+    fact = recorded.event.data
+    if isinstance(fact, HistoryEdited):
+        return fact.receipt is not UNSET
+    return isinstance(fact, HistoryReplaced | CompactionFailed | CompactionAbandoned)
 
 
-def _compaction(recorded: Recorded) -> dict[str, Any]:
+def _written(events: list[Recorded]) -> dict[str, SummaryWritten]:
+    """Return the summaries by the plan that they were written for."""
+    return {fact.plan: fact for one in events if isinstance(fact := one.event.data, SummaryWritten)}
+
+
+def _compaction(recorded: Recorded, written: dict[str, SummaryWritten]) -> dict[str, Any]:
     fact = recorded.event.data
     row: dict[str, Any] = {"seq": recorded.event.seq, "at": recorded.event.at, "type": recorded.event.type}
     if isinstance(fact, HistoryReplaced):
         row |= {"base_seq": fact.base_seq, "version": fact.version, "tier": fact.tier, "hash": fact.hash}
         row["receipt"] = fact.receipt
+        if (summary := written.get(fact.plan)) is not None:
+            row |= {"summarizer": summary.summarizer, "instead_of": summary.instead_of}
+            row |= {"input_tokens": summary.input_tokens, "output_tokens": summary.output_tokens}
+    elif isinstance(fact, HistoryEdited):
+        row |= {"tier": "edit", "receipt": fact.receipt}
     elif isinstance(fact, CompactionFailed | CompactionAbandoned):
         row |= {"base_seq": fact.base_seq, "reason": fact.reason}
     return row
@@ -290,19 +308,33 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
         by = f"{learnt.ratio / 1_000:.2f} for each of ours and {learnt.offset:,} beside"
         out.print(f"provider  takes it for {charged:,} tokens, by its reports: {by}")
     table = Table("seq", "version", "step", "before", "after", "offloaded", "summarised", "cut", "dropped", box=None)
+    written = _written(events)
     for recorded in events:
         fact = recorded.event.data
-        if isinstance(fact, HistoryReplaced):
-            receipt = fact.receipt
+        receipt = fact.receipt if isinstance(fact, HistoryReplaced | HistoryEdited) else UNSET
+        if isinstance(fact, HistoryReplaced | HistoryEdited) and receipt is not UNSET:
+            done = _done(fact, written)
             counts = (receipt.offloaded, receipt.summarised, receipt.cut, receipt.dropped)
             sizes = (f"{receipt.tokens_before:,}", f"{receipt.tokens_after:,}")
-            table.add_row(
-                str(recorded.event.seq), str(fact.version), fact.tier, *sizes, *(str(len(ids)) for ids in counts)
-            )
+            table.add_row(str(recorded.event.seq), *done, *sizes, *(str(len(ids)) for ids in counts))
         elif isinstance(fact, CompactionFailed | CompactionAbandoned):
             table.add_row(str(recorded.event.seq), "-", f"{recorded.event.type}: {fact.reason}")
     if table.row_count:
         print_table(table)
+
+
+def _done(fact: HistoryReplaced | HistoryEdited, written: dict[str, SummaryWritten]) -> tuple[str, str]:
+    """Return the version that a compaction made, where it says so, and its step."""
+    if isinstance(fact, HistoryEdited):
+        return "-", "edit"
+    summary = written.get(fact.plan)
+    return str(fact.version), fact.tier if summary is None else _step(summary)
+
+
+def _step(summary: SummaryWritten) -> str:
+    """Return who wrote a summary, and why not the one that was asked first."""
+    instead = f", instead of {summary.instead_of}" if summary.instead_of else ""
+    return f"summary by {summary.summarizer}{instead}"
 
 
 def _print_origin(state: Context, first: Recorded) -> None:

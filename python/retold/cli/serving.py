@@ -15,7 +15,7 @@ from retold.errors import InputError
 from retold.settings import Profile
 
 if TYPE_CHECKING:
-    from retold.ports import RemoteCompactor, Summarizer
+    from retold.model_ports import RemoteCompactor, Summarizer
 
     _Models = tuple[Summarizer, RemoteCompactor | None]
 

@@ -9,7 +9,7 @@ from retold.client.appending import Expected, expected_seq, items_of
 from retold.client.checking import check_edit, check_sizes, check_usage, check_window
 from retold.client.compressing import CONFLICTS_MAX, SelfCompressing
 from retold.client.decompressing import covered, opened, restored
-from retold.client.erasing import Order, erase_session
+from retold.client.erasing import Order, check_inherits, erase_session
 from retold.errors import ConflictError, InputError
 from retold.events import (
     CompactionRequested,
@@ -263,6 +263,8 @@ class Session(SelfCompressing):
         state = await self._load() if place is None else await load(self._log, self.key, at=place, base=self._known)
         opened = await branching.opened(state, forked.key, log=self._log, window=window, policy=policy)
         await forked._record([opened], expected=0)
+        assert opened.parent is not None, "it names what it was forked from"
+        await check_inherits(self._log, self._clock, forked.key, opened.parent, actor=self._actor)
         return forked
 
     async def tag(self, name: str, *, at: At | None = None) -> int:

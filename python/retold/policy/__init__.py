@@ -3,10 +3,11 @@
 from retold.policy.compacting import Compacted, carry_out, compact, extract_for
 from retold.policy.compressing import CompressedRange, Range, plan_compression
 from retold.policy.decisions import Decision, OffloadItems, SummarizeSpan, TruncateHistory
-from retold.policy.history_tools import history_tools
+from retold.policy.history_tools import history_tools, read_ranges
 from retold.policy.ladder import choose, decide, is_due
 from retold.policy.limits import Limits, due_recorded, limits_for, limits_of
 from retold.policy.nudging import guidance
+from retold.policy.offload import StandIn, check_stand_in
 from retold.policy.presets import PRESETS, Preset, check_tuning, preset_of
 from retold.policy.relisting import Compressed, compress, view
 from retold.policy.replacement import Replacement, Summary, plan_id, replace, tier_of
@@ -24,10 +25,12 @@ __all__ = [
     "Preset",
     "Range",
     "Replacement",
+    "StandIn",
     "SummarizeSpan",
     "Summary",
     "TruncateHistory",
     "carry_out",
+    "check_stand_in",
     "check_tuning",
     "choose",
     "compact",
@@ -43,6 +46,7 @@ __all__ = [
     "plan_compression",
     "plan_id",
     "preset_of",
+    "read_ranges",
     "replace",
     "tier_of",
     "view",

@@ -117,21 +117,7 @@ def compact(  # noqa: PLR0913 - each is a choice of the caller
     context = list_context([item for source in sources for item in source], budget_tokens, encoding)
     originals = {entry.item.id: (entry.item, form) for entry in context.entries}
     if context.tokens.upper <= budget_tokens:
-        size = context.tokens.upper
-        receipt = Receipt(
-            kept=len(context.entries),
-            tokens_before=size,
-            tokens_after=size,
-            target_tokens=budget_tokens,
-            prefix_kept=len(context.entries),
-        )
-        return Compacted(
-            messages=[deepcopy(dict(message)) for message in messages],
-            counted=context.tokens,
-            tier=None,
-            receipt=receipt,
-            originals=originals,
-        )
+        return _unchanged(context, messages, originals)
     limits = limits_within(budget_tokens, preset_of(policy, tuning))
     write = None if summarizer is None else _writer(summarizer)
     replacement = carry_out(context, limits, write=write, stand_in=stand_in)
@@ -142,6 +128,26 @@ def compact(  # noqa: PLR0913 - each is a choice of the caller
         receipt=replacement.replaced.receipt,
         originals=originals,
         summarizer=next((fact.summarizer for fact in replacement.facts if isinstance(fact, SummaryWritten)), None),
+    )
+
+
+def _unchanged(
+    context: Context, messages: Sequence[Mapping[str, Any]], originals: Mapping[str, tuple[Item, Form]]
+) -> Compacted:
+    """Return copies of *messages*, which fit as they are."""
+    size, kept = context.tokens.upper, len(context.entries)
+    return Compacted(
+        messages=[deepcopy(dict(message)) for message in messages],
+        counted=context.tokens,
+        tier=None,
+        receipt=Receipt(
+            kept=kept,
+            tokens_before=size,
+            tokens_after=size,
+            target_tokens=context.window.hard_limit,
+            prefix_kept=kept,
+        ),
+        originals=originals,
     )
 
 

@@ -26,12 +26,12 @@ from retold.log.drafting import drafts_of
 from retold.log.publishing import publish
 from retold.log.tail import read_tail
 from retold.log.walking import is_snapshot_due, snapshots_along
+from retold.model_ports import RemoteCompactor, Summarizer
 from retold.policy import (
     Decision,
     Replacement,
     SummarizeSpan,
     carry_out,
-    decide,
     due_recorded,
     is_due,
     limits_for,
@@ -39,7 +39,8 @@ from retold.policy import (
     replace,
     tier_of,
 )
-from retold.ports import Clock, Log, RemoteCompactor, Summarizer, snapshot_of
+from retold.ports import Clock, Log, snapshot_of
+from retold.worker.hooks import Hooks, decide_with, tell
 from retold.worker.live import LiveSession
 from retold.worker.summarising import SummaryWriter
 
@@ -65,12 +66,14 @@ class Compactor:
         summarizer: Summarizer,
         *,
         remote: RemoteCompactor | None = None,
+        hooks: Hooks | None = None,
         actor: str = "worker",
     ) -> None:
         """Write to *log* as *actor*; summaries are by *remote* where the policy wants it, else by *summarizer*."""
         self._log = log
         self._clock = clock
         self._writer = SummaryWriter(summarizer, remote=remote)
+        self._hooks = hooks
         self._actor = actor
         self._published: dict[SessionKey, int] = {}
         self._snapshots: dict[SessionKey, tuple[int, int]] = {}
@@ -129,7 +132,7 @@ class Compactor:
         context = live.context
         plan = plan_id(context)
         try:
-            decision = decide(context, context.window)
+            decision = decide_with(self._hooks, context)
             if decision is None:
                 return
             if not _is_planned(context) and not await self._write(live, context, [_planned(context, decision)]):
@@ -141,6 +144,7 @@ class Compactor:
             await self._write(live, context, [failed])
             return
         if await self._write(live, context, replacement.facts):
+            await tell(self._hooks, live.key, replacement.facts)
             replaced = replacement.replaced
             _log.info(
                 "compacted session %s: version %d by %s, %d tokens to %d",

@@ -13,9 +13,9 @@ from msgspec import structs
 
 from retold.errors import RejectedError
 from retold.fold import Context
+from retold.model_ports import RemoteCompactor, Summarizer
 from retold.policy import PRESETS, SummarizeSpan, Summary, extract_for
 from retold.policy.remote import cover_blocks
-from retold.ports import RemoteCompactor, Summarizer
 
 SUMMARY_TIMEOUT_S = 120.0
 """A summarizer, or a provider that compacts, that takes longer has failed."""
