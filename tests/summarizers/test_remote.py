@@ -186,8 +186,7 @@ def test_another_summarizer_goes_on_from_the_words(way: Way) -> None:
     assert _blocks(history) == []
     summaries = [found for item in history.items if (found := read_summary(item)) is not None]
     assert len(summaries) == 1
-    lines = {field.name: field.lines for field in summaries[0][1]}
-    assert any("src/retry_0.py" in line or "src/retry_1" in line for line in lines["files"])
+    assert "src/retry_0.py" in str(summaries[0][1])
 
 
 def _own_block(form: Form) -> Item:
