@@ -264,7 +264,7 @@ def test_a_block_that_was_cut_is_still_opened_to_what_it_stands_for() -> None:
         before = await _state(session)
         await session.compress([{"first": "i2", "last": "i4", "messages": "it fails " * 700}])
         context = await _state(session)
-        replacement = replace(context, plan_truncate(context, limits_within(400)), Bonds(context.entries))
+        replacement = replace(context, plan_truncate(context, limits_within(400), Bonds(context.entries)))
         assert replacement is not None
         await write(log, session.key, replacement.facts, clock=clock)
         block = (await _state(session)).entries[1]
