@@ -79,7 +79,10 @@ def said_lines(entries: Sequence[Entry], *, previous: Sequence[SummaryField], ke
 
 
 def without_gone(lines: Sequence[Line], gone: dict[str, frozenset[str]]) -> list[Line]:
-    """Return *lines* without those that tell a value which no longer holds, for what it was about; as an identifier, at all."""
+    """Return *lines* without those that tell a value which no longer holds, for what it was about.
+
+    An identifier's line is left out whatever it was about.
+    """
     return [
         line for line in lines if not any(line.name or line.terms & gone[term] for term in line.terms & gone.keys())
     ]
