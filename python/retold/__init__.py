@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from retold import tokens
-    from retold.client import Appended, Client, Session
+    from retold.client import Appended, Client, Compression, Session
     from retold.errors import (
         ConflictError,
         CorruptLogError,
@@ -30,19 +30,24 @@ if TYPE_CHECKING:
     from retold.events import Item, Message, Opaque, Reasoning, Text, ToolCall, ToolResult, Tuning, Window
     from retold.fold import History
     from retold.framing import RequestSize, count_request
-    from retold.policy import Compacted, compact
+    from retold.policy import Compacted, Compressed, HistoryView, compact, compress, guidance, history_tools, view
     from retold.replay import Diff, diff
     from retold.wiring import connect, run_worker
+    from retold.worker import Hooks
 
 __all__ = [
     "Appended",
     "Client",
     "Compacted",
+    "Compressed",
+    "Compression",
     "ConflictError",
     "CorruptLogError",
     "Diff",
     "FloorError",
     "History",
+    "HistoryView",
+    "Hooks",
     "InputError",
     "Item",
     "Message",
@@ -59,22 +64,36 @@ __all__ = [
     "UnavailableError",
     "Window",
     "compact",
+    "compress",
     "connect",
     "count_request",
     "diff",
+    "guidance",
+    "history_tools",
     "run_worker",
     "tokens",
+    "view",
 ]
 
 _ROOMS = {
-    "retold.client": ("Appended", "Client", "Session"),
+    "retold.client": ("Appended", "Client", "Compression", "Session"),
     "retold.errors": tuple(name for name in __all__ if name.endswith("Error")),
     "retold.events": ("Item", "Message", "Opaque", "Reasoning", "Text", "ToolCall", "ToolResult", "Tuning", "Window"),
     "retold.fold": ("History",),
     "retold.framing": ("RequestSize", "count_request"),
-    "retold.policy": ("Compacted", "compact"),
+    "retold.policy": (
+        "Compacted",
+        "Compressed",
+        "HistoryView",
+        "compact",
+        "compress",
+        "guidance",
+        "history_tools",
+        "view",
+    ),
     "retold.replay": ("Diff", "diff"),
     "retold.wiring": ("connect", "run_worker"),
+    "retold.worker": ("Hooks",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -5,6 +5,7 @@
     │   └── FloorError       the budget is below what must be kept: raise it or unpin
     ├── ConflictError        somebody else wrote first: read again, decide again
     ├── UnavailableError     the outside world's: retry later, nothing was lost
+    │   └── RejectedError    a model answered, with what is no summary: ask another
     ├── SealError            a key is missing: give it, no retry helps
     └── CorruptLogError      the log is not what was written: stop, show a human
         └── SchemaError      an event of a version this release cannot read: upgrade Retold
@@ -58,6 +59,19 @@ class ConflictError(RetoldError):
 
 class UnavailableError(RetoldError):
     """Say that the server, a stream or a file could not be reached; nothing was lost, retry later."""
+
+
+class RejectedError(UnavailableError):
+    """Say that a model answered, and that its answer cannot stand for what it was shown; nothing was lost.
+
+    Attributes:
+        why: what is wrong with the answer, in a word: empty, refused, truncated, garbage and so on.
+    """
+
+    def __init__(self, why: str) -> None:
+        """Name what is wrong, never what the model wrote."""
+        self.why = why
+        super().__init__(f"expected a summary that can be used, got one that is {why}")
 
 
 class SealError(RetoldError):

@@ -1,11 +1,11 @@
 """Files of master keys: read, and begun or added to with a new key. Only their owner may read what we write."""
 
-import os
 import secrets
 from pathlib import Path
 
 from retold.errors import InputError, UnavailableError
 from retold.security import KEY_BYTES, MasterKey, MasterKeys, key_line, read_master_keys
+from retold.whole_files import make_directory, write_whole
 
 KEY_FILE_BYTES_MAX = 64 * 1024
 """A longer file is not one of keys."""
@@ -48,22 +48,8 @@ def add_master_key(path: Path, key_id: str) -> MasterKey:
     if read_master_keys(text).current != key:
         raise InputError(f"expected a key id of letters, digits, '_' or '-', got {len(key_id)} others")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(path, text)
+        make_directory(path.parent)
+        write_whole(path, text.encode(), mode=0o600, suffix=f".{secrets.token_hex(8)}")
     except OSError as error:
         raise UnavailableError(f"expected to write the key file {path}: {error.strerror}") from None
     return key
-
-
-def _write(path: Path, text: str) -> None:
-    """Write *text* beside *path* for its owner alone, then put it in its place."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What the shell needs from outside, as protocols. `retold.wiring` alone names what implements them.
+"""What the shell needs from outside, as protocols; of models: `model_ports`. `wiring` alone names what implements them.
 
 Each port has one contract suite in ``tests/``, which every implementation passes, the in-memory ones included.
 """
@@ -10,9 +10,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from retold.errors import CorruptLogError, RetoldError, SealError
-from retold.events import Draft, Head, Kept, Recorded, SessionKey, SummaryField
+from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.fold import Context, encode_context
-from retold.policy import SummarizeSpan
 
 
 class Snapshot(Struct, frozen=True):
@@ -45,6 +44,12 @@ def snapshot_of(context: Context) -> Snapshot:
         next_item=context.next_item,
         version=context.version,
     )
+
+
+class Unreadable(Struct, frozen=True):
+    """Name a snapshot that is kept and cannot be read, by the sequence that it was folded up to."""
+
+    seq: int
 
 
 class Before(Struct, frozen=True):
@@ -237,6 +242,10 @@ class Log(Protocol):
         """
         ...
 
+    def read_kept(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Kept, None]:
+        """Yield the same as they are kept, what is sealed unopened; raises as `read`, but for what needs a key."""
+        ...
+
     def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
         """Yield the events of all sessions, in order within each, until there are no more; then end.
 
@@ -330,8 +339,8 @@ class Log(Protocol):
         """Return the newest kept snapshot that is early enough, or None if there is none."""
         ...
 
-    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
-        """Yield every kept snapshot that is whole, in order."""
+    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot | Unreadable, None]:
+        """Yield every kept snapshot in order; one that is damaged or lost by its sequence alone."""
         ...
 
     async def swap_projections(self, key: SessionKey, made: AsyncIterable[Snapshot | Published]) -> None:
@@ -346,11 +355,15 @@ class Log(Protocol):
         ...
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
-        """Publish *published* unless the same or a newer one is there; return whether it was written."""
+        """Publish *published* unless the same or a newer one is there, or withdrawn; return whether it was written."""
+        ...
+
+    async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Take back what is older than (*version*, *seq*), for good; return whether that was published. Repeatable."""
         ...
 
     async def load_history(self, key: SessionKey) -> Published | None:
-        """Return the newest published history, or None."""
+        """Return the newest published history, or None; made from the events where a snapshot of it is damaged."""
         ...
 
 
@@ -363,21 +376,4 @@ class Clock(Protocol):
 
     def new_id(self) -> str:
         """Return a new UUIDv7 as text."""
-        ...
-
-
-class Summarizer(Protocol):
-    """Write structured summaries. It may be slow and may fail; the worker bounds both."""
-
-    @property
-    def name(self) -> str:
-        """Return the name that is recorded with every summary, for example ``extractive``."""
-        ...
-
-    async def summarize(self, context: Context, decision: SummarizeSpan) -> tuple[SummaryField, ...]:
-        """Return the fields of a summary of the entries that *decision* covers, within its budget.
-
-        Raises:
-            UnavailableError: if it cannot be had now.
-        """
         ...

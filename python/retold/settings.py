@@ -21,6 +21,10 @@ class Settings(BaseSettings):
         data_dir: where the embedded server keeps its store.
         profile: the embedded server's durability.
         key_file: the file of master keys that data keys are wrapped by; None is a log that is not sealed.
+        summarizer: what a worker writes summaries with (`retold.wiring.summarizer_of`).
+        summarizer_url: where that model is served; None is its provider.
+        remote: which provider compacts the sessions whose policy is ``codex-remote`` (`retold.wiring.remote_of`).
+        remote_url: where that provider is; None is its own address.
     """
 
     model_config = SettingsConfigDict(env_prefix="RETOLD_", env_ignore_empty=True, extra="ignore", frozen=True)
@@ -29,6 +33,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("retold"))
     profile: Profile = "safe"
     key_file: Path | None = None
+    summarizer: str = "extractive"
+    summarizer_url: str | None = None
+    remote: str | None = None
+    remote_url: str | None = None
 
 
 def read_settings() -> Settings:

@@ -1,25 +1,26 @@
 """What implements what: the only place that names implementations."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import uuid_utils
 
 from retold.client import Client
-from retold.errors import UnavailableError
+from retold.errors import InputError, UnavailableError
 from retold.key_files import read_key_file
 from retold.log.embedded import EmbeddedServer, find_running, is_used, server_program
 from retold.log.inspecting import inspect_aside, inspect_keys, inspect_server
 from retold.log.jetstream import connect_log
 from retold.log.sweeping import Sweeper, open_sweeper
+from retold.model_ports import RemoteCompactor, Summarizer
 from retold.ports import Log
 from retold.security import MasterKeys
 from retold.settings import Profile, read_settings
-from retold.summarizers import ExtractiveSummarizer
-from retold.worker import Worker
+from retold.summarizers import ExtractiveSummarizer, FunctionSummarizer, ModelSummarizer, SummaryFunction
+from retold.worker import Hooks, Worker
 
 __all__ = [
     "SystemClock",
@@ -31,8 +32,11 @@ __all__ = [
     "inspect_keys",
     "inspect_server",
     "is_used",
+    "models_of",
+    "remote_of",
     "run_worker",
     "server_program",
+    "summarizer_of",
     "sweeper",
     "worker_for",
 ]
@@ -121,18 +125,119 @@ async def embedded_server(directory: Path, *, profile: Profile | None = None) ->
         yield server
 
 
-def worker_for(log: Log) -> Worker:
-    """Return a worker on *log* with the extractive summarizer."""
-    return Worker(log, SystemClock(), ExtractiveSummarizer())
+def summarizer_of(choice: str | Summarizer | SummaryFunction, *, url: str | None = None) -> Summarizer:
+    """Return the summarizer that *choice* is, or names.
+
+    ``extractive``; ``openai:MODEL``, at *url* any server that speaks as OpenAI does (Ollama, vLLM);
+    ``anthropic:MODEL``. ``openai-responses:`` and ``openai-chat:`` fix the way of speaking: else Responses is OpenAI's,
+    Chat Completions that of a *url*. Keys are those of the environment (``OPENAI_API_KEY``, ``ANTHROPIC_API_KEY``). A
+    function is given the context and the decision, and returns a text, lines by section, or fields; it may be
+    asynchronous.
+
+    Raises:
+        InputError: if the name is none of these, or the provider's client or key is missing.
+    """
+    if not isinstance(choice, str):
+        return FunctionSummarizer(choice) if callable(choice) else choice
+    if choice == ExtractiveSummarizer.name:
+        return ExtractiveSummarizer()
+    kind, _, model = choice.partition(":")
+    if not model or kind not in ("openai", "openai-responses", "openai-chat", "anthropic"):
+        raise InputError(f"expected a summarizer: extractive, openai:MODEL or anthropic:MODEL, got {choice!r}")
+    if kind == "anthropic":
+        with _needs("anthropic"):
+            from retold.summarizers import anthropic_models  # noqa: PLC0415 - an extra
+        client = anthropic_models.open_client(url)
+        return ModelSummarizer(anthropic_models.MessagesModel(model, client, name=choice))
+    with _needs("openai"):
+        from retold.summarizers import openai_models  # noqa: PLC0415 - an extra
+    speaks_chat = kind == "openai-chat" or (kind == "openai" and url is not None)
+    way = openai_models.ChatModel if speaks_chat else openai_models.ResponsesModel
+    return ModelSummarizer(way(model, openai_models.open_client(url), name=choice))
+
+
+def remote_of(choice: str | RemoteCompactor, *, url: str | None = None) -> RemoteCompactor:
+    """Return what *choice* is, or names: the provider that compacts the sessions whose policy is ``codex-remote``.
+
+    ``openai`` (the endpoint ``/responses/compact``), ``openai-trigger`` (a `compaction_trigger` item), ``anthropic``
+    (a compaction on request) or ``anthropic-edit`` (the edit ``compact_20260112``), each with ``:MODEL`` or for the
+    model that a session's usage reports name.
+
+    Raises:
+        InputError: as `summarizer_of`.
+    """
+    if not isinstance(choice, str):
+        return choice
+    kind, _, model = choice.partition(":")
+    if kind in ("openai", "openai-trigger"):
+        with _needs("openai"):
+            from retold.summarizers import openai_compaction, openai_models  # noqa: PLC0415 - an extra
+        client = openai_models.open_client(url)
+        return openai_compaction.OpenAICompactor(model, client, way="endpoint" if kind == "openai" else "trigger")
+    if kind in ("anthropic", "anthropic-edit"):
+        with _needs("anthropic"):
+            from retold.summarizers import anthropic_compaction, anthropic_models  # noqa: PLC0415 - an extra
+        asked = anthropic_models.open_client(url)
+        return anthropic_compaction.AnthropicCompactor(model, asked, way="request" if kind == "anthropic" else "edit")
+    raise InputError(f"expected a provider: openai, openai-trigger, anthropic or anthropic-edit, got {choice!r}")
+
+
+@contextmanager
+def _needs(extra: str) -> Iterator[None]:
+    """Say which extra is missing, if the provider's client is."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != extra:
+            raise
+        raise InputError(f"expected the package {extra}, it is not installed: pip install 'retold[{extra}]'") from None
+
+
+def models_of(
+    summarizer: str | Summarizer | SummaryFunction | None = None,
+    *,
+    url: str | None = None,
+    remote: str | RemoteCompactor | None = None,
+) -> tuple[Summarizer, RemoteCompactor | None]:
+    """Return what writes summaries, at *url*, and who compacts; what is None is as the settings say.
+
+    Raises:
+        InputError: as `summarizer_of` and `remote_of`.
+    """
+    settings = read_settings()
+    chosen = remote or settings.remote
+    return (
+        summarizer_of(summarizer or settings.summarizer, url=url or settings.summarizer_url),
+        None if chosen is None else remote_of(chosen, url=settings.remote_url),
+    )
+
+
+def worker_for(
+    log: Log,
+    *,
+    summarizer: str | Summarizer | SummaryFunction | None = None,
+    remote: str | RemoteCompactor | None = None,
+    hooks: Hooks | None = None,
+) -> Worker:
+    """Return a worker on *log*; raises and takes its models as `models_of`. *hooks* take part in compactions."""
+    writer, provider = models_of(summarizer, remote=remote)
+    return Worker(log, SystemClock(), writer, remote=provider, hooks=hooks)
 
 
 @asynccontextmanager
-async def run_worker(client: Client) -> AsyncIterator[Worker]:
+async def run_worker(
+    client: Client,
+    *,
+    summarizer: str | Summarizer | SummaryFunction | None = None,
+    remote: str | RemoteCompactor | None = None,
+    hooks: Hooks | None = None,
+) -> AsyncIterator[Worker]:
     """Run a worker beside *client* in this process, until the block ends; `Worker.drain` waits until it is up to date.
 
-    A worker that stops because the server stayed away ends the block with its error.
+    *summarizer*, *remote* and *hooks* as in `worker_for`. A worker that stops because the server stayed away ends the
+    block with its error.
     """
-    running = worker_for(client.log)
+    running = worker_for(client.log, summarizer=summarizer, remote=remote, hooks=hooks)
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(running.run())
         yield running

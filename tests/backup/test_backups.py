@@ -12,7 +12,7 @@ from tests.laws.logs import HandClock, read, worker_on, write
 from tests.laws.settings import law
 from tests.laws.stories import KEY, long_story
 
-from retold.backup import Backup, Written, export, open_source, prove, restore
+from retold.backup import Backup, Written, open_source, prove, restore
 from retold.backup import write as back_up
 from retold.backup.files import SessionFile
 from retold.errors import CorruptLogError, InputError, SchemaError, UnavailableError
@@ -266,7 +266,7 @@ def test_a_session_that_the_log_has_the_beginning_of_is_completed(tmp_path: Path
         events = await read(log, KEY)
         await written(log, tmp_path)
         new = MemoryLog()
-        await new.copy(KEY, export(log, KEY, until=7), until=7)
+        await new.copy(KEY, log.read_kept(KEY, until=7), until=7)
         [one] = [one async for one in restore(new, Backup(tmp_path), [KEY])]
         assert (one.ok, one.added) == (True, len(events) - 7)
         assert await read(new, KEY) == events
@@ -282,7 +282,7 @@ def test_a_log_that_has_lost_events_does_not_shorten_its_backup(tmp_path: Path) 
         await written(log, tmp_path)
         before = file_of(tmp_path).read_bytes()
         shorter = MemoryLog()
-        await shorter.copy(KEY, export(log, KEY, until=7), until=7)
+        await shorter.copy(KEY, log.read_kept(KEY, until=7), until=7)
         for other in (shorter, await lived(long_life(seed=8, length=60))):
             [one] = await written(other, tmp_path)
             assert not one.ok
@@ -311,7 +311,7 @@ def test_an_export_is_a_session_of_a_backup(tmp_path: Path) -> None:
 
     async def run() -> None:
         log, path = await lived(), tmp_path / "s.jsonl"
-        path.write_bytes(b"".join([one.body + b"\n" async for one in export(log, KEY)]))
+        path.write_bytes(b"".join([one.body + b"\n" async for one in log.read_kept(KEY)]))
         source, new = open_source(path), MemoryLog()
         assert source.sessions() == [KEY]
         assert (await prove(source, KEY)).ok

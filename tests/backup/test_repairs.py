@@ -4,18 +4,20 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.laws.logs import HandClock, read, write
+from msgspec import structs
+from tests.laws.logs import HandClock, LogProxy, read, write
 from tests.log.conftest import raw_client
 from tests.log.test_damage import damage
 
 from retold.backup import Backup, Replica, repair
 from retold.backup import write as back_up
-from retold.events import Draft, Fact, ItemAppended, Message, SessionKey, SessionOpened, Text, Window
+from retold.events import Draft, Fact, Head, ItemAppended, Kept, Message, SessionKey, SessionOpened, Text, Window
 from retold.log import EmbeddedServer, MemoryLog, connect_log
 from retold.ports import Log
 
@@ -188,3 +190,70 @@ def test_a_repair_that_is_killed_loses_nothing(tmp_path: Path) -> None:
                 assert await read(reader, KEY) == [*whole, *more]
 
     asyncio.run(run())
+
+
+class _Fresh(LogProxy):
+    """Give each event as bytes of its own, as a server does, and keep nothing of what is put in place."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(log)
+        self.heads: list[Head] = []
+
+    async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
+        """Copy each."""
+        async for one in self.inner.salvage(key):
+            yield structs.replace(one, body=bytes(bytearray(one.body)))
+
+    async def replace(
+        self, key: SessionKey, events: AsyncIterable[Kept], *, until: int, instead_of: Head | None
+    ) -> None:
+        """Note what would be written."""
+        del key, until, instead_of
+        self.heads = [one.head async for one in events]
+
+
+def test_a_repair_from_an_old_copy_holds_no_texts() -> None:
+    """However much came since the backup, a repair holds hashes of it, and one event's text at a time."""
+    large = 100_000
+
+    async def run() -> None:
+        log, replica = await logs(5)
+        clock = HandClock("later")
+        for at in range(60):
+            text = Text(f"{at} " * (large // 3))
+            await write(log, KEY, [ItemAppended(item=Message(role="user", content=(text,)))], clock=clock)
+        whole = [one.head for one in await read(log, KEY)]
+        log.lose(KEY, 3)
+        fresh = _Fresh(log)
+        tracemalloc.start()
+        await repair(fresh, Replica(replica), KEY)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert fresh.heads == whole
+        assert peak_bytes < 20 * large
+
+    asyncio.run(run())
+
+
+def test_what_came_after_is_found_wherever_it_lies() -> None:
+    """Events behind the copy that lie before others they follow, as repairs that broke off leave them, are kept."""
+
+    async def run() -> None:
+        log, replica = await logs(5)
+        await write(log, KEY, facts(12, first=6), clock=HandClock("later"))
+        whole = [one.head for one in await read(log, KEY)]
+        log.lose(KEY, 3)
+        turned = _Turned(log)
+        await repair(turned, Replica(replica), KEY)
+        assert turned.heads == whole
+
+    asyncio.run(run())
+
+
+class _Turned(_Fresh):
+    """Give the events from the last to the first."""
+
+    async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
+        """Turn them round."""
+        for one in reversed([one async for one in self.inner.salvage(key)]):
+            yield one

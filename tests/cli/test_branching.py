@@ -107,6 +107,33 @@ def test_a_wrong_call_is_said_to_be_wrong(retold: Retold, words: tuple[str, ...]
     assert not done.stdout
 
 
+@pytest.mark.parametrize(
+    ("given", "words", "code"),
+    [
+        ('{"role":"user","content":"one"}\n{"role":"nobody"}\n', (), 2),
+        ('{"role":"user","content":"one"}', ("--expected", "later"), 2),
+        ('{"role":"user","content":"one"}', ("--expected", "-1"), 2),
+        ('{"role":"user","content":"one"}', ("--expected", "3"), 1),
+        ("[]", (), 2),
+    ],
+    ids=["no message", "no word", "below 0", "elsewhere", "nothing"],
+)
+def test_what_is_refused_opens_no_session(retold: Retold, given: str, words: tuple[str, ...], code: int) -> None:
+    """A message or an expectation that does not hold is refused before a session is opened for it."""
+    done = retold("append", "new", *words, given=given)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert _json(retold("sessions", "--json")) == []
+
+
+def test_where_a_session_is_to_end_is_said_as_in_python(retold: Retold) -> None:
+    """`--expected` takes a sequence, any or none; a session that is new is opened with its first messages as one."""
+    assert _json(retold("append", "s", "--text", "one", "--expected", "none", "--json"))["seq"] == 2
+    taken = retold("append", "s", "--text", "one", "--expected", "none")
+    assert (taken.returncode, "it ends at 2" in taken.stderr) == (1, True)
+    assert _json(retold("append", "s", "--text", "two", "--expected", "any", "--json"))["seq"] == 3
+    assert _json(retold("append", "s", "--text", "three", "--expected", "3", "--json"))["seq"] == 4
+
+
 def test_what_is_no_message_is_named_by_its_line(retold: Retold, tmp_path: Path) -> None:
     """A broken line is named by its number, and nothing is appended."""
     lines = tmp_path / "lines.jsonl"

@@ -62,6 +62,8 @@ def test_a_history_is_printed_in_each_form(retold: Retold, transcript: Path, for
         (("demo", "/nowhere/at/all"), 2),
         (("--url", "nats://127.0.0.1:1", "sessions"), 3),
         (("up", "--profile", "bogus"), 2),
+        (("up", "--summarizer", "gpt-5"), 2),
+        (("worker", "--once", "--remote", "google:gemini"), 2),
     ],
 )
 def test_a_wrong_call_ends_with_its_exit_code(retold: Retold, words: tuple[str, ...], code: int) -> None:

@@ -57,8 +57,13 @@ def test_a_sealed_log_needs_its_key_file(retold: Retold, transcript: Path, tmp_p
     assert SAID.encode() not in _stored(tmp_path)
     assert SAID in sealed("history", _name(retold)).stdout
     assert "sealed, master keys k1" in sealed("doctor").stdout
+    assert "not proven" not in sealed("verify").stdout
     blind = retold("verify")
     assert blind.returncode == 2
+    assert "none missing or changed; not proven" in blind.stdout
+    [verdict] = json.loads(retold("verify", "--chain", "--json").stdout)
+    assert (verdict["ok"], verdict["proof"], verdict["replacements"]) == (True, "chain", 0)
+    assert retold("verify", "--chain").returncode == 0
     assert "under master key 'k1', which was not given: name the key file (RETOLD_KEY_FILE" in blind.stderr
     status = retold("keys", "status", "--json")
     assert status.returncode == 1

@@ -13,7 +13,7 @@ def test_a_sweep_says_what_it_did(retold: Retold, transcript: Path) -> None:
     for words, dry_run in ((["--dry-run"], True), (["--older-than", "0s"], False)):
         done = retold("sweep", *words, "--json")
         assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout) == {"dry_run": dry_run, "bodies": [], "size_bytes": 0}
+        assert json.loads(done.stdout) == {"dry_run": dry_run, "bodies": [], "size_bytes": 0, "damaged": []}
 
 
 @pytest.mark.parametrize("grace", ["1", "-1h", "1h30m"])

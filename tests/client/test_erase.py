@@ -1,7 +1,7 @@
 """Erasing a session as an agent's owner does: what goes, what stays, and what is refused."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -188,5 +188,65 @@ def test_a_worker_that_holds_the_session_starts_anew() -> None:
         published = await log.load_history(session.key)
         assert published is not None
         assert b"UNSEEN" not in stored + published.body
+
+    asyncio.run(run())
+
+
+class _Between(LogProxy):
+    """Let somebody act once, before the first append to one session."""
+
+    def __init__(self, log: Log, key: SessionKey, act: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(log)
+        self._key = key
+        self._acts = [act]
+
+    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+        """Append, after the other has acted if it is time."""
+        if key == self._key and self._acts:
+            await self._acts.pop()()
+        return await super().append(key, drafts, expected=expected)
+
+
+def test_a_fork_of_what_is_being_erased_is_refused_and_holds_nothing() -> None:
+    """If my session's parent is erased while I fork it, I am told so, and the fork is empty, not unreadable."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        session = await lived(log)
+        child = SessionKey(session.key.tenant, "child")
+        between = _Between(log, child, lambda: session.erase(by="owner"))
+        mine = await Client(between, HandClock("mine")).existing("s")
+        with pytest.raises(InputError, match="was erased while it was forked"):
+            await mine.fork("child")
+        assert (await (await Client(log, HandClock("later")).existing("child")).history()).items == ()
+        assert (await verify(log, child)).ok
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("forks", [False, True])
+def test_a_fork_made_during_the_erasure_is_not_missed(*, forks: bool) -> None:
+    """A fork that was made after I had looked for forks is erased with its parent, or named: it can be read no more."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        session = await lived(log)
+
+        async def fork() -> None:
+            forked = await session.fork("child")
+            await forked.append({"role": "user", "content": "own"})
+
+        between = _Between(log, session.key, fork)
+        mine = await Client(between, HandClock("mine")).existing("s")
+        if forks:
+            await mine.erase(by="owner", forks=True)
+        else:
+            with pytest.raises(InputError, match=r"erased.*1 forked from it meanwhile.*'child'"):
+                await mine.erase(by="owner")
+            await mine.erase(by="owner", forks=True)
+        assert (await session.history()).items == ()
+        child = await Client(log, HandClock("later")).existing("child")
+        assert (await child.history()).items == ()
+        assert (await verify(log, child.key)).ok
 
     asyncio.run(run())

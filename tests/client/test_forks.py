@@ -1,7 +1,7 @@
 """Laws of forks: a fork starts as its parent was, and from there each goes its own way."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 from hypothesis import given
@@ -297,5 +297,32 @@ def test_a_session_opened_before_forks_could_be_proven_is_read_as_it_was() -> No
         events: list[Recorded] = await read(log, KEY)
         assert b'"parent":{"session":"gone","seq":7}' in events[0].body
         assert len((await history_at(log, KEY)).items) == 1
+
+    asyncio.run(run())
+
+
+class _Counted(LogProxy):
+    """Count how often events are read."""
+
+    reads = 0
+
+    def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Recorded, None]:
+        """Count, and pass on."""
+        self.reads += 1
+        return self.inner.read(key, after=after, until=until)
+
+
+def test_forks_share_what_their_client_keeps_warm() -> None:
+    """What a fork has read is kept with all else that the client keeps, and read once: it has no cache of its own."""
+
+    async def run() -> None:
+        log = _Counted(await _logged(long_life(length=20)))
+        client = Client(log, HandClock("mine"))
+        forked = await client.fork("story", "child", tenant="laws")
+        await forked.append({"role": "user", "content": "go on"})
+        before = await forked.history(at=2)
+        log.reads = 0
+        assert await (await client.existing("child", tenant="laws")).history(at=2) == before
+        assert log.reads == 0
 
     asyncio.run(run())

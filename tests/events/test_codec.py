@@ -90,6 +90,20 @@ def test_a_session_and_its_fork_are_read_as_they_were_written(names: tuple[str, 
         start = fold(events[: expected["fork_seq"]], base=start)
 
 
+def test_a_session_that_compressed_itself_is_read_as_it_was_written() -> None:
+    """Compressed blocks of an old release, nested and opened again, say what they said, and prove themselves."""
+    expected = json.loads((HISTORIES / "v1-compressed.json").read_text(encoding="utf-8"))
+    bodies = (HISTORIES / "v1-compressed.jsonl").read_bytes().splitlines()
+    events = _check_chain(bodies, key=SessionKey(tenant="laws", session="story"))
+    assert [encode(recorded.event) for recorded in events] == bodies
+    assert (len(events), events[-1].hash) == (expected["events"], expected["last_hash"])
+    digest = hashlib.sha256(b"".join(msgspec.json.encode(one.event.data) + b"\n" for one in events))
+    assert digest.hexdigest() == expected["facts_sha256"]
+    history = history_of(fold(events))
+    found = {"version": history.version, "tokens": history.tokens, "hash": history.hash}
+    assert found == expected["history"]
+
+
 @pytest.mark.parametrize("version", range(1, VERSION + 1))
 def test_every_version_ever_shipped_is_read(version: int) -> None:
     """A session that an old release wrote is read by this one, says what it said, and proves itself."""

@@ -55,7 +55,10 @@ def _any(value: Any) -> Any:
             _item(Message(role="user", content=_any(_TOLD))),
             "expected array for item.content of ItemAppended, got str",
         ),
-        (_item(Message(role=_any(_TOLD))), "one of system, developer, user, assistant for item.role of ItemAppended"),
+        (
+            _item(Message(role=_any(_TOLD))),
+            "one of system, developer, user, assistant, compressed for item.role of ItemAppended",
+        ),
         (
             _item(Message(role="user", content=(_any({"type": "text"}),))),
             r"item.content\[0\] .* to have a field 'text'",

@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, decode_history, history_of
-from retold.policy import SummarizeSpan
-from retold.ports import Aside, Before, Erased, Log, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.policy import SummarizeSpan, Summary
+from retold.ports import Aside, Before, Erased, Log, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot, Unreadable
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
@@ -64,6 +64,10 @@ class LogProxy:
     def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Recorded, None]:
         """Pass on."""
         return self.inner.read(key, after=after, until=until)
+
+    def read_kept(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Kept, None]:
+        """Pass on."""
+        return self.inner.read_kept(key, after=after, until=until)
 
     def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
         """Pass on."""
@@ -127,7 +131,7 @@ class LogProxy:
         """Pass on."""
         return await self.inner.find_snapshot(key, before)
 
-    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+    def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot | Unreadable, None]:
         """Pass on."""
         return self.inner.snapshots(key)
 
@@ -138,6 +142,10 @@ class LogProxy:
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Pass on."""
         return await self.inner.publish_history(key, published)
+
+    async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Pass on."""
+        return await self.inner.withdraw_history(key, version=version, seq=seq)
 
     async def load_history(self, key: SessionKey) -> Published | None:
         """Pass on."""
@@ -185,6 +193,13 @@ class FailingLog(LogProxy):
         self._effect(after=True)
         return written
 
+    async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Withdraw, and fail if it is time."""
+        self._effect(after=False)
+        withdrawn = await super().withdraw_history(key, version=version, seq=seq)
+        self._effect(after=True)
+        return withdrawn
+
 
 class InterruptedLog(LogProxy):
     """Let somebody else write just before the worker's n-th append."""
@@ -216,13 +231,13 @@ class ScriptedSummarizer:
         self._answer = answer
         self.calls = 0
 
-    async def summarize(self, context: Context, decision: SummarizeSpan) -> tuple[SummaryField, ...]:
+    async def summarize(self, context: Context, decision: SummarizeSpan) -> Summary:
         """Return or raise the answer."""
         assert {entry.item.id for entry in context.entries} >= set(decision.covers)
         self.calls += 1
         if isinstance(self._answer, Exception):
             raise self._answer
-        return self._answer
+        return Summary(fields=self._answer, summarizer=self.name)
 
 
 async def write(log: Log, key: SessionKey, facts: Sequence[Fact], *, clock: HandClock) -> list[Recorded]:

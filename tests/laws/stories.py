@@ -6,6 +6,7 @@ is passed over. So every list of moves is a session, a shorter list is a simpler
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from tests.laws.texts import TEXTS
 
-from retold.errors import FloorError
+from retold.errors import FloorError, InputError
 from retold.events import (
     Block,
     CompactionAbandoned,
@@ -24,6 +25,7 @@ from retold.events import (
     Draft,
     Fact,
     Head,
+    HistoryDecompressed,
     HistoryEdited,
     Item,
     ItemAppended,
@@ -32,6 +34,7 @@ from retold.events import (
     ItemRestored,
     Message,
     Opaque,
+    Original,
     Policy,
     Reasoning,
     Recorded,
@@ -42,6 +45,7 @@ from retold.events import (
     SessionRewound,
     SessionTagged,
     SessionUntagged,
+    SummaryField,
     Text,
     ToolCall,
     ToolResult,
@@ -51,8 +55,21 @@ from retold.events import (
     record,
     session_key,
 )
-from retold.fold import Builder, Context, advance, base_of, fold, item_hash, returns_to
+from retold.fold import (
+    Builder,
+    Context,
+    Entry,
+    Tokens,
+    advance,
+    base_of,
+    fold,
+    item_hash,
+    newest_summary,
+    returns_to,
+)
 from retold.policy import PRESETS, Replacement, carry_out, decide, limits_for, plan_id, tier_of
+from retold.policy.bonds import atoms
+from retold.policy.compressing import Range, movable_runs, plan_compression
 
 KEY = session_key("story", tenant="laws")
 SMALL = Window(hard_limit=4_000, pre_rot=3_000, reserve=400)
@@ -64,6 +81,8 @@ CHANGED = ("extend", "edit", "pin", "rewind", "restore", "window", "erase")
 """What changes the history that a plan was made on."""
 BRANCHED = ("undo", "tag", "untag")
 """What takes a compaction back, and what names places. Both name sequences, so they are told where they were made."""
+MANAGED = ("compress", "recall")
+"""What a model does with its own history: put blocks in the place of ranges, and have what they stand for back."""
 WORKED = ("decide", "commit", "compact", "fail")
 """What a worker does: plan now and write the result later, or both at once, or fail."""
 
@@ -96,6 +115,7 @@ class Story:
         self.waiting: list[ToolCall] = []
         self.answered: list[ToolCall] = []
         self.originals: dict[str, Item] = {}
+        self.covered: dict[str, tuple[tuple[Original, ...], tuple[SummaryField, ...]]] = {}
         self.plan: tuple[Context, Replacement | None] | None = None
         self.decided_seq = 0
         self._calls = 0
@@ -116,7 +136,7 @@ class Story:
         told = Story()
         told.events = self.events[:at]
         told.builder = Builder.resume(fold(told.events))
-        told.originals = dict(self.originals)
+        told.originals, told.covered = dict(self.originals), dict(self.covered)
         return told
 
     def write(self, *facts: Fact) -> None:
@@ -195,6 +215,11 @@ class Story:
             self.answered.append(call)
             self._answer(call, number)
 
+    def answer(self, text: str) -> None:
+        """Answer the oldest call that waits with *text*."""
+        call = self.waiting.pop(0)
+        self._append(ToolResult(call_id=call.call_id, content=(Text(text),), kind=call.kind))
+
     def _late(self, number: int) -> None:
         if self.answered:
             self._answer(self.answered[number % len(self.answered)], number)
@@ -243,6 +268,38 @@ class Story:
             original = placeholders[number % len(placeholders)].original
             assert original is not None
             self.write(ItemRestored(item=self.originals[original]))
+
+    def _compress(self, number: int) -> None:
+        """Put blocks in the place of one or two of the ranges that may be compressed."""
+        context = self.context
+        runs = movable_runs(context, number % max(1, len(context.entries)), len(context.entries) - 1)
+        ids = [entry.item.id for entry in context.entries]
+        text = (f"done {number}",)
+        ranges = [Range(first=ids[run.start], last=ids[run.stop - 1], messages=text) for run in runs]
+        chosen = ranges[-1:] if number % 2 else ranges[:2]
+        with suppress(InputError):
+            plan = plan_compression(context, chosen)
+            at = {item_id: position for position, item_id in enumerate(ids)}
+            for block in plan.blocks:
+                entries = [context.entries[at[item_id]] for item_id in block.items]
+                has_summary = newest_summary(context.entries) in block.items
+                originals = tuple(Original(one.item, one.seq, one.form, one.original) for one in entries)
+                self.covered[block.block] = (originals, context.summary if has_summary else ())
+            self.write(plan.edited)
+
+    def _recall(self, number: int) -> None:
+        """Have all that a block stands for back, or, every third time, its first entry and what belongs to it."""
+        blocks = [entry.item.id for entry in self.context.entries if entry.form == "compressed"]
+        if not blocks:
+            return
+        block = blocks[number % len(blocks)]
+        originals, summary = self.covered[block]
+        if number % 3:
+            self.write(HistoryDecompressed(block=block, originals=originals, summary=summary))
+            return
+        entries = [Entry(item=one.item, tokens=Tokens(), seq=one.seq) for one in originals]
+        some = tuple(originals[at] for at in atoms(entries)[0])
+        self.write(HistoryDecompressed(block=block, originals=some, behind=block))
 
     def _window(self, number: int) -> None:
         encoding = ("cl100k_base", "o200k_base", None)[number % 3]
@@ -314,6 +371,7 @@ class Story:
     def has_barrier_after(self, seq: int) -> bool:
         """Return whether an event after *seq* changed the history that was there."""
         changed = HistoryEdited | ItemExtended | ItemPinned | ItemRestored | SessionErased | WindowChanged
+        changed |= HistoryDecompressed
         return any(isinstance(one.event.data, changed) or returns_to(one) is not None for one in self.events[seq:])
 
 
@@ -330,7 +388,7 @@ def stories(*verbs: str, at_least: int = 1, at_most: int = 40) -> st.SearchStrat
 
 def whole_stories() -> st.SearchStrategy[Story]:
     """Return told stories with everything that can happen to a session, short ones and long ones."""
-    verbs = (*SAID, *CHANGED, *BRANCHED, *WORKED)
+    verbs = (*SAID, *CHANGED, *BRANCHED, *MANAGED, *WORKED)
     return stories(*verbs) | stories(*verbs, at_least=25, at_most=50)
 
 

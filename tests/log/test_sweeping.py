@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from nats.aio.msg import Msg
 from tests.log.conftest import api, raw_client, read, saying, take
+from tests.log.test_damage import damage
 
-from retold.errors import CorruptLogError, InputError
+from retold.errors import InputError
 from retold.events import Draft, SessionKey
 from retold.log import EmbeddedServer, JetStreamLog, connect_log
 from retold.log.blobs import CHUNK_BYTES
@@ -230,18 +232,57 @@ def test_what_snapshots_and_other_programs_hold_is_kept(store: str, key: Session
     asyncio.run(run())
 
 
-def test_nothing_is_swept_while_a_session_is_damaged(store: str, key: SessionKey, drafts: Iterator[Draft]) -> None:
-    """What a damaged session claims cannot be seen, so all stays until it is repaired or erased."""
+def test_a_damaged_session_keeps_its_bodies_and_the_others_are_swept(
+    store: str, key: SessionKey, drafts: Iterator[Draft]
+) -> None:
+    """What a damaged session claims cannot be seen: its bodies stay until it is repaired, and it is named."""
+    other = SessionKey(key.tenant, "other")
 
     async def run() -> None:
+        await cleaned(store)
         async with connect_log(store) as log, open_sweeper(store) as sweeper:
-            await log.append(key, take(drafts, 1))
+            for one, letter in ((key, "a"), (other, "b")):
+                await log.append(one, take(drafts, 1))
+                async with log_that_dies(store, at="retold.ev.") as mortal:
+                    with pytest.raises(Killed):
+                        await mortal.append(one, [large(drafts, letter)])
             await log.set_aside(key, Aside(seq=1, reason="planted"))
-            with pytest.raises(CorruptLogError, match="nothing is swept"):
-                await sweeper.sweep(older_than=NOW)
+            assert len(await sweeper.sweep(older_than=NOW)) == 1
+            assert await sweeper.sweep(older_than=NOW) == []
+            assert sweeper.damaged == {key: "set aside: damaged at 1: planted"}
             await log.release(key)
-            await sweeper.sweep(older_than=NOW)
+            assert len(await sweeper.sweep(older_than=NOW)) == 1
+            assert sweeper.damaged == {}
             with pytest.raises(InputError, match="grace time of 0 or more"):
                 await sweeper.sweep(older_than=-GRACE)
+
+    asyncio.run(run())
+
+
+def test_an_event_that_the_server_cannot_read_keeps_its_sessions_bodies(
+    tmp_path: Path, tenant: str, drafts: Iterator[Draft]
+) -> None:
+    """If one event's bytes are damaged on disk, bodies that its session may claim stay; what others left goes."""
+    hurt, other = SessionKey(tenant, "hurt"), SessionKey(tenant, "other")
+
+    async def run() -> None:
+        async with EmbeddedServer(tmp_path, profile="fast") as server, connect_log(server.url) as log:
+            claimed = await log.append(other, [large(drafts, "a")])
+            await log.append(hurt, take(drafts, 2))
+            lost = await log.append(hurt, [large(drafts, "b")])
+            await log.append(hurt, take(drafts, 2))
+            held = await bodies(server.url)
+            for one, letter in ((hurt, "c"), (other, "d")):
+                async with log_that_dies(server.url, at="retold.ev.") as mortal:
+                    with pytest.raises(Killed):
+                        await mortal.append(one, [large(drafts, letter)])
+        damage(tmp_path, lost[0].hash.encode())  # in the claim
+        async with EmbeddedServer(tmp_path, profile="fast") as server, connect_log(server.url) as log:
+            async with open_sweeper(server.url) as sweeper:
+                assert len(await sweeper.sweep(older_than=NOW)) == 1
+                assert sweeper.damaged.keys() == {hurt}
+                assert await sweeper.orphans(older_than=NOW) == []
+            assert await read(log, other) == claimed
+            assert await bodies(server.url) > held  # what was lost with its claim is there still
 
     asyncio.run(run())

@@ -43,7 +43,8 @@ def test_every_item_and_every_token_is_accounted_for(story: Story, a: int, b: in
     assert {one.item for one in found.added} == now.keys() - then.keys()
     assert {one.item for one in found.changed} == {item for item in then.keys() & now.keys() if then[item] != now[item]}
     for side, history in ((0, before), (1, after)):
-        assert sum(sizes[side] for sizes in found.kinds.values()) + PRIMING == history.tokens
+        rounded = history.tokens - sum(sizes[side] for sizes in found.kinds.values()) - PRIMING
+        assert rounded in range(len(history.entries) + 1)  # an upper bound is rounded down, for each item or for all
 
 
 @law(60)

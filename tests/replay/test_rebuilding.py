@@ -12,7 +12,7 @@ from retold.errors import ConflictError, CorruptLogError
 from retold.events import SessionKey
 from retold.fold import fold
 from retold.log import MemoryLog
-from retold.ports import Log, Published, Snapshot, snapshot_of
+from retold.ports import Log, Published, Snapshot, Unreadable, snapshot_of
 from retold.replay import load, rebuild, verify
 
 _VERBS = ("user", "say", "call", "result", "rewind")
@@ -29,7 +29,7 @@ async def _worked(*, length: int = 300) -> MemoryLog:
     return log
 
 
-async def _kept(log: Log) -> list[Snapshot]:
+async def _kept(log: Log) -> list[Snapshot | Unreadable]:
     return [snapshot async for snapshot in log.snapshots(KEY)]
 
 

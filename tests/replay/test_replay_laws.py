@@ -15,7 +15,7 @@ from retold.errors import CorruptLogError, InputError
 from retold.events import HistoryReplaced, Recorded, SessionKey
 from retold.fold import Context, encode_context, fold, history_of
 from retold.log import MemoryLog
-from retold.ports import Published, Snapshot
+from retold.ports import Published, Snapshot, Unreadable
 from retold.replay import at_time, history_at, load, verify
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -175,10 +175,10 @@ class _Spoiled(LogProxy):
         self._snapshot = snapshot
         self._published = published
 
-    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot | Unreadable, None]:
         """Show the spoiled ones."""
         async for found in self.inner.snapshots(key):
-            yield self._snapshot(found)
+            yield found if isinstance(found, Unreadable) else self._snapshot(found)
 
     async def load_history(self, key: SessionKey) -> Published | None:
         """Show the spoiled one."""

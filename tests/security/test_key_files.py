@@ -1,5 +1,6 @@
 """Files of master keys: begun and added to safely, refused without being quoted."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,21 @@ def test_a_key_file_where_nothing_can_be_written_is_unavailable(tmp_path: Path) 
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(UnavailableError, match="expected to write the key file"):
         add_master_key(tmp_path / "file" / "master.keys", "k1")
+
+
+def test_a_new_key_is_on_the_disk_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loss of power after I made a key loses neither the file nor a directory that was made for it."""
+    synced: list[tuple[int, int]] = []
+    sync = os.fsync
+
+    def remembered(descriptor: int) -> None:
+        stat = os.fstat(descriptor)
+        synced.append((stat.st_dev, stat.st_ino))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", remembered)
+    file = tmp_path / "new" / "deep" / "master.keys"
+    add_master_key(file, "k1")
+    order = [(stat.st_dev, stat.st_ino) for stat in map(os.stat, (tmp_path, tmp_path / "new", file, file.parent))]
+    assert set(order) <= set(synced)
+    assert synced.index(order[2]) < len(synced) - 1 - synced[::-1].index(order[3])  # the name after what it names

@@ -233,6 +233,7 @@ def test_a_hundred_megabytes_are_counted(run: str) -> None:
         lambda encoding: encoding.restore(b""),
         lambda encoding: encoding.count_until("text", -1),
         lambda encoding: encoding.count_until("text", "1"),
+        lambda encoding: encoding.decode(range(2**40)),
         lambda encoding: encoding.decode([-1]),
         lambda encoding: encoding.decode([2**32]),
         lambda encoding: encoding.decode([4_000_000]),
@@ -265,6 +266,15 @@ def test_a_list_that_lies_about_its_length_is_read_to_its_end() -> None:
     encoding = tokens.encoding("o200k_base")
     assert encoding.count_batch(Endless("one", "two", "three")) == [1, 1, 1]
     assert encoding.decode(Endless(*encoding.encode("one two three"))) == b"one two three"
+
+
+def test_the_first_id_that_is_no_token_is_named_before_the_rest_is_read() -> None:
+    """However long my list is, what is wrong with it is said where it is wrong, without holding the rest."""
+    encoding = tokens.encoding("o200k_base")
+    known = range(encoding.encode("hello")[0], 2**40)
+    with pytest.raises(InputError, match="expected a token id of this vocabulary, got") as refused:
+        encoding.decode(known)
+    assert int(str(refused.value).rsplit(" ", maxsplit=1)[1]) < 201_100
 
 
 def test_what_is_no_list_of_texts_is_named() -> None:

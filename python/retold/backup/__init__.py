@@ -3,7 +3,7 @@
 from retold.backup.files import Backup, Export, open_source
 from retold.backup.repairing import Repaired, Replica, repair
 from retold.backup.restoring import Copy, Restored, check_holds, prove, restore
-from retold.backup.writing import Written, export, write
+from retold.backup.writing import Written, write
 
 __all__ = [
     "Backup",
@@ -14,7 +14,6 @@ __all__ = [
     "Restored",
     "Written",
     "check_holds",
-    "export",
     "open_source",
     "prove",
     "repair",

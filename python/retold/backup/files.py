@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from retold.errors import CorruptLogError, InputError, SchemaError, UnavailableError
 from retold.events import Head, Kept, SessionKey, kept
+from retold.whole_files import make_directory, write_whole
 
 FORMAT = 1
 MARKER = "retold-backup.json"
@@ -82,8 +83,8 @@ class Backup:
             self.check()
             return
         # The marker comes first: what a run that was killed before it has left is known by its name.
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(self.directory / MARKER, msgspec.json.encode(_Marker(format=FORMAT)))
+        make_directory(self.directory)
+        write_whole(self.directory / MARKER, msgspec.json.encode(_Marker(format=FORMAT)))
 
     def check(self) -> None:
         """Check that the directory is a backup that this release reads.
@@ -219,8 +220,7 @@ class SessionFile:
         self._backup = backup
         self._key = key
         self._path = backup.path(key)
-        self._path.parent.parent.mkdir(mode=0o700, exist_ok=True)
-        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        make_directory(self._path.parent)
         self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
         try:
             self._take_up()
@@ -286,7 +286,7 @@ class SessionFile:
         os.fsync(self._file.fileno())
         key = self._key
         self._manifest = Manifest(FORMAT, key.tenant, key.session, self.end.seq, self._bytes, self.end.hash)
-        _write(self._path.with_suffix(".json"), msgspec.json.encode(self._manifest))
+        write_whole(self._path.with_suffix(".json"), msgspec.json.encode(self._manifest))
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -355,18 +355,3 @@ def _follows(one: Kept, head: Head, key: SessionKey) -> bool:
     except CorruptLogError:
         return False
     return True
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace the file at *path* in one step that survives a loss of power."""
-    new = path.with_name(path.name + ".new")
-    with new.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -6,6 +6,7 @@ Rules:
 - What the log has beyond the copy is kept, if it follows without a gap. If anything that is known to have been there
   would be missing in the end, nothing is done.
 - The session is written anew behind what is there, which stays (`retold.log.copying`).
+- What is held is the events' hashes. Their bodies are read again when they are written, however old the copy is.
 """
 
 from collections.abc import AsyncGenerator
@@ -14,7 +15,6 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from retold.backup.writing import export
 from retold.errors import ConflictError, CorruptLogError
 from retold.events import Head, Kept, SessionKey
 from retold.ports import Log
@@ -37,7 +37,7 @@ class Replica:
 
     def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Kept, None]:
         """Yield what the log has, all of it checked by the log itself."""
-        return export(self._log, key, after=after, until=until)
+        return self._log.read_kept(key, after=after, until=until)
 
 
 class Repaired(Struct, frozen=True):
@@ -60,15 +60,37 @@ class _Refused(Exception):  # noqa: N818 - told in the report
     """Say why a copy does not do."""
 
 
-class _Found(Struct):
-    """Hold what can be read of the session: each event's hash by its sequence, and the hash it names as before it."""
+class _Found:
+    """Hold what can be read of the session: by sequence, each event's hash with the hash that it names as before it."""
 
-    hashes: dict[int, set[str]]
-    prevs: dict[int, set[str]]
+    def __init__(self) -> None:
+        self._links: dict[int, set[tuple[str, str]]] = {}
 
     @property
     def last(self) -> int:
-        return max(self.hashes, default=0)
+        return max(self._links, default=0)
+
+    def add(self, one: Kept) -> None:
+        self._links.setdefault(one.standing.seq, set()).add((one.hash, one.standing.prev))
+
+    def has(self, head: Head) -> bool:
+        return any(head.hash == found for found, _ in self._links.get(head.seq, ()))
+
+    def contradicts(self, head: Head) -> bool:
+        """Return whether another event is there than *head*'s, and the next one does not name that one either."""
+        named = (prev for _, prev in self._links.get(head.seq + 1, ()))
+        return head.seq in self._links and not self.has(head) and head.hash not in named
+
+    def after(self, head: Head) -> list[str]:
+        """Return the hashes of what follows *head*, as far as it follows without a gap."""
+        hashes: list[str] = []
+        while True:
+            follows = self._links.get(head.seq + 1, ())
+            next_hash = next((found for found, prev in follows if prev == head.hash), None)
+            if next_hash is None:
+                return hashes
+            hashes.append(next_hash)
+            head = Head(seq=head.seq + 1, hash=next_hash)
 
 
 async def repair(log: Log, source: Source, key: SessionKey) -> Repaired:
@@ -97,18 +119,17 @@ async def repair(log: Log, source: Source, key: SessionKey) -> Repaired:
 
 async def _mend(log: Log, source: Source, key: SessionKey) -> tuple[int, ...]:
     end = await _stored_end(log, key)
-    found = _Found({}, {})
+    found = _Found()
     async with aclosing(log.salvage(key)) as salvaged:
         async for one in salvaged:
-            found.hashes.setdefault(one.standing.seq, set()).add(one.hash)
-            found.prevs.setdefault(one.standing.seq, set()).add(one.standing.prev)
+            found.add(one)
     head, put_back = await _compared(source, key, found)
-    later = await _later(log, key, head)
-    until = max([head.seq, *later])
+    later = found.after(head)
+    until = head.seq + len(later)
     reached = max(await log.reached(key), found.last)
     if until < reached:
         raise _Refused(f"the copy ends at {head.seq}, and what must follow up to {reached} is damaged or lost too")
-    await log.replace(key, _merged(source, key, head.seq, later), until=until, instead_of=end)
+    await log.replace(key, _merged(log, source, key, head, later), until=until, instead_of=end)
     return put_back
 
 
@@ -119,10 +140,9 @@ async def _compared(source: Source, key: SessionKey, found: _Found) -> tuple[Hea
         async with aclosing(source.read(key)) as copy:
             async for one in copy:
                 head = one.head
-                mine = found.hashes.get(head.seq, set())
-                if mine and head.hash not in mine and head.hash not in found.prevs.get(head.seq + 1, set()):
+                if found.contradicts(head):
                     raise _Refused(f"the copy has another event at {head.seq} than the log: it is not of this session")
-                if head.hash not in mine:
+                if not found.has(head):
                     put_back.append(head.seq)
     except CorruptLogError as error:
         raise _Refused(f"the copy is damaged too: {error}") from None
@@ -131,33 +151,33 @@ async def _compared(source: Source, key: SessionKey, found: _Found) -> tuple[Hea
     return head, tuple(put_back)
 
 
-async def _later(log: Log, key: SessionKey, head: Head) -> dict[int, Kept]:
-    """Return what the log has behind *head*, as far as it follows without a gap."""
-    beyond: dict[int, list[Kept]] = {}
-    async with aclosing(log.salvage(key)) as salvaged:
-        async for one in salvaged:
-            if one.standing.seq > head.seq:
-                beyond.setdefault(one.standing.seq, []).append(one)
-    later: dict[int, Kept] = {}
-    while True:
-        next_one = next((one for one in beyond.get(head.seq + 1, ()) if one.standing.prev == head.hash), None)
-        if next_one is None:
-            return later
-        head = next_one.head
-        later[head.seq] = next_one
+async def _merged(
+    log: Log, source: Source, key: SessionKey, head: Head, later: list[str]
+) -> AsyncGenerator[Kept, None]:
+    """Yield the copy's events up to *head*, then those of the log that have the hashes of *later*.
 
-
-async def _merged(source: Source, key: SessionKey, last: int, later: dict[int, Kept]) -> AsyncGenerator[Kept, None]:
-    async with aclosing(source.read(key, until=last)) as copy:
+    Each reading of the log gives all that lie in order; what an earlier repair has left out of it, the next one.
+    """
+    async with aclosing(source.read(key, until=head.seq)) as copy:
         async for one in copy:
             yield one
-    for seq in sorted(later):
-        yield later[seq]
+    put = 0
+    while put < len(later):
+        before = put
+        async with aclosing(log.salvage(key)) as salvaged:
+            async for one in salvaged:
+                if (one.standing.seq, one.hash) == (head.seq + put + 1, later[put]):
+                    put += 1
+                    yield one
+                if put == len(later):
+                    return  # what comes now is what was written here
+        if put == before:
+            raise CorruptLogError("it was read, and cannot be any more", session=key.session, seq=head.seq + put + 1)
 
 
 async def _first_damage(log: Log, key: SessionKey) -> CorruptLogError | None:
     try:
-        async with aclosing(log.read(key)) as events:
+        async with aclosing(log.read_kept(key)) as events:
             async for _ in events:
                 pass
     except CorruptLogError as error:

@@ -6,7 +6,6 @@ from contextlib import aclosing
 from msgspec import Struct
 
 from retold.backup.files import Backup, Export
-from retold.backup.writing import export
 from retold.errors import ConflictError, CorruptLogError, InputError
 from retold.events import Head, Kept, SessionKey
 from retold.ports import Log
@@ -119,7 +118,7 @@ async def _complete(log: Log, source: Backup | Export, key: SessionKey, *, last:
     """Add what the log does not have of events 1 to *last*; return how many that was, None if it has others."""
     end = await log.stored_end(key)
     common = min(end.seq, last)
-    in_log = end if common == end.seq else await _head(export(log, key, after=common - 1, until=common))
+    in_log = end if common == end.seq else await _head(log.read_kept(key, after=common - 1, until=common))
     if common and in_log != await _head(source.read(key, after=common - 1, until=common)):
         return None
     if common < last:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from retold.backup.files import Backup, SessionFile
 from retold.errors import CorruptLogError
-from retold.events import Kept, SessionKey, kept
+from retold.events import Kept, SessionKey
 from retold.ports import Log
 from retold.replay import in_order
 
@@ -75,7 +75,7 @@ async def _after(log: Log, key: SessionKey, file: SessionFile) -> AsyncGenerator
     """
     last = file.end
     found = last.seq == 0
-    async with aclosing(export(log, key, after=max(last.seq - 1, 0))) as events:
+    async with aclosing(log.read_kept(key, after=max(last.seq - 1, 0))) as events:
         async for one in events:
             if one.standing.seq > last.seq:
                 found = found or one.standing.erases
@@ -86,10 +86,3 @@ async def _after(log: Log, key: SessionKey, file: SessionFile) -> AsyncGenerator
                 raise CorruptLogError("the backup has another event there", session=key.session, seq=last.seq)
     if not found:
         raise CorruptLogError("the log ends before it, the backup has it", session=key.session, seq=last.seq)
-
-
-async def export(log: Log, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Kept, None]:
-    """Yield the events of ``after < seq <= until`` as they are kept, checked against the chain."""
-    async with aclosing(log.read(key, after=after, until=until)) as events:
-        async for recorded in events:
-            yield kept(recorded.body)

@@ -19,6 +19,7 @@ from retold.cli import (
     backup,
     bench,
     branching,
+    compacting,
     counting,
     differing,
     doctor,
@@ -31,11 +32,10 @@ from retold.cli import (
     serving,
     sweeping,
 )
-from retold.cli.options import Options
+from retold.cli.options import CHECK_FAILED, UNAVAILABLE, WRONG_USAGE, Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, SealError, UnavailableError
 from retold.events import session_key
 
-CHECK_FAILED, WRONG_USAGE, UNAVAILABLE = 1, 2, 3
 READER_GONE = 128 + signal.SIGPIPE
 
 app = typer.Typer(
@@ -113,6 +113,9 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "replay": replaying.replay,
     "rebuild": replaying.rebuild,
     "append": branching.append,
+    "compact": compacting.compact,
+    "manage": compacting.manage,
+    "window": compacting.window,
     "diff": differing.diff,
     "fork": branching.fork,
     "rewind": branching.rewind,
@@ -135,6 +138,7 @@ _bench.command("tokens")(_ended(bench.count))
 _bench.command("append")(_ended(bench.append))
 _bench.command("replay")(_ended(bench.replay))
 _bench.command("pipeline")(_ended(bench.pipeline))
+_bench.command("fidelity")(_ended(bench.fidelity))
 app.add_typer(_bench, name="bench")
 
 _keys = typer.Typer(no_args_is_help=True, help="The keys of a sealed log.")

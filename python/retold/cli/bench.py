@@ -149,6 +149,31 @@ def pipeline(  # noqa: PLR0913, PLR0917 - the options of the command
     _end(ok=run_pipeline(asked, amounts, events=events))
 
 
+def fidelity(
+    part: Annotated[
+        list[str] | None, typer.Option(help="planted, evidence, arguments, identifiers; may be repeated; else all.")
+    ] = None,
+    strategy: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
+    sessions: Annotated[int, typer.Option(help="Sessions with planted facts, for each language.", min=1)] = 2,
+    seed: Seed = 7,
+    data: Annotated[Path, typer.Option(help="Where the shared data is.")] = Path("../shared/data"),
+    as_json: Json = False,
+) -> None:
+    """Measure what is still there after compaction, beside keeping the tail, and what the user said first."""
+    from retold.cli.bench_fidelity import Asked as AskedOfFidelity  # noqa: PLC0415 - as above
+    from retold.cli.bench_fidelity import run_fidelity  # noqa: PLC0415 - as above
+
+    asked = AskedOfFidelity(
+        parts=part or [],
+        strategies=strategy or [],
+        sessions=sessions,
+        seed=seed,
+        data=data,
+        as_json=as_json,
+    )
+    run_fidelity(asked)
+
+
 def _end(*, ok: bool) -> None:
     if not ok:
         raise typer.Exit(1)

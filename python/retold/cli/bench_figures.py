@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Final, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from retold.cli.bench_race import Timing
 
@@ -45,6 +45,14 @@ def ratio(
         verdict=verdict(None if measured is None else (measured >= required, measured >= aim)),
         beside="" if best is None else best.racer,
     )
+
+
+def ratio_to(name: str, timings: Sequence[Timing], case: str, peer: str, *, required: float) -> Figure:
+    """Return how many times as fast as *peer* Retold was in *case*, with both medians beside it."""
+    own, other = beside(timings, case, ("retold",)), beside(timings, case, (peer,))
+    found = ratio(name, timings, case, (peer,), required=required, aim=required)
+    both = "" if own is None or other is None else f"{own.median:.3g} and {other.median:.3g} {own.unit}"
+    return structs.replace(found, beside=both)
 
 
 def limit(name: str, measured: float | None, unit: str, *, required: float, aim: float) -> Figure:

@@ -6,13 +6,11 @@ is checked by its own reader.
 
 import random
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 
 from retold.cli.bench_wire import Frame
 from retold.events import (
-    Draft,
     Fact,
     Head,
     ItemAppended,
@@ -25,6 +23,7 @@ from retold.events import (
     record,
     session_key,
 )
+from retold.log.drafting import drafts_of
 from retold.log.names import EVENTS, EXPECTED_SUBJECT_SEQ, MSG_ID, SEQ, event_subject
 from retold.log.streams import STREAMS
 from retold.wiring import SystemClock
@@ -50,14 +49,13 @@ def names(number: int) -> list[SessionKey]:
 
 def prepared(keys: Sequence[SessionKey], said: Sequence[str]) -> list[list[Recorded]]:
     """Return the events of each session: opened, then its share of *said*, in order."""
-    clock, now = SystemClock(), datetime.now(UTC)
+    clock = SystemClock()
     share = len(said) // len(keys)
     whole: list[list[Recorded]] = []
     for nth, key in enumerate(keys):
         facts: list[Fact] = [SessionOpened(window=WINDOW)]
         facts += [ItemAppended(item=message(text)) for text in said[nth * share : (nth + 1) * share]]
-        drafts = [Draft(id=clock.new_id(), at=now, actor="bench", data=fact) for fact in facts]
-        whole.append(record(drafts, key=key, head=Head()))
+        whole.append(record(drafts_of(facts, clock, actor="bench"), key=key, head=Head()))
     return whole
 
 

@@ -17,12 +17,13 @@ from msgspec import Struct
 from nats.aio.client import Client as NatsClient
 from nats.js.client import JetStreamContext
 
-from retold.cli.bench_figures import TIMES, Figure, beside, times, verdict
+from retold.cli.bench_figures import Figure, ratio_to
 from retold.cli.bench_fleet import BESIDE, bare, beside_config, frames, message, names, prepared, texts
 from retold.cli.bench_race import Difference, Timing, quiet, timing
 from retold.cli.bench_wire import Frame, Wire
 from retold.client import Client, Session
-from retold.events import Draft, ItemAppended, SessionKey
+from retold.events import ItemAppended, SessionKey
+from retold.log.drafting import drafts_of
 from retold.log.names import EVENTS
 from retold.ports import Row
 from retold.wiring import connect
@@ -162,8 +163,7 @@ async def _by_retold(ground: _Ground, keys: Sequence[SessionKey], number: int, w
     share = number // window
 
     def row(nth: int) -> Row:
-        now = clock.now()
-        drafts = [Draft(id=clock.new_id(), at=now, actor="bench", data=fact) for fact in facts[nth * share :][:share]]
+        drafts = drafts_of(facts[nth * share :][:share], clock, actor="bench")
         return Row(key=keys[nth], appends=[[draft] for draft in drafts])
 
     async def work() -> int:
@@ -300,23 +300,7 @@ def figures(found: Appended) -> list[Figure]:
     for window in found.windows:
         case = pipelined(window)
         shown += [
-            _ratio(found, f"{case}, to publish_async", case, ASYNC, required=3),
-            _ratio(found, f"{case}, to a raw socket with the same headers", case, RAW_HEADERS, required=0.6),
+            ratio_to(f"{case}, to publish_async", found.timings, case, ASYNC, required=3),
+            ratio_to(f"{case}, to a raw socket with the same headers", found.timings, case, RAW_HEADERS, required=0.6),
         ]
     return shown
-
-
-def _ratio(found: Appended, name: str, case: str, peer: str, *, required: float) -> Figure:
-    own, other = beside(found.timings, case, (RETOLD,)), beside(found.timings, case, (peer,))
-    assert own is not None, "it was timed"
-    assert other is not None, "it was timed"
-    measured = times(own, other)
-    return Figure(
-        name=name,
-        required=f"≥ {required:g}{TIMES}",
-        aim=f"≥ {required:g}{TIMES}",
-        measured=measured,
-        unit=TIMES,
-        verdict=verdict((measured >= required, measured >= required)),
-        beside=f"{own.median:.3g} and {other.median:.3g} k events/s",
-    )

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct, structs
 
 from retold.cli.bench_changes import State
-from retold.cli.bench_figures import TIMES, Figure, beside, limit, times, verdict
+from retold.cli.bench_figures import TIMES, Figure, limit, ratio_to
 from retold.cli.bench_openhands import write_events
 from retold.cli.bench_peers import PeerState
 from retold.cli.bench_race import Difference, Timing, quiet, timing
@@ -205,6 +205,18 @@ def _weighed(found: Rebuilt, racer: str, weight: Weight) -> None:
         found.timings.append(timing(case, racer, [size / 1e6], unit="MB"))
 
 
+RATIOS: Final = (
+    ("rebuilt at a random turn, to LangGraph by checkpoint id", RANDOM, "langgraph"),
+    ("the same, to LangGraph looking for the checkpoint", SEARCHED, "langgraph"),
+    ("the same, to pyeventsourcing", RANDOM, "eventsourcing"),
+    ("the same, to pyeventsourcing with snapshots", RANDOM, "eventsourcing, snapshots"),
+    ("the same, Retold on a new connection, to LangGraph by id", RANDOM_COLD, "langgraph"),
+    ("rebuilt at the end, to LangGraph by id", LAST, "langgraph"),
+    ("the same, to pyeventsourcing with snapshots", LAST, "eventsourcing, snapshots"),
+)
+"""What is asked to be ten times as fast: its name, the case, and the peer."""
+
+
 def figures(found: Rebuilt) -> list[Figure]:
     """Return the figures that are asked for beside what was measured."""
     weights = {shown.racer: shown.median * 1e6 / found.raw_bytes for shown in found.timings if shown.case == DISK}
@@ -213,25 +225,5 @@ def figures(found: Rebuilt) -> list[Figure]:
     disk = limit(name, weights["retold"], TIMES, required=1.3, aim=1.1)
     return [
         structs.replace(disk, beside=others),
-        _ratio(found, "rebuilt at a random turn, to LangGraph by checkpoint id", RANDOM, "langgraph"),
-        _ratio(found, "the same, to LangGraph looking for the checkpoint", SEARCHED, "langgraph"),
-        _ratio(found, "the same, to pyeventsourcing", RANDOM, "eventsourcing"),
-        _ratio(found, "the same, to pyeventsourcing with snapshots", RANDOM, "eventsourcing, snapshots"),
-        _ratio(found, "the same, Retold on a new connection, to LangGraph by id", RANDOM_COLD, "langgraph"),
-        _ratio(found, "rebuilt at the end, to LangGraph by id", LAST, "langgraph"),
-        _ratio(found, "the same, to pyeventsourcing with snapshots", LAST, "eventsourcing, snapshots"),
+        *(ratio_to(name, found.timings, case, peer, required=10) for name, case, peer in RATIOS),
     ]
-
-
-def _ratio(found: Rebuilt, name: str, case: str, peer: str, *, required: float = 10) -> Figure:
-    own, other = beside(found.timings, case, ("retold",)), beside(found.timings, case, (peer,))
-    measured = None if own is None or other is None else times(own, other)
-    return Figure(
-        name=name,
-        required=f"≥ {required:g}{TIMES}",
-        aim=f"≥ {required:g}{TIMES}",
-        measured=measured,
-        unit=TIMES,
-        verdict=verdict(None if measured is None else (measured >= required, measured >= required)),
-        beside="" if own is None or other is None else f"{own.median:.3g} and {other.median:.3g} ms",
-    )

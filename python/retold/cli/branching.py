@@ -1,18 +1,18 @@
 """``retold append``, ``fork``, ``rewind``, ``undo``, ``restore``, ``tag``: what people write into a session."""
 
-import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from retold.cli.messages import read_messages
 from retold.cli.options import Json, Options, console, place_of, print_json, run, window_of
 from retold.client import Session
+from retold.client.appending import Expected
 from retold.errors import InputError
 from retold.events import Window
 from retold.fold import History
-from retold.formats.json_text import decode_json
 
 At = Annotated[str | None, typer.Option("--at", help="A sequence, a time (UTC), or a tag; without it, now.")]
 
@@ -22,18 +22,21 @@ def append(
     session: str,
     file: Annotated[Path | None, typer.Argument(help="Messages as JSON or JSON lines; without it, stdin.")] = None,
     text: Annotated[str | None, typer.Option(help="Append this text of the user's instead of a file.")] = None,
-    expected: Annotated[int | None, typer.Option(help="Append only if the session ends at this sequence.")] = None,
+    expected: Annotated[
+        str, typer.Option(help="Where the session must end: a sequence, none (it must be new), or any.")
+    ] = "any",
     as_json: Json = False,
 ) -> None:
     """Append messages, all or none; a session that is new is opened."""
     if text is not None and file is not None:
         raise InputError("expected a file or --text, got both")
-    messages = _read(file) if text is None else [{"role": "user", "content": text}]
+    messages = read_messages(file) if text is None else [{"role": "user", "content": text}]
+    end = _end_of(expected)
 
     async def work(options: Options) -> tuple[int, History]:
         async with options.client() as client:
-            found = await client.session(session, tenant=options.tenant)
-            return await found.append_many(messages, expected=expected), await found.history()
+            seq = await client.append(session, messages, tenant=options.tenant, expected=end)
+            return seq, await (await client.existing(session, tenant=options.tenant)).history()
 
     _report(run(work(context.obj)), f"appended {len(messages)} messages to {session}", as_json=as_json)
 
@@ -130,30 +133,10 @@ def _report(done: tuple[int, History], what: str, *, as_json: bool) -> None:
         console().print(f"{what}: seq {seq}, {len(history.entries)} entries, {history.tokens:,} tokens")
 
 
-def _read(file: Path | None) -> list[Mapping[str, Any]]:
-    """Return the messages that *file* holds: one, a list, or one a line.
-
-    Raises:
-        InputError: if it cannot be read or holds something else, naming the line.
-    """
-    name = "stdin" if file is None else str(file)
-    try:
-        text = sys.stdin.read() if file is None else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"expected text in {name}, got {getattr(error, 'strerror', None) or 'other bytes'}") from None
-    try:
-        whole = decode_json(text)
-        found = whole if isinstance(whole, list) else [whole]
-    except (ValueError, RecursionError):
-        found = [_line(line, number, name) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
-    for number, message in enumerate(found, start=1):
-        if not isinstance(message, dict):
-            raise InputError(f"expected a JSON object for message {number} of {name}, got {type(message).__name__}")
-    return found
-
-
-def _line(line: str, number: int, name: str) -> Any:
-    try:
-        return decode_json(line)
-    except (ValueError, RecursionError):
-        raise InputError(f"expected a message as JSON in line {number} of {name}, got something else") from None
+def _end_of(text: str) -> Expected:
+    words: dict[str, Expected] = {"any": "any", "none": "none"}
+    if text.isascii() and text.isdigit():
+        return int(text)
+    if text not in words:
+        raise InputError(f"expected --expected to be a sequence, none or any, got {text[:40]!r}")
+    return words[text]

@@ -45,10 +45,8 @@ async def _export(options: Options, key: SessionKey, at: At | None, form: Format
 
 async def _events(log: Log, key: SessionKey, at: At | None) -> list[Any]:
     """Return the session's own events as they are kept, byte for byte: `retold backup restore` reads them."""
-    from retold.backup import export as kept  # noqa: PLC0415 - loads the client
-
     until = None if at is None else await seq_at(log, key, at)
-    async with aclosing(kept(log, key, until=until)) as events:
+    async with aclosing(log.read_kept(key, until=until)) as events:
         found = [msgspec.Raw(one.body) async for one in events]
     if not found or (until is not None and len(found) < until):
         reached = f"1 to {len(found)}" if found else "a session that exists"

@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from retold.cli.compacting import PolicyName, policy_of
 from retold.cli.options import Json, Options, print_json, print_table, run, window_of
 from retold.client import Client, ImportReport, import_transcript, read_lines
 from retold.errors import InputError
-from retold.events import Window, session_key
+from retold.events import Policy, Window, session_key
 from retold.formats.transcripts import Line, Problem
 from retold.tokens import encoding as vocabulary
 
@@ -26,6 +27,7 @@ def import_files(  # noqa: PLR0913, PLR0917 - each is an argument or an option o
     hard_limit: Annotated[int, typer.Option(help="What the model accepts, in tokens.")] = 200_000,
     pre_rot: Annotated[int, typer.Option(help="Where quality starts to suffer, in tokens; 0: chosen.")] = 0,
     encoding: Annotated[str | None, typer.Option(help="What counts new sessions; else by the model they name.")] = None,
+    policy: PolicyName = "ladder",
     as_json: Json = False,
 ) -> None:
     """Import transcripts; each line that could not be imported is named, the rest is in, and the exit code is 1."""
@@ -38,7 +40,7 @@ def import_files(  # noqa: PLR0913, PLR0917 - each is an argument or an option o
     window = window_of(hard_limit=hard_limit, pre_rot=pre_rot)
     if encoding is not None:
         vocabulary(encoding)
-    opening = _Opening(session=session, window=window, encoding=encoding)
+    opening = _Opening(session=session, window=window, encoding=encoding, policy=policy_of(policy))
     reports = run(_import_all(context.obj, files, opening))
     rows = [_row(path, report) for path, report in reports]
     if as_json:
@@ -56,6 +58,7 @@ class _Opening:
     session: str | None
     window: Window
     encoding: str | None
+    policy: Policy
 
 
 async def _import_all(options: Options, files: list[Path], opening: _Opening) -> list[tuple[Path, ImportReport]]:
@@ -90,6 +93,7 @@ async def _import_one(
             tenant=tenant,
             window=opening.window,
             encoding=opening.encoding,
+            policy=opening.policy,
         )
     except InputError as error:
         problem = Problem(line=0, reason=str(error))

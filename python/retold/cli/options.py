@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 
+CHECK_FAILED, WRONG_USAGE, UNAVAILABLE = 1, 2, 3
+"""Exit codes."""
+
 DEFAULT_TENANT = "default"
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

@@ -1,6 +1,7 @@
 """``retold sessions``, ``show``, ``history``, ``verify``: reading what is so, and proving it."""
 
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from retold.cli.options import Json, Options, console, place_of, print_json, print_table, run
+from retold.cli.options import CHECK_FAILED, WRONG_USAGE, Json, Options, console, place_of, print_json, print_table, run
 from retold.errors import InputError
 from retold.events import (
     CompactionAbandoned,
@@ -20,12 +21,14 @@ from retold.events import (
     Recorded,
     SessionErased,
     SessionKey,
+    SummaryWritten,
     session_key,
 )
 from retold.fold import Context, Entry, History
 from retold.ports import Aside, Log, SessionEnd
 from retold.replay import At, Verdict, history_at, in_order, item_text, load
 from retold.replay import verify as prove
+from retold.replay import verify_chain as prove_chain
 
 Format = Literal["items", "chat", "responses", "anthropic"]
 
@@ -74,13 +77,14 @@ def history(
         typer.Option(help="A sequence, a time such as 2026-01-31T12:00 (UTC), an item such as i12, or a tag."),
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="Print messages of a provider's form.")] = "items",
+    model: Annotated[str | None, typer.Option(help="For this model: another's compaction is told in words.")] = None,
     as_json: Json = False,
 ) -> None:
     """Print the history that the model is sent: now, or as it was."""
     key = session_key(session, tenant=context.obj.tenant)
     found = run(_history(context.obj, key, place_of(at)))
     if form != "items":
-        print_json(found.as_form(form))
+        print_json(found.as_form(form, model=model))
     elif as_json:
         print_json(_history_row(found))
     else:
@@ -90,17 +94,25 @@ def history(
 def verify(
     context: typer.Context,
     session: Annotated[str | None, typer.Argument(help="One session; without it, all.")] = None,
+    chain: Annotated[bool, typer.Option("--chain", help="The chain of stored events alone: needs no key.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Derive every hash again from the events; exits with 1 and names the first damaged sequence."""
-    verdicts = run(_verify(context.obj, session))
+    """Derive every hash again from the events; exits with 1 and names the first damaged sequence.
+
+    Of a sealed session whose key is missing the chain is proven; then it exits with 2, unless that was asked for.
+    """
+    verdicts = run(_verify(context.obj, session, prove_chain if chain else prove))
     if as_json:
         print_json([_verdict_row(verdict) for verdict in verdicts])
     else:
         for verdict in verdicts:
             _print_verdict(verdict)
-    if not all(verdict.ok for verdict in verdicts):
-        raise typer.Exit(1)
+    missing = {verdict.missing for verdict in verdicts} - {""}
+    if missing:
+        more = f" ({len(missing) - 1} other sessions, too)" if len(missing) > 1 else ""
+        sys.stderr.write(f"retold: {min(missing)}{more}\n")
+    if missing or not all(verdict.ok for verdict in verdicts):
+        raise typer.Exit(WRONG_USAGE if all(verdict.ok for verdict in verdicts) else CHECK_FAILED)
 
 
 # ---- reading --------------------------------------------------------------------------------------------------------
@@ -122,12 +134,15 @@ async def _history(options: Options, key: SessionKey, at: At | None) -> History:
         return await history_at(client.log, key, at)
 
 
-async def _verify(options: Options, session: str | None) -> list[Verdict]:
+Prove = Callable[[Log, SessionKey], Awaitable[Verdict]]
+
+
+async def _verify(options: Options, session: str | None, prove: Prove) -> list[Verdict]:
     key = None if session is None else session_key(session, tenant=options.tenant)
     async with options.client() as client:
         if key is not None:
             # Not looked up first: what the log says of its end may be what is damaged.
-            verdict = await _proven(client.log, key)
+            verdict = await _proven(prove, client.log, key)
             if verdict.ok and not verdict.events:
                 raise InputError(f"expected an existing session, there is none named {session!r}")
             return [verdict]
@@ -136,19 +151,19 @@ async def _verify(options: Options, session: str | None) -> list[Verdict]:
         with progress:
             task = progress.add_task("verifying", total=len(keys))
             verdicts = []
-            async with aclosing(in_order(keys, partial(_proven, client.log))) as found:
+            async with aclosing(in_order(keys, partial(_proven, prove, client.log))) as found:
                 async for verdict in found:
                     verdicts.append(verdict)
                     progress.advance(task)
         return verdicts
 
 
-async def _proven(log: Log, key: SessionKey) -> Verdict:
-    """Prove a session, and note or take back that it is damaged."""
+async def _proven(prove: Prove, log: Log, key: SessionKey) -> Verdict:
+    """Prove a session, and note or take back that it is damaged; its chain alone takes nothing back."""
     verdict = await prove(log, key)
     if verdict.damaged_seq is not None and not verdict.whole:
         await log.set_aside(key, Aside(seq=verdict.damaged_seq, reason=verdict.reason))
-    elif key in await log.aside():
+    elif verdict.proof == "all" and key in await log.aside():
         await log.release(key)
     return verdict
 
@@ -194,6 +209,7 @@ def _history_row(found: History) -> dict[str, Any]:
 
 
 def _shown(state: Context, events: list[Recorded]) -> dict[str, Any]:
+    written = _written(events)
     return {
         "tenant": state.key.tenant,
         "session": state.key.session,
@@ -213,7 +229,7 @@ def _shown(state: Context, events: list[Recorded]) -> dict[str, Any]:
         "erased": _erasure(events[0]),
         "parent": state.parent,
         "tags": state.tags,
-        "compactions": [_compaction(recorded) for recorded in events if _is_compaction(recorded)],
+        "compactions": [_compaction(recorded, written) for recorded in events if _is_compaction(recorded)],
     }
 
 
@@ -229,12 +245,20 @@ def _is_compaction(recorded: Recorded) -> bool:
     return isinstance(recorded.event.data, HistoryReplaced | CompactionFailed | CompactionAbandoned)
 
 
-def _compaction(recorded: Recorded) -> dict[str, Any]:
+def _written(events: list[Recorded]) -> dict[str, SummaryWritten]:
+    """Return the summaries by the plan that they were written for."""
+    return {fact.plan: fact for one in events if isinstance(fact := one.event.data, SummaryWritten)}
+
+
+def _compaction(recorded: Recorded, written: dict[str, SummaryWritten]) -> dict[str, Any]:
     fact = recorded.event.data
     row: dict[str, Any] = {"seq": recorded.event.seq, "at": recorded.event.at, "type": recorded.event.type}
     if isinstance(fact, HistoryReplaced):
         row |= {"base_seq": fact.base_seq, "version": fact.version, "tier": fact.tier, "hash": fact.hash}
         row["receipt"] = fact.receipt
+        if (summary := written.get(fact.plan)) is not None:
+            row |= {"summarizer": summary.summarizer, "instead_of": summary.instead_of}
+            row |= {"input_tokens": summary.input_tokens, "output_tokens": summary.output_tokens}
     elif isinstance(fact, CompactionFailed | CompactionAbandoned):
         row |= {"base_seq": fact.base_seq, "reason": fact.reason}
     return row
@@ -251,6 +275,8 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
         "published": verdict.published,
         "damaged_seq": verdict.damaged_seq,
         "reason": verdict.reason,
+        "proof": verdict.proof,
+        "missing": verdict.missing,
     }
 
 
@@ -275,19 +301,26 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
         by = f"{learnt.ratio / 1_000:.2f} for each of ours and {learnt.offset:,} beside"
         out.print(f"provider  takes it for {charged:,} tokens, by its reports: {by}")
     table = Table("seq", "version", "step", "before", "after", "offloaded", "summarised", "cut", "dropped", box=None)
+    written = _written(events)
     for recorded in events:
         fact = recorded.event.data
         if isinstance(fact, HistoryReplaced):
             receipt = fact.receipt
             counts = (receipt.offloaded, receipt.summarised, receipt.cut, receipt.dropped)
             sizes = (f"{receipt.tokens_before:,}", f"{receipt.tokens_after:,}")
-            table.add_row(
-                str(recorded.event.seq), str(fact.version), fact.tier, *sizes, *(str(len(ids)) for ids in counts)
-            )
+            summary = written.get(fact.plan)
+            step = fact.tier if summary is None else _step(summary)
+            table.add_row(str(recorded.event.seq), str(fact.version), step, *sizes, *(str(len(ids)) for ids in counts))
         elif isinstance(fact, CompactionFailed | CompactionAbandoned):
             table.add_row(str(recorded.event.seq), "-", f"{recorded.event.type}: {fact.reason}")
     if table.row_count:
         print_table(table)
+
+
+def _step(summary: SummaryWritten) -> str:
+    """Return who wrote a summary, and why not the one that was asked first."""
+    instead = f", instead of {summary.instead_of}" if summary.instead_of else ""
+    return f"summary by {summary.summarizer}{instead}"
 
 
 def _print_origin(state: Context, first: Recorded) -> None:
@@ -317,13 +350,16 @@ def _kind(entry: Entry) -> str:
 
 
 def _print_verdict(verdict: Verdict) -> None:
-    mark = "ok     " if verdict.ok else "DAMAGED"
-    what = (
-        f"{verdict.events} events, {verdict.replacements} replacement histories, {verdict.snapshots} snapshots"
-        if verdict.ok
-        else f"first damaged sequence {verdict.damaged_seq}: {verdict.reason}"
-    )
+    mark, what = "ok     ", f"{verdict.events} events"
+    if not verdict.ok:
+        mark, what = "DAMAGED", f"first damaged sequence {verdict.damaged_seq}: {verdict.reason}"
+    elif verdict.proof == "all":
+        what += f", {verdict.replacements} replacement histories, {verdict.snapshots} snapshots"
+    else:
+        mark = "chain  "
+        what += ", none missing or changed; not proven: texts, replacement histories, snapshots, what is published"
+    style = "red" if not verdict.ok else "green" if verdict.proof == "all" else "yellow"
     name = f"{verdict.key.tenant}/{verdict.key.session}"
     out = console()
-    out.print(mark, style="green" if verdict.ok else "red", end=" ")
+    out.print(mark, style=style, end=" ")
     out.print(f"{name}: {what}")

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,14 +14,29 @@ from retold.cli.options import Json, Options, ends_by, run, window_of
 from retold.errors import InputError
 from retold.settings import Profile
 
+if TYPE_CHECKING:
+    from retold.model_ports import RemoteCompactor, Summarizer
+
+    _Models = tuple[Summarizer, RemoteCompactor | None]
+
 FIRST_KEY = "k1"
 """The id of the master key that `retold up --encrypt` makes; `retold keys new` takes any."""
+
+
+_Summarizer = Annotated[
+    str | None, typer.Option(help="What writes summaries: extractive, openai:MODEL or anthropic:MODEL.")
+]
+_SummarizerUrl = Annotated[str | None, typer.Option(help="Where that model is served (Ollama, vLLM).")]
+_Remote = Annotated[str | None, typer.Option(help="Who compacts codex-remote sessions: openai or anthropic, :MODEL.")]
 
 
 def up(
     context: typer.Context,
     profile: Annotated[Profile | None, typer.Option(help="When what is acknowledged is durable.")] = None,
     encrypt: Annotated[bool, typer.Option("--encrypt", help="Seal what sessions say, from now on.")] = False,
+    summarizer: _Summarizer = None,
+    summarizer_url: _SummarizerUrl = None,
+    remote: _Remote = None,
 ) -> None:
     """Run the embedded server with a worker, until stopped; other commands find it by the data directory.
 
@@ -34,16 +49,20 @@ def up(
         given = "RETOLD_URL" if options.url is None else "--url"
         raise InputError(f"expected no {given}: `retold up` runs the embedded server; for another use `retold worker`")
     _log_to_stderr()
-    run(_up(options, profile, keys=_key_file() if encrypt else None))
+    models = _models(summarizer, summarizer_url, remote)
+    run(_up(options, profile, models, keys=_key_file() if encrypt else None))
 
 
 def worker(
     context: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="Bring every session up to date, then end.")] = False,
+    summarizer: _Summarizer = None,
+    summarizer_url: _SummarizerUrl = None,
+    remote: _Remote = None,
 ) -> None:
     """Compact sessions as they grow, until stopped."""
     _log_to_stderr()
-    run(_worker(context.obj, once=once))
+    run(_worker(context.obj, _models(summarizer, summarizer_url, remote), once=once))
 
 
 def demo(
@@ -62,7 +81,19 @@ def demo(
         raise typer.Exit(1)
 
 
-async def _up(options: Options, profile: Profile | None, *, keys: Path | None) -> None:
+def _models(summarizer: str | None, url: str | None, remote: str | None) -> "_Models":
+    from retold.wiring import models_of  # noqa: PLC0415 - loads the client
+
+    return models_of(summarizer, url=url, remote=remote)
+
+
+async def _up(
+    options: Options,
+    profile: Profile | None,
+    models: "_Models",
+    *,
+    keys: Path | None,
+) -> None:
     from retold.wiring import connect, embedded_server, worker_for  # noqa: PLC0415 - loads the client
 
     async with (
@@ -74,7 +105,7 @@ async def _up(options: Options, profile: Profile | None, *, keys: Path | None) -
         typer.echo(f"Retold is up: {running.address}, profile {running.profile}, store {running.directory}")
         if keys is not None:
             typer.echo(f"Sealed. Other commands need RETOLD_KEY_FILE={keys}; keep a copy of it away from the store.")
-        await _until(stop, worker_for(client.log).run())
+        await _until(stop, worker_for(client.log, summarizer=models[0], remote=models[1]).run())
 
 
 def _key_file() -> Path:
@@ -90,11 +121,11 @@ def _key_file() -> Path:
     return path
 
 
-async def _worker(options: Options, *, once: bool) -> None:
+async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
     from retold.wiring import worker_for  # noqa: PLC0415 - loads the client
 
     async with options.client(actor="worker") as client:
-        running = worker_for(client.log)
+        running = worker_for(client.log, summarizer=models[0], remote=models[1])
         if once:
             await running.drain()
         else:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retold.cli.options import Json, Options, console, print_json, run
+from retold.cli.options import CHECK_FAILED, Json, Options, console, print_json, run
 from retold.errors import InputError
+from retold.events import SessionKey
 
 if TYPE_CHECKING:
     from retold.log.sweeping import Orphan
@@ -27,33 +28,34 @@ def sweep(
 ) -> None:
     """Remove large bodies that no event, snapshot or published history claims: left by processes that were killed.
 
-    Safe beside writers. While a session is damaged nothing is removed, and the exit code is 1.
+    Safe beside writers. What a damaged session may claim is left alone; it is named, and the exit code is 1.
     """
-    act = _find if dry_run else _remove
-    orphans = run(act(context.obj, _grace(older_than)))
+    orphans, damaged = run(_sweep(context.obj, _grace(older_than), dry_run=dry_run))
     size_bytes = sum(orphan.size_bytes for orphan in orphans)
     if as_json:
         rows = [{"name": orphan.name or None, "size_bytes": orphan.size_bytes, "at": orphan.at} for orphan in orphans]
-        print_json({"dry_run": dry_run, "bodies": rows, "size_bytes": size_bytes})
-        return
-    for orphan in orphans:
-        console().print(f"{orphan.name or 'never stored whole'}  {orphan.size_bytes} bytes  {orphan.at.isoformat()}")
-    verb = "would remove" if dry_run else "removed"
-    console().print(f"{verb} {len(orphans)} large bodies that nothing claims, {size_bytes} bytes")
+        hurt = [{"tenant": key.tenant, "session": key.session, "reason": why} for key, why in damaged.items()]
+        print_json({"dry_run": dry_run, "bodies": rows, "size_bytes": size_bytes, "damaged": hurt})
+    else:
+        for orphan in orphans:
+            name = orphan.name or "never stored whole"
+            console().print(f"{name}  {orphan.size_bytes} bytes  {orphan.at.isoformat()}")
+        verb = "would remove" if dry_run else "removed"
+        console().print(f"{verb} {len(orphans)} large bodies that nothing claims, {size_bytes} bytes")
+        for key, why in damaged.items():
+            console().print(f"left alone, until it is repaired or erased: {key.tenant}/{key.session}: {why}")
+    if damaged:
+        raise typer.Exit(CHECK_FAILED)
 
 
-async def _find(options: Options, older_than: timedelta) -> "list[Orphan]":
+async def _sweep(
+    options: Options, older_than: timedelta, *, dry_run: bool
+) -> "tuple[list[Orphan], dict[SessionKey, str]]":
     from retold.wiring import sweeper  # noqa: PLC0415 - loads the client
 
     async with sweeper(options.url, data_dir=options.data_dir) as found:
-        return await found.orphans(older_than=older_than)
-
-
-async def _remove(options: Options, older_than: timedelta) -> "list[Orphan]":
-    from retold.wiring import sweeper  # noqa: PLC0415 - as above
-
-    async with sweeper(options.url, data_dir=options.data_dir) as found:
-        return await found.sweep(older_than=older_than)
+        act = found.orphans if dry_run else found.sweep
+        return await act(older_than=older_than), found.damaged
 
 
 def _grace(text: str) -> timedelta:

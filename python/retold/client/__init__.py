@@ -2,7 +2,18 @@
 
 from retold.client.appending import Appended, Expected
 from retold.client.client import Client
+from retold.client.compressing import Compression
 from retold.client.importing import ImportReport, Pace, import_transcript, read_lines
 from retold.client.session import Session
 
-__all__ = ["Appended", "Client", "Expected", "ImportReport", "Pace", "Session", "import_transcript", "read_lines"]
+__all__ = [
+    "Appended",
+    "Client",
+    "Compression",
+    "Expected",
+    "ImportReport",
+    "Pace",
+    "Session",
+    "import_transcript",
+    "read_lines",
+]

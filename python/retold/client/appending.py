@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from retold.client.checking import check_item
 from retold.errors import ConflictError, InputError, RetoldError
-from retold.events import Draft, Fact, Item, ItemAppended, SessionKey, SessionOpened, session_key
+from retold.events import Item, ItemAppended, SessionKey, SessionOpened, session_key
 from retold.formats import to_items
+from retold.log.drafting import drafts_of
 from retold.ports import Clock, Log, Row
 
 Expected: TypeAlias = int | Literal["any", "none"] | None
@@ -84,15 +85,12 @@ class Appender:
         if not messages:
             raise InputError("expected at least one message to append, got none")
         appends = [
-            self._drafts([ItemAppended(item=item) for item in items_of(message)], batch.actor) for message in messages
+            drafts_of([ItemAppended(item=item) for item in items_of(message)], self._clock, actor=batch.actor)
+            for message in messages
         ]
         if not all(appends):
             raise InputError("expected at least one item in each message, got one with none")
         return Row(key=key, appends=appends, expected=batch.expected.get(name))
-
-    def _drafts(self, facts: Iterable[Fact], actor: str) -> list[Draft]:
-        now = self._clock.now()
-        return [Draft(id=self._clock.new_id(), at=now, actor=actor, data=fact) for fact in facts]
 
     async def _opened(self, rows: dict[str, Row], batch: Batch) -> dict[str, RetoldError]:
         """See that the session of each row is there, opened if it may be; return those that are not, and why.
@@ -131,7 +129,8 @@ class Appender:
         if batch.opened is None:
             return {}
         openings = [
-            Row(key=row.key, appends=[self._drafts([batch.opened], batch.actor)], expected=0) for row in rows.values()
+            Row(key=row.key, appends=[drafts_of([batch.opened], self._clock, actor=batch.actor)], expected=0)
+            for row in rows.values()
         ]
         ends = await self._log.append_rows(openings)
         return {

@@ -23,7 +23,6 @@ from retold.events import (
     Window,
 )
 from retold.fold import Context, item_hash
-from retold.log.publishing import published_of
 from retold.log.tail import fork_point
 from retold.ports import Log
 from retold.replay import TAG_CHARACTERS_MAX, At, load, seq_at
@@ -32,7 +31,7 @@ TAGS_MAX = 1_000
 """How many tags a session may have: each is in every snapshot of it."""
 
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*\Z")
-_ITEM_ID = re.compile(r"[is][0-9]+\Z")
+_ITEM_ID = re.compile(r"[ics][0-9]+\Z")
 
 
 async def opened(
@@ -65,16 +64,6 @@ async def rewound(log: Log, key: SessionKey, to: At) -> SessionRewound:
         came = seq if type(seq) is int else type(seq).__name__
         raise InputError(f"expected a sequence of 1 to {end} to rewind to, got {came}")
     return SessionRewound(to_seq=seq)
-
-
-async def publish(log: Log, context: Context) -> None:
-    """Publish the history of *context*, so that nobody is given what was rewound until a worker comes by.
-
-    One that does not fit its window waits for the worker to compact it.
-    """
-    published = published_of(context)
-    if published is not None:
-        await log.publish_history(context.key, published)
 
 
 def undone(context: Context) -> CompactionUndone:
@@ -124,7 +113,7 @@ async def original(log: Log, context: Context, item_id: str) -> Item:
             f"expected the id of an item of the history, got {item_id!r}: what a summary stands for returns by an undo "
             "of its compaction, or is read in the history of a place before it"
         )
-    if entry.original is None:
+    if entry.form != "placeholder" or entry.original is None:
         raise InputError(f"expected an offloaded item, {item_id!r} is {entry.form} in the history")
     key, until = context.key, context.seq
     while True:

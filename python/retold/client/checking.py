@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import structs
 
 from retold.errors import InputError
-from retold.events import Item, Message, ToolCall, ToolResult, UsageReported, Window
+from retold.events import Item, Message, ToolCall, ToolResult, UsageReported, Window, is_compressed
 from retold.fold import Context, Entry, Tokens
 from retold.formats.json_text import read_json
 from retold.policy.bonds import atoms, open_calls
@@ -26,6 +26,8 @@ def check_item(item: object) -> None:
     """
     if not isinstance(item, Item):
         raise InputError(f"expected a message or an item, got {type(item).__name__}")
+    if is_compressed(item):
+        raise InputError("expected a message of another role than compressed: such blocks are made by compress()")
     kind = type(item).__name__
     content = item.content if isinstance(item, Message | ToolResult) else ()
     parts = [(f"content[{at}]", part) for at, part in enumerate(content)] if isinstance(content, list | tuple) else []

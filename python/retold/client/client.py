@@ -1,15 +1,15 @@
 """A connection to a log, and the sessions in it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from msgspec import UNSET
 
-from retold.client.appending import Appended, Appender, Expected, Messages, batch_of
+from retold.client.appending import Appended, Appender, Expected, Messages, batch_of, expected_seq, items_of
 from retold.client.checking import check_window
 from retold.client.session import Session, record_facts
 from retold.errors import ConflictError, InputError
-from retold.events import Policy, SessionKey, SessionOpened, Tuning, Window, session_key
+from retold.events import Fact, ItemAppended, Policy, SessionKey, SessionOpened, Tuning, Window, session_key
 from retold.policy import check_tuning
 from retold.ports import Clock, Log, SessionEnd
 from retold.replay import At, Past
@@ -66,6 +66,41 @@ class Client:
         if (await self.log.head(key)).seq == 0:
             raise InputError(f"expected an existing session, there is none named {name!r}")
         return Session(self.log, self.clock, key, actor=self._actor, past=self._past)
+
+    async def append(
+        self,
+        name: str,
+        messages: Messages,
+        *,
+        tenant: str = "default",
+        expected: Expected = None,
+        window: Window | None = None,
+        encoding: str = "o200k_base",
+    ) -> int:
+        """Append *messages* to one session as one, all or none; return the last event's sequence.
+
+        A session that is new is opened with them, with *window* and *encoding*: if they are refused, it is not there.
+
+        Raises:
+            InputError: as `Session.append_many`, or if an argument is out of range; nothing was appended or opened.
+            ConflictError: if the session ends elsewhere than *expected*; its `actual` says where.
+            UnavailableError: if the log could not be reached; the call may be repeated.
+        """
+        key, end = session_key(name, tenant=tenant), expected_seq(expected)
+        opened = SessionOpened(window=check_window(window or DEFAULT_WINDOW), encoding=encoding)
+        vocabulary(encoding)
+        facts = [ItemAppended(item=item) for message in messages for item in items_of(message)]
+        if facts and not end and (await self.log.head(key)).seq == 0:
+            try:
+                return await self._record(key, [opened, *facts], expected=0)
+            except ConflictError:  # somebody else opened it in between
+                if end == 0:
+                    raise
+        return await self._record(key, facts, expected=end)
+
+    async def _record(self, key: SessionKey, facts: Sequence[Fact], *, expected: int | None) -> int:
+        recorded = await record_facts(self.log, self.clock, key, facts, actor=self._actor, expected=expected)
+        return recorded[-1].event.seq
 
     async def append_many(
         self,

@@ -1,11 +1,13 @@
 """Erase a session: a tombstone that says who, when and why, and then everything before it, for good."""
 
+from collections.abc import Sequence
 from contextlib import aclosing
 
 from msgspec import UNSET, Struct, structs
 
 from retold.errors import ConflictError, CorruptLogError, InputError, SealError
-from retold.events import Draft, Fact, Head, SessionErased, SessionKey, SessionOpened, Window
+from retold.events import Fact, ForkPoint, Head, SessionErased, SessionKey, SessionOpened, Window
+from retold.log.drafting import drafts_of
 from retold.ports import Clock, Erased, Log
 from retold.replay import load
 
@@ -33,7 +35,8 @@ async def erase_session(log: Log, clock: Clock, key: SessionKey, order: Order, *
     damaged before its end, can be erased, too. With *forks*, the sessions that were forked from it are erased first.
 
     Raises:
-        InputError: if there is no such session, *by* is empty, or there are forks and *forks* is not set.
+        InputError: if there is no such session, *by* is empty, or there are forks and *forks* is not set. One that was
+            forked in the meantime is named after all is erased.
         ConflictError: if it grew `CONFLICTS_MAX` times meanwhile.
         CorruptLogError: if its end is damaged: repair it first.
         UnavailableError: if the log could not be reached; repeat the call.
@@ -42,30 +45,68 @@ async def erase_session(log: Log, clock: Clock, key: SessionKey, order: Order, *
         raise InputError("expected who asks for the erasure, got an empty text")
     if (await log.head(key)).seq == 0:
         raise InputError(f"expected an existing session, there is none named {key.session!r}")
-    line = await descendants(log, key)
+    family = _Family(log, key)
+    line = await family.descendants()
     if line and not forks:
-        named = ", ".join(repr(fork.session) for fork in line[:NAMED_MAX])
         raise InputError(
-            f"expected a session without forks, {len(line)} inherit what {key.session!r} says: {named}; erase them "
-            "with it (forks=True, --forks)"
+            f"expected a session without forks, {len(line)} inherit what {key.session!r} says: {_named(line)}; erase "
+            "them with it (forks=True, --forks)"
         )
     for fork in reversed(line):
         await _erase_one(log, clock, fork, order)
-    return await _erase_one(log, clock, key, order)
+    found = await _erase_one(log, clock, key, order)
+    # Whoever forks looks for the tombstone after the fork is opened, and here it is looked for forks after the
+    # tombstone: so one of the two sees the other.
+    late = [fork for fork in await family.descendants() if fork not in line]
+    if late and not forks:
+        raise InputError(
+            f"session {key.session!r} is erased; {len(late)} forked from it meanwhile can be read no more: "
+            f"{_named(late)}; erase them, too (forks=True, --forks)"
+        )
+    for fork in reversed(late):
+        await _erase_one(log, clock, fork, order)
+    return found
 
 
-async def descendants(log: Log, key: SessionKey) -> list[SessionKey]:
-    """Return the sessions that inherit from *key*, parents first. Reads each session's first event."""
-    parents: dict[SessionKey, SessionKey] = {}
-    for end in await log.sessions():
-        if end.key.tenant == key.tenant and end.key != key:
-            first = await _first(log, end.key)
-            if isinstance(first, SessionOpened) and first.parent is not None:
-                parents[end.key] = SessionKey(tenant=key.tenant, session=first.parent.session)
-    line = [key]
-    for one in line:
-        line += [fork for fork, parent in parents.items() if parent == one and fork not in line]
-    return line[1:]
+async def check_inherits(log: Log, clock: Clock, fork: SessionKey, point: ForkPoint, *, actor: str) -> None:
+    """Check, after *fork* was opened, that its parent was not erased meanwhile; else erase it.
+
+    Raises:
+        InputError: if the parent was.
+    """
+    parent = SessionKey(tenant=fork.tenant, session=point.session)
+    async with aclosing(log.read_kept(parent, after=point.seq - 1, until=point.seq)) as events:
+        async for _ in events:
+            return
+    order = Order(by=actor, reason=f"session {point.session!r} was erased while it was forked", actor=actor)
+    await _erase_one(log, clock, fork, order)
+    raise InputError(f"expected a session to fork, {order.reason}")
+
+
+class _Family:
+    """Find the sessions that inherit from one. Each is looked at once: its first event says what it was forked from."""
+
+    def __init__(self, log: Log, key: SessionKey) -> None:
+        self._log = log
+        self._key = key
+        self._parents: dict[SessionKey, SessionKey | None] = {key: None}
+
+    async def descendants(self) -> list[SessionKey]:
+        """Return them, parents first. Reads the first event of each session that came since it was last asked."""
+        for end in await self._log.sessions():
+            if end.key.tenant == self._key.tenant and end.key not in self._parents:
+                first = await _first(self._log, end.key)
+                parent = first.parent if isinstance(first, SessionOpened) else None
+                named = None if parent is None else SessionKey(tenant=self._key.tenant, session=parent.session)
+                self._parents[end.key] = named
+        line = [self._key]
+        for one in line:
+            line += [fork for fork, parent in self._parents.items() if parent == one and fork not in line]
+        return line[1:]
+
+
+def _named(keys: Sequence[SessionKey]) -> str:
+    return ", ".join(repr(key.session) for key in keys[:NAMED_MAX])
 
 
 async def _erase_one(log: Log, clock: Clock, key: SessionKey, order: Order) -> Erased:
@@ -75,8 +116,7 @@ async def _erase_one(log: Log, clock: Clock, key: SessionKey, order: Order) -> E
         if tombstone is None:
             break  # nothing was said since the last erasure; what that has left is removed
         try:
-            draft = Draft(id=clock.new_id(), at=clock.now(), actor=order.actor, data=tombstone)
-            await log.append(key, [draft], expected=head.seq)
+            await log.append(key, drafts_of([tombstone], clock, actor=order.actor), expected=head.seq)
             break
         except ConflictError:
             if tried == CONFLICTS_MAX:

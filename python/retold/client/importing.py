@@ -19,6 +19,7 @@ from retold.events import (
     HistoryEdited,
     Item,
     ItemAppended,
+    Policy,
     Recorded,
     SessionKey,
     SessionOpened,
@@ -103,10 +104,12 @@ class _Import:
         self.appended = 0
         self.problems: list[Problem] = []
 
-    async def open(self, window: Window | None, encoding: str) -> None:
+    async def open(self, window: Window | None, encoding: str, policy: Policy) -> None:
         """Open the session and read what an earlier import wrote; a damaged one is refused."""
         try:
-            await self.client.session(self.key.session, tenant=self.key.tenant, window=window, encoding=encoding)
+            await self.client.session(
+                self.key.session, tenant=self.key.tenant, window=window, encoding=encoding, policy=policy
+            )
             async for recorded in self.client.log.read(self.key):
                 if recorded.event.actor == IMPORTER and not isinstance(recorded.event.data, SessionOpened):
                     self.present.append(recorded)
@@ -223,13 +226,15 @@ async def import_transcript(  # noqa: PLR0913 - where from, and each thing that 
     tenant: str = "default",
     window: Window | None = None,
     encoding: str | None = None,
+    policy: Policy = "ladder",
     pace: Pace | None = None,
 ) -> list[ImportReport]:
     """Import the transcript in *lines* and return a report a session; *name* says where it comes from.
 
-    *session* renames the transcript's first session. *encoding* is that of new sessions; where it is not named, the
-    reconstruction for a Claude model that the transcript names early on, else ``o200k_base``. Lines that cannot be read
-    are reported, and so is a session that the log holds with other content, or damaged; the rest is imported.
+    *session* renames the transcript's first session. *encoding* and *policy* are those of new sessions; where no
+    encoding is named, the reconstruction for a Claude model that the transcript names early on, else ``o200k_base``.
+    Lines that cannot be read are reported, and so is a session that the log holds with other content, or damaged; the
+    rest is imported.
 
     Raises:
         InputError: if a name, *window* or *encoding* is out of range, or *lines* cannot be read.
@@ -245,7 +250,8 @@ async def import_transcript(  # noqa: PLR0913 - where from, and each thing that 
                     own = session if session is not None and not imports else event.session
                     key = session_key(own, tenant=tenant)
                     imports[event.session] = _Import(client, key, event.kind, pace or Pace())
-                    await imports[event.session].open(window, encoding or encoding_of(event.model) or ENCODING)
+                    counts = encoding or encoding_of(event.model) or ENCODING
+                    await imports[event.session].open(window, counts, policy)
                 current = imports[event.session]
             case Happened():
                 assert current is not None

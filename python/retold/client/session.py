@@ -7,18 +7,18 @@ from typing import Any
 from retold.client import branching
 from retold.client.appending import Expected, expected_seq, items_of
 from retold.client.checking import check_edit, check_sizes, check_usage, check_window
-from retold.client.erasing import Order, erase_session
+from retold.client.compressing import CONFLICTS_MAX, SelfCompressing
+from retold.client.decompressing import covered, opened, restored
+from retold.client.erasing import Order, check_inherits, erase_session
 from retold.errors import ConflictError, InputError
 from retold.events import (
     CompactionRequested,
-    Draft,
     Fact,
     HistoryEdited,
     Item,
     ItemAppended,
     ItemExtended,
     ItemPinned,
-    ItemRestored,
     Policy,
     Recorded,
     SessionClosed,
@@ -30,16 +30,15 @@ from retold.events import (
     session_key,
 )
 from retold.fold import Context, History, history_of, is_sealed, open_text
+from retold.log.drafting import drafts_of
+from retold.log.publishing import publish
 from retold.policy import limits_for
 from retold.ports import Clock, Erased, Log
 from retold.replay import At, Diff, Frame, Part, Past, compare, load, play, seq_at, tagged_seq
 from retold.tokens import encoding as vocabulary
 
-CONFLICTS_MAX = 10
-"""How often an extension is tried again because somebody else, mostly the worker, wrote first."""
 
-
-class Session:
+class Session(SelfCompressing):
     """Append to one session and read its histories. Get it from `Client.session`.
 
     Every append returns the sequence of its last event, and is durable by then as far as the server's profile says.
@@ -147,7 +146,7 @@ class Session:
             raise InputError(f"expected a range in the history's order, got {first!r} to {last!r}")
         new = tuple(item for message in items for item in items_of(message))
         check_edit(context, new, first=start, last=end)
-        return await self._record([HistoryEdited(items=new, first=first, last=last)], expected=context.seq)
+        return await self._record_and_publish([HistoryEdited(items=new, first=first, last=last)], expected=context.seq)
 
     async def request_compaction(self, *, target_tokens: int = 0, reason: str = "") -> int:
         """Ask the worker to compact now, whatever the size; return the request's sequence. Raises as `append`.
@@ -213,35 +212,38 @@ class Session:
             InputError: if the session does not reach *to*, or there is no such tag.
             CorruptLogError: if an event on the way is missing or damaged.
         """
-        rewound = await branching.rewound(self._log, self.key, to)
-        seq = await self._record([rewound])
-        await branching.publish(self._log, await self._load())
-        return seq
+        return await self._record_and_publish([await branching.rewound(self._log, self.key, to)])
 
     async def undo(self) -> int:
         """Undo the newest compaction: its originals return, what came after it stays. Returns the event's sequence.
 
-        Done again, it undoes the one before. The worker compacts again when the history has grown by a twentieth of the
-        pre-rot threshold, or at once if it is above what can be sent.
+        Where that is the agent's own, the blocks that it made are decompressed. Done again, it undoes the one before.
+        The worker compacts again when the history has grown by a twentieth of the pre-rot threshold, or at once if it
+        is above what can be sent.
 
         Raises:
             InputError: if there was no compaction since the session began, was forked, edited or erased.
             ConflictError: if the session grew while it was looked up; repeat the call.
         """
         context = await self._load()
-        return await self._record([branching.undone(context)], expected=context.seq)
+        blocks = [entry for entry in context.entries if entry.form == "compressed" and not context.compacted_seq]
+        newest = [entry.item.id for entry in blocks if entry.seq == max(block.seq for block in blocks)]
+        facts: list[Fact] = [opened(block, await covered(self._log, context, block)) for block in newest]
+        return await self._record_and_publish(facts or [branching.undone(context)], expected=context.seq)
 
     async def restore(self, item_id: str) -> int:
         """Put an offloaded item's original back in its place in the history; return the event's sequence.
 
+        An item that a compressed block stands for comes back behind the block, with what belongs to it; a block's own
+        id decompresses it.
+
         Raises:
-            InputError: if the item is not in the history, or whole already.
+            InputError: if the item is neither in the history nor in one of its blocks, or whole already.
             CorruptLogError: if the log does not hold the original any more.
             ConflictError: if the session grew while it was looked up; repeat the call.
         """
         context = await self._load()
-        item = await branching.original(self._log, context, item_id)
-        return await self._record([ItemRestored(item=item)], expected=context.seq)
+        return await self._record([await restored(self._log, context, item_id)], expected=context.seq)
 
     async def fork(
         self, name: str, *, at: At | None = None, window: Window | None = None, policy: Policy | None = None
@@ -255,11 +257,14 @@ class Session:
             InputError: if the session does not reach *at*, or there is a session *name* already.
             CorruptLogError: if an event on the way is missing or damaged.
         """
-        forked = Session(self._log, self._clock, session_key(name, tenant=self.key.tenant), actor=self._actor)
+        key = session_key(name, tenant=self.key.tenant)
+        forked = Session(self._log, self._clock, key, actor=self._actor, past=self._past)
         place = await self._seq(at)
         state = await self._load() if place is None else await load(self._log, self.key, at=place, base=self._known)
         opened = await branching.opened(state, forked.key, log=self._log, window=window, policy=policy)
         await forked._record([opened], expected=0)
+        assert opened.parent is not None, "it names what it was forked from"
+        await check_inherits(self._log, self._clock, forked.key, opened.parent, actor=self._actor)
         return forked
 
     async def tag(self, name: str, *, at: At | None = None) -> int:
@@ -356,6 +361,15 @@ class Session:
         self._known = await load(self._log, self.key, base=self._known)
         return self._known
 
+    async def _record_and_publish(self, facts: Sequence[Fact], *, expected: int | None = None) -> int:
+        """Record what takes something out of the history, and out of what is published: no reader is given it more.
+
+        Killed in between, the worker does the second.
+        """
+        seq = await self._record(facts, expected=expected)
+        await publish(self._log, await self._load())
+        return seq
+
     async def _record(self, facts: Sequence[Fact], *, expected: int | None = None) -> int:
         recorded = await record_facts(self._log, self._clock, self.key, facts, actor=self._actor, expected=expected)
         return recorded[-1].event.seq
@@ -367,6 +381,4 @@ async def record_facts(
     """Append *facts* to a session as one. Raises as `Log.append`."""
     if not facts:
         raise InputError("expected at least one item to append, got none")
-    now = clock.now()
-    drafts = [Draft(id=clock.new_id(), at=now, actor=actor, data=fact) for fact in facts]
-    return await log.append(key, drafts, expected=expected)
+    return await log.append(key, drafts_of(facts, clock, actor=actor), expected=expected)

@@ -15,6 +15,7 @@ from retold.events.codec import (
     record,
     standing,
 )
+from retold.events.edits import EditedRange, EntryForm, Original
 from retold.events.envelope import (
     GENESIS,
     SEQ_MAX,
@@ -36,6 +37,7 @@ from retold.events.facts import (
     Derived,
     Fact,
     ForkPoint,
+    HistoryDecompressed,
     HistoryEdited,
     HistoryReplaced,
     ItemAppended,
@@ -43,17 +45,13 @@ from retold.events.facts import (
     ItemPinned,
     ItemRestored,
     ItemsOffloaded,
-    Keep,
     Offload,
-    Place,
-    Put,
     SessionClosed,
     SessionErased,
     SessionOpened,
     SessionRewound,
     SessionTagged,
     SessionUntagged,
-    Span,
     SummaryField,
     SummaryWritten,
     Tier,
@@ -69,13 +67,16 @@ from retold.events.items import (
     Part,
     Reasoning,
     Role,
+    Speaker,
     Text,
     ToolCall,
     ToolResult,
+    is_compressed,
     plain_text,
 )
 from retold.events.receipts import Pin, Receipt, Survival
 from retold.events.seals import Seal, Sealed, is_sealed_document, read_sealed, sealed_document
+from retold.events.spans import Keep, Place, Put, Span
 from retold.events.windows import Policy, Tuning, Window
 
 __all__ = [
@@ -94,11 +95,14 @@ __all__ = [
     "CompactionUndone",
     "Derived",
     "Draft",
+    "EditedRange",
+    "EntryForm",
     "Event",
     "Fact",
     "ForkPoint",
     "Form",
     "Head",
+    "HistoryDecompressed",
     "HistoryEdited",
     "HistoryReplaced",
     "Item",
@@ -112,6 +116,7 @@ __all__ = [
     "Message",
     "Offload",
     "Opaque",
+    "Original",
     "Part",
     "Pin",
     "Place",
@@ -131,6 +136,7 @@ __all__ = [
     "SessionTagged",
     "SessionUntagged",
     "Span",
+    "Speaker",
     "Standing",
     "SummaryField",
     "SummaryWritten",
@@ -147,6 +153,7 @@ __all__ = [
     "check_follows",
     "decode",
     "encode",
+    "is_compressed",
     "is_sealed_document",
     "is_tombstone",
     "kept",

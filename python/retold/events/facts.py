@@ -1,17 +1,19 @@
 """Facts: what can happen to a session, past tense. Each is the `data` of one event.
 
-Source facts come from agents and people. Derived facts are written only by a worker, but for `ItemRestored`, which
-agents and people write, too. Each of the others names the `base_seq` of the source event that it was decided at: it
-changes the history as it stood there, and what was appended later follows unchanged. So the result does not depend on
-how far the agent had got when the worker wrote it.
+Source facts come from agents and people. Derived facts are written only by a worker, but for `ItemRestored` and
+`HistoryDecompressed`, which agents and people write, too. Each of the others names the `base_seq` of the source event
+that it was decided at: it changes the history as it stood there, and what was appended later follows unchanged. So the
+result does not depend on how far the agent had got when the worker wrote it.
 """
 
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from retold.events.edits import EditedRange, Original
 from retold.events.items import Item
 from retold.events.receipts import Receipt
+from retold.events.spans import Span
 from retold.events.windows import Policy, Tuning, Window
 
 Tier = Literal["offload", "summary", "edit", "truncate"]
@@ -65,28 +67,6 @@ class SummaryField(Struct, frozen=True):
     seqs: tuple[int, ...] = ()
 
 
-class Keep(Struct, frozen=True, tag="keep"):
-    """Keep the entries from *first* to *last* (both ids included) as they were at the base."""
-
-    first: str
-    last: str
-
-
-class Place(Struct, frozen=True, tag="place"):
-    """Place an item that the same plan has written: an offload's placeholder or the summary, by id."""
-
-    item: str
-
-
-class Put(Struct, frozen=True, tag="put"):
-    """Put new text: an item whose content was cut."""
-
-    item: Item
-
-
-Span = Keep | Place | Put
-
-
 class SessionOpened(Struct, frozen=True):
     """Open a session. Always sequence 1."""
 
@@ -129,12 +109,27 @@ class CompactionRequested(Struct, frozen=True, omit_defaults=True):
 
 
 class HistoryEdited(Struct, frozen=True):
-    """Replace the entries from *first* to *last* (ids, both included) by *items*; None is the start, or the end."""
+    """Replace the entries from *first* to *last* (ids, both included) by *items*; None is the start, or the end.
+
+    A new item of the role ``compressed`` stands for the entries of its range, which can be had back.
+
+    Attributes:
+        more: further ranges, replaced at once with the first; all in the history's order, none over another.
+        receipt: what the edit did, where a model compressed its history.
+    """
 
     items: tuple[Item, ...]
     first: str | None = None
     last: str | None = None
     reason: str = ""
+    more: tuple[EditedRange, ...] | UnsetType = UNSET
+    receipt: Receipt | UnsetType = UNSET
+
+    @property
+    def ranges(self) -> tuple[EditedRange, ...]:
+        """Return every range, in order."""
+        more = () if self.more is UNSET else self.more
+        return (EditedRange(items=self.items, first=self.first, last=self.last), *more)
 
 
 class ItemPinned(Struct, frozen=True):
@@ -229,14 +224,18 @@ class ItemsOffloaded(Struct, frozen=True):
     items: tuple[Offload, ...]
 
 
-class SummaryWritten(Struct, frozen=True):
+class SummaryWritten(Struct, frozen=True, omit_defaults=True):
     """Record a summary. It is never computed again: replay reads it from here.
 
     Attributes:
-        item: the message that the model is sent, with the id that `HistoryReplaced` places.
+        item: what the model is sent, with the id that `HistoryReplaced` places: a message, or a provider's block that
+            has the message's text as its words.
         fields: the structured summary that the message was rendered from.
         summarizer: the name of what wrote it.
         covers: ids of the entries that it stands for.
+        input_tokens: what writing it cost, as the provider said; 0 where nobody did.
+        output_tokens: the same of what was written.
+        instead_of: who was asked first and failed, each with the kind of its error; empty if nobody did.
     """
 
     plan: str
@@ -245,6 +244,9 @@ class SummaryWritten(Struct, frozen=True):
     fields: tuple[SummaryField, ...]
     summarizer: str
     covers: tuple[str, ...]
+    input_tokens: int = 0
+    output_tokens: int = 0
+    instead_of: str = ""
 
 
 class HistoryReplaced(Struct, frozen=True, omit_defaults=True):
@@ -293,6 +295,22 @@ class ItemRestored(Struct, frozen=True):
     item: Item
 
 
+class HistoryDecompressed(Struct, frozen=True, omit_defaults=True):
+    """Put entries back that the compressed block *block* stands for. Carries them, as `ItemRestored` does.
+
+    Attributes:
+        originals: all of them, which take the block's place, or some, in their order.
+        behind: where only some return: the entry that they are placed behind, the block itself or one that returned
+            before; the block stays.
+        summary: the fields of the newest summary, if that is among the originals.
+    """
+
+    block: str
+    originals: tuple[Original, ...]
+    behind: str | None = None
+    summary: tuple[SummaryField, ...] = ()
+
+
 Source = (
     SessionOpened
     | ItemAppended
@@ -312,7 +330,7 @@ Source = (
 Based = CompactionPlanned | ItemsOffloaded | SummaryWritten | HistoryReplaced | CompactionFailed | CompactionAbandoned
 """Derived facts that take effect at their `base_seq`."""
 
-Derived = Based | ItemRestored
+Derived = Based | ItemRestored | HistoryDecompressed
 """Facts that follow from what was said before: a worker's, and what it took away put back."""
 
 Fact = Source | Derived

@@ -3,8 +3,9 @@
 Rules:
 - An item is frozen. Text that the model sees is held as text; what only a provider understands is held as the JSON text
   that came, byte for byte (`Block.body`, `Reasoning.body`, `Opaque.body`).
-- `id` is given by the fold: the n-th item of a session is ``i<n>``, a summary ``s<version>``. What an appended item
-  says is replaced, so ids are unique within a session and do not depend on when a worker wrote in between.
+- `id` is given by the fold: the n-th item of a session is ``i<n>``, or ``c<n>`` if it is a compressed block; a summary
+  is ``s<version>``. What an appended item says is replaced, so ids are unique within a session and do not depend on
+  when a worker wrote in between.
 - An item's JSON is the same before and after a round trip: its hash proves it. So defaults are left out only where they
   are None, False or empty (msgspec compares a default by identity, and a decoded "function" is another object).
 - Items of one model response (text beside calls, parallel calls) share a `group`; neighbours of one group are rendered
@@ -18,7 +19,11 @@ from msgspec import Struct
 Form = Literal["chat", "responses", "anthropic"]
 """A provider's way of writing messages: Chat Completions, Responses, or Anthropic Messages."""
 
-Role = Literal["system", "developer", "user", "assistant"]
+Speaker = Literal["system", "developer", "user", "assistant"]
+"""Who may say something in a provider's form."""
+
+Role = Literal[Speaker, "compressed"]
+"""Who said a message, or that a model wrote it in place of earlier entries (`compress_history`); sent as the user's."""
 
 
 class Text(Struct, frozen=True, gc=False, tag="text"):
@@ -118,6 +123,9 @@ class Opaque(Struct, frozen=True, gc=False, tag="opaque", omit_defaults=True):
         form: the provider's form.
         kind: the block's own `type`, for example ``compaction``.
         body: the block's JSON text, unchanged.
+        provider: whose block it is, where it was asked for by a worker: only there it can be read.
+        model: the model that it was made for.
+        words: what everybody else is sent in its place, a user's message; empty where there is nothing to send.
     """
 
     form: Form
@@ -125,9 +133,17 @@ class Opaque(Struct, frozen=True, gc=False, tag="opaque", omit_defaults=True):
     body: str
     id: str = ""
     group: str | None = None
+    provider: str = ""
+    model: str = ""
+    words: str = ""
 
 
 Item = Message | ToolCall | ToolResult | Reasoning | Opaque
+
+
+def is_compressed(item: Item) -> bool:
+    """Return whether *item* is a compressed block: what a model wrote in place of earlier entries."""
+    return isinstance(item, Message) and item.role == "compressed"
 
 
 def plain_text(content: tuple[Part, ...]) -> str:

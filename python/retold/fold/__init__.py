@@ -5,13 +5,13 @@ from retold.fold.calibration import UNTAUGHT, Calibration
 from retold.fold.context import (
     Context,
     Entry,
-    EntryForm,
     decode_context,
     encode_context,
     history_hash,
     is_of_this_schema,
     item_hash,
     ledger_of,
+    newest_summary,
     request_size,
 )
 from retold.fold.counting import PRIMING, count_item
@@ -21,6 +21,7 @@ from retold.fold.history import History, decode_history, encode_history, history
 from retold.fold.judging import DUE_SHARE, INEFFECTIVE_GAIN
 from retold.fold.returning import inherited
 from retold.fold.spans import placeholder_entry, spread, summary_entry
+from retold.fold.telling import item_text, kind_of
 from retold.sizes import Tokens
 
 __all__ = [
@@ -32,7 +33,6 @@ __all__ = [
     "Calibration",
     "Context",
     "Entry",
-    "EntryForm",
     "History",
     "Tokens",
     "advance",
@@ -50,7 +50,10 @@ __all__ = [
     "is_of_this_schema",
     "is_sealed",
     "item_hash",
+    "item_text",
+    "kind_of",
     "ledger_of",
+    "newest_summary",
     "open_text",
     "placeholder_entry",
     "reaches_before",

@@ -7,9 +7,10 @@ Rules:
 - What does not fit the state is refused with the sequence named, never repaired in silence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, assert_never
+from functools import partial
+from typing import Any, TypeVar, assert_never
 
 from msgspec import structs
 
@@ -22,6 +23,7 @@ from retold.events import (
     CompactionUndone,
     Derived,
     Fact,
+    HistoryDecompressed,
     HistoryEdited,
     HistoryReplaced,
     Item,
@@ -51,17 +53,21 @@ from retold.fold.context import (
     item_hash,
     later,
     ledger_of,
+    newest_summary,
     request_size,
     vocabulary_of,
 )
 from retold.fold.counting import PRIMING, count_item, text_tokens
+from retold.fold.editing import decompressed, numbered_id, position, stretches
 from retold.fold.extending import has_new_part, open_text, with_open_text
 from retold.fold.judging import after_try, settled_by_hand
 from retold.fold.returning import beginning, numbering, opened, started, tagged
-from retold.fold.spans import placeholder_entry, spread, summary_entry
+from retold.fold.spans import placeholders, spread, summary_entry
 from retold.ledger import Ledger
 from retold.sizes import Tokens
 from retold.tokens import Counter, Encoding
+
+T = TypeVar("T")
 
 
 class Builder:
@@ -219,6 +225,8 @@ class Builder:
                 self._give_up(fact)
             case ItemRestored():
                 self._restore(fact.item, seq)
+            case HistoryDecompressed():
+                self._decompress(fact, seq)
             case _:
                 assert_never(fact)
 
@@ -230,7 +238,7 @@ class Builder:
 
     def _numbered(self, item: Item) -> Item:
         self._next_item, self._is_ahead = self._next_item + 1, True
-        return structs.replace(item, id=f"i{self._next_item - 1}")
+        return structs.replace(item, id=numbered_id(item, self._next_item - 1))
 
     def _put(self, at: int, entry: Entry) -> None:
         self._entries[at] = entry
@@ -275,22 +283,18 @@ class Builder:
             self._reply_tokens += size.total - entry.tokens.total
 
     def _edit(self, fact: HistoryEdited, seq: int) -> None:
-        first = 0 if fact.first is None else self._position(fact.first, seq)
-        last = len(self._entries) - 1 if fact.last is None else self._position(fact.last, seq)
-        if last < first - 1:
-            raise self._refuse("expected a range whose first item comes before its last", seq)
-        items = [self._numbered(item) for item in fact.items]
-        edited = [Entry(item=item, tokens=self._count(item), seq=seq, form="edited") for item in items]
-        newest = max((entry.seq for entry in self._entries if entry.form == "summary"), default=None)
-        self._put_all(first, last + 1, edited)
-        if not any(entry.form == "summary" and entry.seq == newest for entry in self._entries):
+        newest = newest_summary(self._entries)
+        find = partial(stretches, self._entries, fact, seq=seq, number=self._numbered, count=self._count)
+        for new in reversed(self._found(find, seq)):
+            self._put_all(new.first, new.end, new.entries)
+        if newest is None or newest_summary(self._entries) != newest:
             self._set(summary=())  # or what was edited away would come back in the next summary, which builds on it
         self._set(settled_tokens=0, ineffective=0, compacted_seq=0)
         self._bar()
         self._replaced(seq, base_seq=seq)
 
     def _pin(self, item_id: str, seq: int) -> None:
-        self._position(item_id, seq)
+        self._found(partial(position, self._entries, item_id), seq)
         if item_id not in self._now.pinned:
             self._set(pinned=(*self._now.pinned, item_id))
 
@@ -319,23 +323,17 @@ class Builder:
         self._bar()
         self._replaced(seq, base_seq=seq)
 
-    def _position(self, item_id: str, seq: int) -> int:
-        for position, entry in enumerate(self._entries):
-            if entry.item.id == item_id:
-                return position
-        raise self._refuse(f"expected an item of the history, {item_id!r} is not in it", seq)
+    def _found(self, find: Callable[[], T], seq: int) -> T:
+        try:
+            return find()
+        except LookupError as error:
+            raise self._refuse(str(error), seq) from None
 
     # ---- what a worker does ---------------------------------------------------------------------------------------
 
     def _stage_offloads(self, fact: ItemsOffloaded, seq: int) -> None:
-        staged = dict(self._now.staged)
-        entries = {entry.item.id: entry for entry in self._entries}  # a search for each took half of a replay's time
-        for offload in fact.items:
-            if (entry := entries.get(offload.item)) is None:
-                raise self._refuse(f"expected an item of the history, {offload.item!r} is not in it", seq)
-            stand_in, tokens = offload.placeholder, self._count(offload.placeholder)
-            staged[offload.item] = placeholder_entry(stand_in, seq=entry.seq, original=offload.sha256, tokens=tokens)
-        self._set(staged=staged)
+        staged = self._found(partial(placeholders, fact.items, self._entries, count=self._count), seq)
+        self._set(staged={**self._now.staged, **staged})
 
     def _stage_summary(self, fact: SummaryWritten) -> None:
         entry = summary_entry(fact.item, base_seq=fact.base_seq, tokens=self._count(fact.item))
@@ -345,7 +343,8 @@ class Builder:
         if fact.version != self._now.version + 1:
             raise self._refuse(f"expected version {self._now.version + 1}, got {fact.version}", seq)
         cut = self._cut_at(fact.base_seq)
-        body = self._spread(fact, self._entries[:cut], seq)
+        find = partial(spread, fact.body, base=self._entries[:cut], staged=self._now.staged, count=self._count)
+        body = self._found(find, seq)
         if history_hash(body) != fact.hash:
             raise self._refuse("the replacement history's hash does not match what the events give", seq)
         before = self._ledger.prefix(cut)
@@ -363,21 +362,22 @@ class Builder:
 
     def _cut_at(self, base_seq: int) -> int:
         """Return how many entries were there at *base_seq*."""
-        later = (at for at, entry in enumerate(self._entries) if entry.seq > base_seq)
-        return next(later, len(self._entries))
-
-    def _spread(self, fact: HistoryReplaced, base: list[Entry], seq: int) -> tuple[Entry, ...]:
-        try:
-            body = spread(fact.body, base=base, staged=self._now.staged, count=self._count)
-        except KeyError as error:
-            raise self._refuse(f"expected an item of the base, {error.args[0]!r} is not in it", seq) from None
-        return tuple(body)
+        return next((at for at, entry in enumerate(self._entries) if entry.seq > base_seq), len(self._entries))
 
     def _restore(self, item: Item, seq: int) -> None:
-        entry = self._entries[position := self._position(item.id, seq)]
+        entry = self._entries[at := self._found(partial(position, self._entries, item.id), seq)]
         if entry.form != "placeholder" or entry.original != item_hash(item):
             raise self._refuse(f"expected the original of offloaded item {item.id!r}", seq)
-        self._put(position, Entry(item=item, tokens=self._count(item), seq=entry.seq))
+        self._put(at, Entry(item=item, tokens=self._count(item), seq=entry.seq))
+        self._enlarged(seq)
+
+    def _decompress(self, fact: HistoryDecompressed, seq: int) -> None:
+        entries, changes = self._found(partial(decompressed, self._entries, fact, count=self._count), seq)
+        self._put_all(0, len(self._entries), entries)
+        self._set(compacted_seq=0, **changes)
+        self._enlarged(seq)
+
+    def _enlarged(self, seq: int) -> None:
         self._bar()
         self._set(settled_tokens=settled_by_hand(self.upper_tokens, self._now.window, self._now.calibration))
         self._replaced(seq, base_seq=seq)

@@ -12,6 +12,7 @@ from retold.errors import CorruptLogError, InputError
 from retold.events import (
     CompactionPlanned,
     CompactionRequested,
+    EntryForm,
     ForkPoint,
     Head,
     Item,
@@ -28,9 +29,6 @@ from retold.ledger import Ledger
 from retold.sizes import Tokens
 from retold.tokens import Encoding, encoding
 
-EntryForm = Literal["whole", "placeholder", "summary", "cut", "edited"]
-"""How an entry came to be what it is: as it was appended, or by which kind of compaction."""
-
 
 class Entry(Struct, frozen=True, gc=False):
     """Hold one entry of a history.
@@ -41,7 +39,8 @@ class Entry(Struct, frozen=True, gc=False):
         seq: the sequence of the event that brought the item (a summary: the base of its plan). In a fork, what came
             before it has 0 or less: the parent's sequence less that of the fork point.
         form: how it came to be what it is.
-        original: for a placeholder, the content hash of what it stands for.
+        original: the content hash of what it stands for: of an item for a placeholder, of entries for a compressed
+            block.
     """
 
     item: Item
@@ -203,6 +202,13 @@ def history_hash(entries: Sequence[Entry]) -> str:
     differently have the same hash.
     """
     return sha256(_encoder.encode_lines([entry.item for entry in entries])).hexdigest()
+
+
+def newest_summary(entries: Iterable[Entry]) -> str | None:
+    """Return the id of the newest summary among *entries*, or None."""
+    summaries = (entry for entry in entries if entry.form == "summary")
+    newest = max(summaries, key=lambda entry: entry.seq, default=None)
+    return None if newest is None else newest.item.id
 
 
 def ledger_of(entries: Iterable[Entry]) -> Ledger:

@@ -70,9 +70,16 @@ def count_item(item: Item, encoding: Encoding) -> Tokens:
             estimated = 0 if item.body is None else _sealed(item.body, encoding, read=_without_text)
             return _sized(encoding.count(item.text), MESSAGE_FRAMING, estimated, encoding)
         case Opaque():
-            return Tokens(reconstructed=MESSAGE_FRAMING, estimated=_sealed(item.body, encoding))
+            return _block_or_words(item, encoding)
         case _:
             assert_never(item)
+
+
+def _block_or_words(item: Opaque, encoding: Encoding) -> Tokens:
+    """Return the larger size of a block and of the words that others are sent in its place: one of them is sent."""
+    block = Tokens(reconstructed=MESSAGE_FRAMING, estimated=_sealed(item.body, encoding))
+    words = _sized(encoding.count(item.words), MESSAGE_FRAMING, 0, encoding) if item.words else block
+    return words if words.upper > block.upper else block
 
 
 def _sized(words: int, framing: int, estimated: int, encoding: Encoding) -> Tokens:

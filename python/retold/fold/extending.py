@@ -12,7 +12,7 @@ from retold.formats.json_text import decode_json, write_json
 
 def open_text(entries: Sequence[Entry]) -> str | None:
     """Return the text of the newest item that more text may be added to; None if there is no such item."""
-    if not entries or entries[-1].form in ("placeholder", "summary"):
+    if not entries or entries[-1].form in ("placeholder", "summary", "compressed"):
         return None
     return _open_text(entries[-1].item)
 

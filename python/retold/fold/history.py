@@ -42,24 +42,26 @@ class History(Struct, frozen=True):
         """Return the size as one request, in tokens; the upper bound where a part is estimated."""
         return self.counted.upper
 
-    def as_form(self, form: Form) -> list[dict[str, Any]]:
+    def as_form(self, form: Form, *, model: str | None = None) -> list[dict[str, Any]]:
         """Return the history as the messages of *form*, ready to be sent: every call with one result after it.
 
         A call that was left without one is answered by a short note, which is not in `tokens`; see `formats.complete`.
+        A provider's own compaction is sent as its block where it is of *form* and made for *model*; None is the model
+        that it was made for. Every other model is sent the summary in words.
         """
-        return render(complete(self.items, form), form)
+        return render(complete(self.items, form), form, model=model)
 
     def as_chat(self) -> list[dict[str, Any]]:
         """Return the history as Chat Completions messages."""
         return self.as_form("chat")
 
-    def as_responses(self) -> list[dict[str, Any]]:
-        """Return the history as Responses input items."""
-        return self.as_form("responses")
+    def as_responses(self, *, model: str | None = None) -> list[dict[str, Any]]:
+        """Return the history as Responses input items; *model* as in `as_form`."""
+        return self.as_form("responses", model=model)
 
-    def as_anthropic(self) -> list[dict[str, Any]]:
-        """Return the history as Anthropic messages."""
-        return self.as_form("anthropic")
+    def as_anthropic(self, *, model: str | None = None) -> list[dict[str, Any]]:
+        """Return the history as Anthropic messages; *model* as in `as_form`."""
+        return self.as_form("anthropic", model=model)
 
 
 def history_of(context: Context) -> History:

@@ -11,6 +11,7 @@ Rules:
 """
 
 from retold.formats.anthropic import split_system
+from retold.formats.blocks import is_compaction
 from retold.formats.bundle import complete, number_responses
 from retold.formats.detect import detect_form, detect_forms
 from retold.formats.json_text import address_of
@@ -39,6 +40,7 @@ __all__ = [
     "complete",
     "detect_form",
     "detect_forms",
+    "is_compaction",
     "number_responses",
     "read_transcript",
     "render",

@@ -26,11 +26,11 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from retold.errors import InputError
-from retold.events.items import Item, Message, Opaque, Part, Reasoning, Role, Text, ToolCall, ToolResult
+from retold.events.items import Item, Message, Opaque, Part, Reasoning, Speaker, Text, ToolCall, ToolResult
 from retold.formats.bundle import bundle_items, gather, sized_group
 from retold.formats.expect import NOTHING, as_object, kind_of, leftover, read_object, read_string, wrong
 from retold.formats.json_text import read_body, read_extra, read_json, write_extra, write_json
-from retold.formats.parts import Dialect, Shape, read_content, read_part, write_content
+from retold.formats.parts import Dialect, Shape, read_content, read_part, speaker_of, write_content
 
 _CONTENT: Final = Dialect(form="anthropic", text="text", texts=frozenset({"text"}), plain=True)
 _THINKING: Final = frozenset({"thinking", "redacted_thinking"})
@@ -54,7 +54,7 @@ def read_message(message: Mapping[str, Any]) -> tuple[Item, ...]:
     return tuple(items) if len(items) == 1 else sized_group(_group_of(message, items), items)
 
 
-def _read_role(message: Mapping[str, Any]) -> Role:
+def _read_role(message: Mapping[str, Any]) -> Speaker:
     match read_string(message, "role"):
         case "user":
             return "user"
@@ -66,7 +66,7 @@ def _read_role(message: Mapping[str, Any]) -> Role:
             raise InputError("expected role to be user, assistant or system, got another string")
 
 
-def _read_blocks(blocks: list[Mapping[str, Any]], role: Role) -> list[Item]:
+def _read_blocks(blocks: list[Mapping[str, Any]], role: Speaker) -> list[Item]:
     kinds = [_kind(block, role, at=f"content[{index}]") for index, block in enumerate(blocks)]
     items: list[Item] = []
     for kind, run in groupby(range(len(blocks)), key=kinds.__getitem__):
@@ -78,7 +78,7 @@ def _read_blocks(blocks: list[Mapping[str, Any]], role: Role) -> list[Item]:
     return items
 
 
-def _kind(block: Mapping[str, Any], role: Role, *, at: str) -> str:
+def _kind(block: Mapping[str, Any], role: Speaker, *, at: str) -> str:
     kind = read_string(block, "type", at=at)
     if kind in ("tool_use", "tool_result"):
         return kind
@@ -87,7 +87,7 @@ def _kind(block: Mapping[str, Any], role: Role, *, at: str) -> str:
     return "thinking" if kind in _THINKING else "opaque"
 
 
-def _read_content_run(blocks: list[Mapping[str, Any]], indexes: list[int], role: Role) -> Message:
+def _read_content_run(blocks: list[Mapping[str, Any]], indexes: list[int], role: Speaker) -> Message:
     read = [read_part(blocks[index], _CONTENT, at=f"content[{index}]") for index in indexes]
     content = tuple(part for part, _ in read)
     lefts = [left for _, left in read]
@@ -131,7 +131,7 @@ def _read_result(block: Mapping[str, Any], *, at: str) -> ToolResult:
     )
 
 
-def _keep_fields(items: list[Item], fields: dict[str, Any], role: Role) -> list[Item]:
+def _keep_fields(items: list[Item], fields: dict[str, Any], role: Speaker) -> list[Item]:
     """Return *items* with the message's *fields* in the first that can hold them, or in an empty message beside."""
     if not fields:
         return items
@@ -190,7 +190,7 @@ def _side(item: Item) -> str:
         case Message(role="system" | "developer"):
             return "system"
         case Message():
-            return item.role
+            return speaker_of(item)
         case _:
             return "assistant"
 

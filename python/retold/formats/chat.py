@@ -20,11 +20,11 @@ from typing import Any, Final, get_args
 from msgspec.structs import replace
 
 from retold.errors import InputError
-from retold.events.items import Item, Message, Opaque, Part, Reasoning, Role, ToolCall, ToolResult
+from retold.events.items import Item, Message, Opaque, Part, Reasoning, Speaker, ToolCall, ToolResult
 from retold.formats.bundle import bundle_items, gather, sized_group
 from retold.formats.expect import NOTHING, as_object, field, leftover, read_object, read_string, wrong
 from retold.formats.json_text import read_body, read_extra, write_extra, write_json
-from retold.formats.parts import Dialect, Shape, read_content, write_content
+from retold.formats.parts import Dialect, Shape, read_content, speaker_of, write_content
 
 _CONTENT: Final = Dialect(form="chat", text="text", texts=frozenset({"text"}), plain=True)
 _RESULT: Final = Dialect(form="chat", text="text", texts=frozenset({"text"}), plain=True, images=False)
@@ -43,7 +43,7 @@ def read_message(message: Mapping[str, Any]) -> tuple[Item, ...]:
         return (_read_result(message, _LEGACY_ID + read_string(message, "name")),)
     if role == "assistant":
         return _read_assistant(message)
-    if role in get_args(Role):
+    if role in get_args(Speaker):
         return (_read_plain(message),)
     raise InputError("expected role to be system, developer, user, assistant, tool or function, got another string")
 
@@ -200,7 +200,7 @@ def _write_bundle(run: list[Item]) -> dict[str, Any]:
 def _write_message(message: Message) -> dict[str, Any]:
     kept = read_extra(message.extra, "chat")
     shape = kept.get("content")
-    written: dict[str, Any] = {"role": message.role}
+    written: dict[str, Any] = {"role": speaker_of(message)}
     if not (shape == "absent" and not message.content):
         written["content"] = write_content(message.content, shape, _CONTENT)
     if message.name is not None:

@@ -5,6 +5,7 @@ from typing import Any, assert_never
 
 from retold.events.items import Form, Item
 from retold.formats import anthropic, chat, responses
+from retold.formats.blocks import sendable
 from retold.formats.detect import detect_form
 from retold.formats.expect import as_object
 from retold.formats.json_text import check_message
@@ -34,12 +35,14 @@ def read_message(message: Mapping[str, Any], form: Form) -> tuple[Item, ...]:
             assert_never(form)
 
 
-def render(items: Iterable[Item], form: Form) -> list[dict[str, Any]]:
+def render(items: Iterable[Item], form: Form, *, model: str | None = None) -> list[dict[str, Any]]:
     """Return *items* as messages of *form*, in order; neighbours of one group become one message.
 
-    What *form* cannot hold is translated or left out, as the form's module says. Nothing is shared with *items*.
+    What *form* cannot hold is translated or left out, as the form's module says; a provider's compaction is sent to
+    whom it is bound to, and in words to others (`blocks`). Nothing is shared with *items*.
     Raises InputError if an item's `body` or `extra` is no JSON.
     """
+    items = sendable(items, form, model=model)
     match form:
         case "chat":
             return chat.render(items)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from retold.events.items import Block, Form, Part, Text
+from retold.events.items import Block, Form, Message, Part, Speaker, Text
 from retold.formats.expect import as_object, leftover, read_string, wrong
 from retold.formats.images import translate_image
 from retold.formats.json_text import read_body, write_json
@@ -84,6 +84,11 @@ def write_content(parts: tuple[Part, ...], shape: Any, dialect: Dialect) -> Any:
         if lone is not None:
             return lone
     return [_write_part(part, {}, dialect) for part in parts]
+
+
+def speaker_of(message: Message) -> Speaker:
+    """Return who says *message* in a provider's form: a compressed block is sent as the user's."""
+    return "user" if message.role == "compressed" else message.role
 
 
 def _plain(parts: tuple[Part, ...]) -> str | None:

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, assert_never, get_args
 
 from retold.errors import InputError
-from retold.events.items import Item, Message, Opaque, Part, Reasoning, Role, Text, ToolCall, ToolResult
+from retold.events.items import Item, Message, Opaque, Part, Reasoning, Speaker, Text, ToolCall, ToolResult
 from retold.formats.expect import NOTHING, leftover, read_string
 from retold.formats.json_text import read_body, read_extra, write_extra, write_json
-from retold.formats.parts import Dialect, Shape, read_content, read_part, write_content
+from retold.formats.parts import Dialect, Shape, read_content, read_part, speaker_of, write_content
 
 _TEXTS: Final = frozenset({"input_text", "output_text", "text"})
 _INPUT: Final = Dialect(form="responses", text="input_text", texts=_TEXTS, plain=False)
@@ -44,7 +44,7 @@ def read_message(message: Mapping[str, Any]) -> tuple[Item, ...]:
 
 def _read_message(message: Mapping[str, Any]) -> Message:
     role = read_string(message, "role")
-    if role not in get_args(Role):
+    if role not in get_args(Speaker):
         raise InputError("expected role to be system, developer, user or assistant, got another string")
     dialect = _OUTPUT if role == "assistant" else _INPUT
     content, shape = read_content(message.get("content", NOTHING), dialect, at="content")
@@ -121,7 +121,7 @@ def _write_message(message: Message) -> dict[str, Any] | None:
     dialect = _OUTPUT if message.role == "assistant" else _INPUT
     kind = {} if kept.get("untyped") else {"type": "message"}
     content = write_content(message.content, kept.get("content"), dialect)
-    return {**kind, "role": message.role, "content": content, **kept.get("message", {})}
+    return {**kind, "role": speaker_of(message), "content": content, **kept.get("message", {})}
 
 
 def _write_call(call: ToolCall) -> dict[str, Any]:

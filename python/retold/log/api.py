@@ -13,6 +13,7 @@ from msgspec import Struct
 from nats.aio.msg import Msg
 
 from retold.errors import UnavailableError
+from retold.events import is_sealed_document
 from retold.log.link import Link, Lost
 from retold.log.packing import unpack
 
@@ -150,6 +151,12 @@ async def erase(link: Link, stream: str, position: int) -> bool:
 async def forget(link: Link, stream: str, position: int) -> bool:
     """Remove the message at *position*; its bytes may stay in the file. Else as `erase`, and quick."""
     return await _delete(link, stream, {"seq": position, "no_erase": True})
+
+
+async def discard(link: Link, stream: str, stored: Stored) -> bool:
+    """Remove *stored*: overwritten where anybody could read it; what is sealed need only go. Else as `erase`."""
+    remove = forget if is_sealed_document(stored.body) else erase
+    return await remove(link, stream, stored.position)
 
 
 async def purge(link: Link, stream: str, subject: str, *, before: int | None = None) -> None:

@@ -17,6 +17,7 @@ from retold.events import Head, Kept, SessionKey, kept
 from retold.log import api, pages
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
+from retold.log.headers import seq_of
 from retold.log.link import Link
 from retold.log.names import (
     AFTER,
@@ -30,7 +31,7 @@ from retold.log.names import (
     event_subject,
 )
 from retold.log.packing import unpack
-from retold.log.reader import Reader, seq_of
+from retold.log.reader import Reader
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Message, send
 

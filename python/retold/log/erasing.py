@@ -2,7 +2,8 @@
 
 Rules:
 - The tombstone comes first. From then on no reader is given anything of before, so a crash leaves work, not content.
-- Then the projections: a mark takes their place, behind which nobody who lags can write an older state.
+- Then the projections: a mark takes their place, behind which nobody who lags can write an older state, a rebuild that
+  is under way included.
 - Then the keys, the events, the blobs. Each step finds what is left of it, so the whole may be repeated at any time.
 - Nothing is removed while the server holds an event that it cannot read: it would lose other sessions' events with it.
 - What holds plain text is removed by JetStream's erasing delete, which overwrites its bytes; a purge would only forget
@@ -15,11 +16,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from retold.errors import CorruptLogError, InputError, UnavailableError
-from retold.events import READABLE, SessionKey, is_sealed_document, standing
+from retold.events import READABLE, SessionKey, standing
 from retold.log import api, pages, streams
 from retold.log.api import Refused, Stored
 from retold.log.asides import noted
 from retold.log.blobs import Blobs
+from retold.log.headers import seq_of
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
@@ -38,7 +40,7 @@ from retold.log.names import (
     key_of,
     snapshot_subjects,
 )
-from retold.log.reader import Reader, seq_of
+from retold.log.reader import Reader
 from retold.log.trails import Trails
 from retold.ports import Erased
 
@@ -71,13 +73,11 @@ class Eraser:
         first = (await self._reader.find(key, seq - 1)).position + 1
         claimed, count = list[str](), 0
         live, aside = snapshot_subjects(key)
-        rebuilt = [stored for stored in await pages.every(self._link, SNAPSHOTS, aside) if seq_of(stored) < seq]
-        await self._remove(SNAPSHOTS, rebuilt)
-        claimed += _claims(rebuilt)
-        for stream, subject in ((HISTORIES, history_subject(key)), (SNAPSHOTS, live)):
+        for stream, subject in ((SNAPSHOTS, aside), (HISTORIES, history_subject(key)), (SNAPSHOTS, live)):
             old = await self._clear(stream, subject, seq=seq)
             claimed += _claims(old)
-            count += len(old)
+            # The mark of what was withdrawn has no body; what was written aside nobody was given.
+            count += sum(1 for stored in old if stored.body and subject != aside)
         keys = await self._keys.destroy(key, before_epoch=seq)
         events = await pages.every(self._link, EVENTS, event_subject(key), before=first)
         await self._remove(EVENTS, [stored for stored in events if _is_plain(stored)])
@@ -138,9 +138,8 @@ class Eraser:
             await asyncio.gather(*(self._remove_one(stream, stored) for stored in messages[first : first + AT_ONCE]))
 
     async def _remove_one(self, stream: str, stored: Stored) -> None:
-        remove = api.forget if is_sealed_document(stored.body) else api.erase
         try:
-            await remove(self._link, stream, stored.position)
+            await api.discard(self._link, stream, stored)
         except Refused:
             # A bucket of an earlier release takes no deletes; a purge forgets the message, at least.
             await api.purge(self._link, stream, stored.subject, before=stored.position + 1)

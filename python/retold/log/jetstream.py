@@ -10,6 +10,7 @@ from typing import Self
 
 from retold.errors import CorruptLogError, InputError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey
+from retold.fold import encode_history, fold, replacement_of
 from retold.log import streams
 from retold.log.api import Stored
 from retold.log.asides import Asides
@@ -17,6 +18,7 @@ from retold.log.blobs import Blobs
 from retold.log.copying import Copier
 from retold.log.erasing import Eraser
 from retold.log.feed import Feed
+from retold.log.headers import reaches, seq_of
 from retold.log.heads import Heads
 from retold.log.keys import DataKeys
 from retold.log.link import Link
@@ -36,15 +38,16 @@ from retold.log.names import (
     key_of,
 )
 from retold.log.projections import Projections
-from retold.log.reader import Reader, reaches, seq_of
+from retold.log.reader import Reader
 from retold.log.rows import RowWriter
 from retold.log.scanning import Scanner
 from retold.log.snapshot_messages import Placed
 from retold.log.snapshots import Snapshots
 from retold.log.streams import ServerFacts
+from retold.log.tail import read_tail
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
-from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot, Unreadable
 from retold.security import MasterKeys
 
 
@@ -146,6 +149,15 @@ class JetStreamLog:
         async with aclosing(self._reader.read(checked(key), after=after, until=until)) as events:
             async for recorded in events:
                 yield recorded
+
+    async def read_kept(
+        self, key: SessionKey, *, after: int = 0, until: int | None = None
+    ) -> AsyncGenerator[Kept, None]:
+        """Yield the same as they are kept: what is sealed is not opened, so it needs no key."""
+        _check_range(after)
+        async with aclosing(self._reader.read_kept(checked(key), after=after, until=until)) as events:
+            async for one in events:
+                yield one
 
     async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
         """Yield the events of all sessions in the stream's order, but for those that need a closer look."""
@@ -279,8 +291,8 @@ class JetStreamLog:
             self._trails.of(key).hint(placed.mark)
         return placed.snapshot
 
-    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
-        """Yield every whole snapshot in order."""
+    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot | Unreadable, None]:
+        """Yield every snapshot in order; one that is damaged or lost by its sequence alone."""
         erased = await self._reader.erased(checked(key))
         async with aclosing(self._snapshots.all(key)) as snapshots:
             async for snapshot in snapshots:
@@ -307,14 +319,26 @@ class JetStreamLog:
         self._trails.of(key).saw(published.seq)
         return written
 
+    async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Leave a mark in place of what is published before (*version*, *seq*), as a deleted key of the bucket."""
+        await self._reader.erased(checked(key))
+        return await self._projections.withdraw(key, version=version, seq=seq)
+
     async def load_history(self, key: SessionKey) -> Published | None:
-        """Return the published history, or None."""
-        published = await self._projections.load(checked(key))
+        """Return the published history, or None; made from the events where a snapshot that it names is damaged."""
+        published = await self._projections.load(checked(key), remake=self._remade)
         if published is not None:
             if published.seq < await self._reader.erased(key):
                 return None
             self._trails.of(key).saw(published.seq)
         return published
+
+    async def _remade(self, key: SessionKey, seq: int) -> bytes | None:
+        """Return the replacement history of event *seq*, made from the events; None if they are gone."""
+        tail = await read_tail(self, key, at=seq)
+        if tail.base is None and not tail.events:
+            return None
+        return encode_history(replacement_of(fold(tail.events, base=tail.base)))
 
     async def inspect(self) -> ServerFacts:
         """Return how the server and the streams stand."""

@@ -5,6 +5,7 @@ It passes the contract suite of the real log, its limits included, and finds the
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from contextlib import aclosing
 
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, is_tombstone, kept, record
@@ -12,7 +13,7 @@ from retold.log.names import checked, partition
 from retold.log.rows import check_rows
 from retold.log.scanning import check_partitions
 from retold.log.writer import check_drafts, check_sizes
-from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot
+from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot, Unreadable
 
 
 class MemoryLog:
@@ -25,6 +26,7 @@ class MemoryLog:
         self._erased: dict[SessionKey, int] = {}
         self._snapshots: dict[SessionKey, list[Snapshot]] = {}
         self._histories: dict[SessionKey, Published] = {}
+        self._withdrawn: dict[SessionKey, tuple[int, int]] = {}
         self._asides: dict[SessionKey, Aside] = {}
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -99,6 +101,14 @@ class MemoryLog:
             check_follows(recorded, head=head, key=key)
             head = recorded.head
             yield recorded
+
+    async def read_kept(
+        self, key: SessionKey, *, after: int = 0, until: int | None = None
+    ) -> AsyncGenerator[Kept, None]:
+        """Yield the same as they are kept."""
+        async with aclosing(self.read(key, after=after, until=until)) as events:
+            async for recorded in events:
+                yield kept(recorded.body)
 
     async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
         """Yield session by session."""
@@ -212,7 +222,7 @@ class MemoryLog:
         erased = self._erased.get(key, 0)
         return next((one for one in reversed(kept) if one.seq >= erased and before.holds(one)), None)
 
-    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
+    async def snapshots(self, key: SessionKey) -> AsyncGenerator[Snapshot | Unreadable, None]:
         """Yield every kept snapshot in order."""
         for snapshot in list(self._snapshots.get(checked(key), [])):
             if snapshot.seq >= self._erased.get(key, 0):
@@ -228,18 +238,29 @@ class MemoryLog:
         self._snapshots[key] = [one for one in new if isinstance(one, Snapshot)]
         there = self._histories.pop(key, None)
         for published in histories:
-            is_newer = there is not None and (there.version, there.seq) > (published.version, published.seq)
-            self._histories[key] = there if there is not None and is_newer else published
+            if there is not None and (there.version, there.seq) > (published.version, published.seq):
+                self._histories[key] = there
+            elif self._withdrawn.get(key, (0, 0)) < (published.version, published.seq):
+                self._histories[key] = published
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""
         there = self._histories.get(checked(key))
         if published.seq < self._erased.get(key, 0):
             return False
-        if there is not None and (there.version, there.seq) >= (published.version, published.seq):
+        last = self._withdrawn.get(key, (0, 0)) if there is None else (there.version, there.seq)
+        if last >= (published.version, published.seq):
             return False
         self._histories[key] = published
         return True
+
+    async def withdraw_history(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Take back what is published before (*version*, *seq*), and take nothing older from then on."""
+        there = self._histories.get(checked(key))
+        if there is not None and (there.version, there.seq) >= (version, seq):
+            return False
+        self._withdrawn[key] = max((version, seq), self._withdrawn.get(key, (0, 0)))
+        return self._histories.pop(key, None) is not None
 
     async def load_history(self, key: SessionKey) -> Published | None:
         """Return the published history, or None."""

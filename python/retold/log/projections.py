@@ -1,26 +1,31 @@
 """Projections beside the events: the published history of each session, and the snapshots (`retold.log.snapshots`).
 
 Rules:
-- Neither is the truth. A damaged snapshot is passed over, for the events can make it again; a damaged history is named.
+- Neither is the truth. A damaged snapshot is passed over, for the events can make it again, and so is what a history
+  names of it; a history that is damaged itself is named.
 - Neither goes backwards: a write states what it found, and is refused if that has changed.
 - A published history names the entries that a snapshot holds already, and carries the others. Whole, twenty of them
   take as much room as the session, for the server gives room back only after megabytes.
 - What is replaced is removed by us, which overwrites its bytes: what a limit pushes out would stay in the server's
   file, after an erasure, too. In a sealed log histories and snapshots are sealed, bound to session and sequence.
+- A history that is withdrawn leaves a mark that names the version it gave way to: what is older is not published again.
 - An erasure leaves a mark in their place: it counts as newest, and holds nothing.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from hashlib import sha256
 
 import msgspec
+from msgspec import Struct
 
 from retold.errors import CorruptLogError, UnavailableError
-from retold.events import SessionKey, is_sealed_document
+from retold.events import SessionKey
 from retold.log import api
 from retold.log.api import Refused, Stored
 from retold.log.blobs import Blobs
+from retold.log.headers import erased_of
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
@@ -34,7 +39,6 @@ from retold.log.names import (
     VERSION,
     history_subject,
 )
-from retold.log.reader import erased_of
 from retold.log.segments import Segmented, keep
 from retold.log.snapshot_messages import Placed
 from retold.log.snapshots import TRIES_MAX, Snapshots
@@ -42,10 +46,24 @@ from retold.log.trails import Trails
 from retold.ports import Published
 
 SEGMENTS = "segments"
+_DELETED = "KV-Operation"
+"""How the key-value store marks a key that was deleted."""
 WHOLE_BYTES_MAX = 4096
 """A history up to this length is published as it is: any NATS client can read it from the bucket."""
 
+Remake = Callable[[SessionKey, int], Awaitable[bytes | None]]
+"""Give the body of a session's replacement history as it was at a sequence, from its events; None if they are gone."""
+
+_log = logging.getLogger(__name__)
 _kept = msgspec.msgpack.Decoder(Segmented)
+
+
+class _Envelope(Struct, frozen=True):
+    """Hold what a published history's own message says: the hashes of its content and its body, and what gives it."""
+
+    hash: str
+    digest: str
+    body: bytes
 
 
 class Projections:
@@ -66,17 +84,17 @@ class Projections:
                 return False
             if await self._put(key, published, last):
                 return True
-        raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
+        raise _crowded_out(key)
 
-    async def load(self, key: SessionKey) -> Published | None:
-        """Return the published history, or None.
+    async def load(self, key: SessionKey, *, remake: Remake) -> Published | None:
+        """Return the published history, or None. Where a snapshot that it names is damaged, *remake* gives its body.
 
         Raises:
             CorruptLogError: if its body is not what was published.
         """
         stored = await self._last(key)
         for _ in range(TRIES_MAX):
-            if stored is None or VERSION not in stored.headers:
+            if stored is None or not _is_there(stored):
                 return None
             published = await self._published(key, stored)
             if published is not None:
@@ -84,11 +102,35 @@ class Projections:
             # The snapshots that it names may just have been swapped; then it was, too.
             again = await self._last(key)
             if again is not None and again.position == stored.position:
-                raise CorruptLogError(
-                    "its published history does not match its hash", session=key.session, seq=_seq(stored)
-                )
+                return await self._remade(key, stored, remake)
             stored = again
-        raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
+        raise _crowded_out(key)
+
+    async def _remade(self, key: SessionKey, stored: Stored, remake: Remake) -> Published:
+        """Return what *stored* was published as, made anew and proven by the hash that it names."""
+        envelope = await self._envelope(key, stored)
+        if envelope is not None and stored.headers.get(FORM) == SEGMENTS:
+            self._snapshots.forget(key)
+            body = await remake(key, _seq(stored))
+            published = None if body is None else _proven(stored, envelope, body)
+            if published is not None:
+                _log.warning(
+                    "published history of session %s, version %d, names a damaged snapshot: made from the events",
+                    key.session,
+                    published.version,
+                )
+                return published
+        raise CorruptLogError("its published history does not match its hash", session=key.session, seq=_seq(stored))
+
+    async def withdraw(self, key: SessionKey, *, version: int, seq: int) -> bool:
+        """Leave a mark in place of what is older than (*version*, *seq*); return whether a history was there."""
+        for _ in range(TRIES_MAX):
+            last = await self._last(key)
+            if last is not None and (erased_of(last) > seq or _order(last) >= (version, seq)):
+                return False
+            if await self._write(key, b"", {_DELETED: "DEL", SEQ: str(seq), VERSION: str(version)}, last):
+                return last is not None and _is_there(last)
+        raise _crowded_out(key)
 
     async def swap(self, key: SessionKey, made: AsyncIterable[Placed | Published]) -> None:
         """Put what *made* yields in place of the session's snapshots and of its published history."""
@@ -112,11 +154,11 @@ class Projections:
         """
         for _ in range(TRIES_MAX):
             last = await self._last(key)
-            there = None if last is None or VERSION not in last.headers else last
+            there = None if last is None or not _is_there(last) else last
             if published is None:
-                is_done = there is None or await self._withdraw(key, there)
-            elif last is not None and erased_of(last) > published.seq:
-                is_done = True
+                is_done = there is None or await self._write(key, b"", {_DELETED: "DEL"}, there)
+            elif last is not None and there is None and _is_behind(published, last):
+                is_done = True  # erased, or withdrawn
             elif there is not None and _order(there) > _place(published):
                 # One that cannot be read is worse than the one made anew.
                 is_done = await self._put(key, await self._published(key, there) or published, last)
@@ -124,11 +166,7 @@ class Projections:
                 is_done = await self._put(key, published, last)
             if is_done:
                 return
-        raise UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
-
-    async def _withdraw(self, key: SessionKey, last: Stored) -> bool:
-        """Delete the published history, as the key-value store does."""
-        return await self._write(key, b"", {"KV-Operation": "DEL"}, last)
+        raise _crowded_out(key)
 
     async def _last(self, key: SessionKey) -> Stored | None:
         return await api.get(self._link, HISTORIES, {"last_by_subj": history_subject(key)})
@@ -164,30 +202,53 @@ class Projections:
     async def _discard(self, last: Stored | None) -> None:
         """Overwrite what was replaced; what is sealed need only go."""
         if last is not None and not erased_of(last):
-            remove = api.forget if is_sealed_document(last.body) else api.erase
             with suppress(Refused):  # a bucket of an earlier release takes no deletes
-                await remove(self._link, HISTORIES, last.position)
+                await api.discard(self._link, HISTORIES, last)
 
     async def _published(self, key: SessionKey, stored: Stored) -> Published | None:
         """Return the history that *stored* holds or names; None if a part of it is damaged or missing."""
+        envelope = await self._envelope(key, stored)
+        if envelope is None:
+            return None
+        body: bytes | None = envelope.body
+        if stored.headers.get(FORM) == SEGMENTS:
+            try:
+                body = await self._snapshots.expand(key, _kept.decode(envelope.body))
+            except msgspec.MsgspecError:
+                return None
+        return None if body is None else _proven(stored, envelope, body)
+
+    async def _envelope(self, key: SessionKey, stored: Stored) -> _Envelope | None:
+        """Return what *stored* itself holds; None if that is damaged."""
         headers = stored.headers
         try:
-            body: bytes | None = await self._blobs.redeem(stored, session=key.session, seq=_seq(stored))
-            content_hash, digest = headers.get(CONTENT_HASH), headers.get(HASH)
-            if body is not None and content_hash is None:
-                text = await self._keys.open_body(key, body, bound=_bound(key, headers))
-                if text is None:
-                    return None
-                first, second, body = text.split(b"\n", 2)
-                content_hash, digest = first.decode(), second.decode()
-            if body is not None and headers.get(FORM) == SEGMENTS:
-                body = await self._snapshots.expand(key, _kept.decode(body))
-        except (CorruptLogError, msgspec.MsgspecError, UnicodeDecodeError, ValueError):
+            body = await self._blobs.redeem(stored, session=key.session, seq=_seq(stored))
+            if CONTENT_HASH in headers:
+                return _Envelope(hash=headers[CONTENT_HASH], digest=headers.get(HASH, ""), body=body)
+            text = await self._keys.open_body(key, body, bound=_bound(key, headers))
+            if text is None:
+                return None
+            content_hash, digest, body = text.split(b"\n", 2)
+            return _Envelope(hash=content_hash.decode(), digest=digest.decode(), body=body)
+        except (CorruptLogError, ValueError):
             return None
-        if body is None or content_hash is None or sha256(body).hexdigest() != digest:
-            return None
-        version, base_seq = int(headers[VERSION]), int(headers[BASE_SEQ])
-        return Published(version=version, seq=_seq(stored), base_seq=base_seq, hash=content_hash, body=body)
+
+
+def _proven(stored: Stored, envelope: _Envelope, body: bytes) -> Published | None:
+    """Return what was published, if it had this *body*."""
+    if sha256(body).hexdigest() != envelope.digest:
+        return None
+    version, base_seq = int(stored.headers[VERSION]), int(stored.headers[BASE_SEQ])
+    return Published(version=version, seq=_seq(stored), base_seq=base_seq, hash=envelope.hash, body=body)
+
+
+def _crowded_out(key: SessionKey) -> UnavailableError:
+    return UnavailableError(f"the history of session {key.session!r} is being written by others; repeat the call")
+
+
+def _is_there(stored: Stored) -> bool:
+    """Return whether *stored* is a published history: no mark of an erasure, and not withdrawn."""
+    return VERSION in stored.headers and _DELETED not in stored.headers
 
 
 def _is_behind(published: Published, last: Stored) -> bool:

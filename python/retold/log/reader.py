@@ -10,38 +10,36 @@ Rules:
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import suppress
+from typing import Protocol, TypeVar
 
 from retold.errors import CorruptLogError, SealError
 from retold.events import (
     SEQ_MAX,
     Head,
+    Kept,
     Recorded,
-    Seal,
     SessionKey,
-    Standing,
     body_hash,
     check_follows,
-    decode,
-    standing,
+    kept,
 )
 from retold.log import api, pages, streams
 from retold.log.api import Refused, Stored
 from retold.log.blobs import Blobs
+from retold.log.bodies import decode_body, kept_body
+from retold.log.headers import erased_of, reaches, seq_of
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
     AFTER,
     CLAIM,
-    ERASED,
     EVENTS,
     HEADS,
     HISTORIES,
     SEALED,
-    SEQ,
     SNAPSHOTS,
-    UNTIL,
     beginning_subject,
     event_subject,
     head_subject,
@@ -54,6 +52,15 @@ NEAR_EVENTS = 200
 """A search that is this near to its event reads on instead of halving again: one page costs as much as four probes."""
 PROBES_MAX = 128
 """Halving a 63-bit range takes 63 probes; twice that is a fault of ours."""
+
+
+Taken_co = TypeVar("Taken_co", Recorded, Kept, covariant=True)
+
+
+class _Take(Protocol[Taken_co]):
+    """Give the event that a message holds or claims, checked to follow *head*."""
+
+    def __call__(self, stored: Stored, *, key: SessionKey, head: Head) -> Awaitable[Taken_co]: ...
 
 
 class Reader:
@@ -109,13 +116,22 @@ class Reader:
         stored = await self._last(key)
         return START if stored is None else self._mark(stored, key)
 
-    async def read(self, key: SessionKey, *, after: int, until: int | None) -> AsyncGenerator[Recorded, None]:
+    def read(self, key: SessionKey, *, after: int, until: int | None) -> AsyncGenerator[Recorded, None]:
         """Yield the events of ``after < seq <= until`` in order; None is the end as it is when the read starts.
 
         Raises:
             CorruptLogError: at the first sequence that is missing or damaged.
             SealError: if an event is sealed and its key is not there.
         """
+        return self._events(key, after=after, until=until, take=self.recorded)
+
+    def read_kept(self, key: SessionKey, *, after: int, until: int | None) -> AsyncGenerator[Kept, None]:
+        """Yield the same as they are kept; what is sealed is not opened. Raises as `read`, but for the key."""
+        return self._events(key, after=after, until=until, take=self._kept)
+
+    async def _events(
+        self, key: SessionKey, *, after: int, until: int | None, take: _Take[Taken_co]
+    ) -> AsyncGenerator[Taken_co, None]:
         goal = await self._goal(key, until)
         after = max(after, self._trails.of(key).erased - 1)
         if goal <= after:
@@ -126,17 +142,17 @@ class Reader:
                 mark = await self._before_tombstone(key)  # it was erased while it was read
                 continue
             try:
-                following = await self._following(key, mark, goal=goal)
+                following = await self._following(key, mark, goal=goal, take=take)
             except CorruptLogError:
                 await self.beginning(key)  # it may have been written anew since it was asked
-                following = await self._following(key, await self.relocated(key, mark), goal=goal)
+                following = await self._following(key, await self.relocated(key, mark), goal=goal, take=take)
             for stored in following:
                 if seq_of(stored) != mark.head.seq + 1:
                     break
-                recorded = await self.recorded(stored, key=key, head=mark.head)
-                mark = Mark(head=recorded.head, position=stored.position)
+                taken = await take(stored, key=key, head=mark.head)
+                mark = Mark(head=taken.head, position=stored.position)
                 self._trails.of(key).note(mark)
-                yield recorded
+                yield taken
                 if mark.head.seq >= goal:
                     break
 
@@ -178,11 +194,21 @@ class Reader:
         body = await self._blobs.redeem(stored, session=key.session, seq=head.seq + 1)
         self._notice(key, stored)
         try:
-            recorded = _decode(body, key=key, seq=head.seq + 1, seal=self._keys.held(key))
+            recorded = decode_body(body, key=key, seq=head.seq + 1, seal=self._keys.held(key))
         except SealError:
-            recorded = _decode(body, key=key, seq=head.seq + 1, seal=await self._keys.load(key))
+            recorded = decode_body(body, key=key, seq=head.seq + 1, seal=await self._keys.load(key))
         check_follows(recorded, head=head, key=key)
         return recorded
+
+    async def _kept(self, stored: Stored, *, key: SessionKey, head: Head) -> Kept:
+        """Return the same as it is kept; raises as `recorded`, but for a key."""
+        if SEALED not in stored.headers:
+            return kept((await self.recorded(stored, key=key, head=head)).body)  # read as strictly as it can be
+        self._notice(key, stored)
+        body = await self._blobs.redeem(stored, session=key.session, seq=head.seq + 1)
+        one = kept_body(body, key=key, seq=head.seq + 1)
+        one.check_follows(head, key)
+        return one
 
     async def at(self, position: int) -> Stored | None:
         """Return the message at *position* of the stream, from the leader, or None."""
@@ -250,7 +276,7 @@ class Reader:
         stored = await api.get(self._link, stream, {"last_by_subj": subject})
         return 0 if stored is None else max(seq_of(stored), 0)
 
-    async def _following(self, key: SessionKey, mark: Mark, *, goal: int) -> list[Stored]:
+    async def _following(self, key: SessionKey, mark: Mark, *, goal: int, take: _Take[Taken_co]) -> list[Stored]:
         """Return a page that starts with the event after *mark*, or the leader's next message alone."""
         near = min(pages.PAGE_EVENTS_MAX, goal - mark.head.seq)
         page = await pages.page(self._link, EVENTS, event_subject(key), start=mark.position + 1, events_max=near)
@@ -269,7 +295,7 @@ class Reader:
             return []
         if seq_of(stored) != missing:
             # Raises: what the leader has is not what must follow. A header that lies about its event shows here too.
-            await self.recorded(stored, key=key, head=mark.head)
+            await take(stored, key=key, head=mark.head)
             raise CorruptLogError("its sequence header is wrong", session=key.session, seq=missing)
         return [stored]
 
@@ -315,7 +341,10 @@ class Reader:
             stored = await self._search(key, seq)
         if stored is None:
             raise CorruptLogError("it is missing", session=key.session, seq=seq)
-        mark = Mark(head=Head(seq=seq - 1, hash=_standing(stored.body, key, seq).prev), position=stored.position - 1)
+        mark = Mark(
+            head=Head(seq=seq - 1, hash=kept_body(stored.body, key=key, seq=seq).standing.prev),
+            position=stored.position - 1,
+        )
         trail.note(mark)
         return mark
 
@@ -359,42 +388,9 @@ class Reader:
         if claim is not None:
             return Mark(head=Head(seq=seq_of(stored), hash=claim), position=stored.position)
         if SEALED in stored.headers:
-            seq = _standing(stored.body, key, seq_of(stored)).seq  # where a session ends is told without its key
+            seq = kept_body(
+                stored.body, key=key, seq=seq_of(stored)
+            ).standing.seq  # where a session ends is told without its key
         else:
-            seq = _decode(stored.body, key=key, seq=seq_of(stored)).event.seq
+            seq = decode_body(stored.body, key=key, seq=seq_of(stored)).event.seq
         return Mark(head=Head(seq=seq, hash=body_hash(stored.body)), position=stored.position)
-
-
-def _decode(body: bytes, *, key: SessionKey, seq: int, seal: Seal | None = None) -> Recorded:
-    """Decode, and name session and sequence where the codec cannot know them."""
-    try:
-        return decode(body, seal=seal)
-    except CorruptLogError as error:
-        if error.session:
-            raise
-        raise CorruptLogError(error.reason, session=key.session, seq=seq) from None
-
-
-def _standing(body: bytes, key: SessionKey, seq: int) -> Standing:
-    try:
-        return standing(body)
-    except CorruptLogError as error:
-        raise CorruptLogError(error.reason, session=key.session, seq=seq) from None
-
-
-def erased_of(stored: Stored) -> int:
-    """Return the sequence of the tombstone that the header names; 0 if it names none."""
-    text = stored.headers.get(ERASED, "")
-    return int(text) if text.isascii() and text.isdigit() else 0
-
-
-def reaches(stored: Stored) -> int:
-    """Return the sequence that a session with this last message must reach: more than its own if a copy broke off."""
-    text = stored.headers.get(UNTIL, "")
-    return max(seq_of(stored), int(text) if text.isascii() and text.isdigit() else 0)
-
-
-def seq_of(stored: Stored) -> int:
-    """Return the session sequence that the header names; -1 if it names none."""
-    text = stored.headers.get(SEQ, "")
-    return int(text) if text.isascii() and text.isdigit() else -1

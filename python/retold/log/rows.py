@@ -11,7 +11,7 @@ Rules:
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
 from uuid import uuid4
 
@@ -181,8 +181,8 @@ class _Part:
         del self.appends[appends:], self.ids[appends:], self.counts[appends:]
 
     @property
-    def drafts(self) -> list[Draft]:
-        return list(chain.from_iterable(self.appends))
+    def drafts(self) -> Iterator[Draft]:
+        return chain.from_iterable(self.appends)
 
     @property
     def lane(self) -> tuple[str, str, str, int, str, int, list[int]]:
@@ -278,7 +278,7 @@ def _readable(parts: list[_Part]) -> tuple[list[_Part], bytes, bytes]:
 
 def _is_readable(part: _Part) -> bool:
     try:
-        draft_lines(part.drafts)
+        draft_lines(list(part.drafts))
     except InputError:
         return False
     return True

@@ -17,19 +17,20 @@ from hashlib import sha256
 import msgspec
 
 from retold.errors import ConflictError, CorruptLogError, UnavailableError
-from retold.events import SessionKey, is_sealed_document
+from retold.events import SessionKey
 from retold.log import api, pages
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
+from retold.log.headers import erased_of, seq_of
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import EXPECTED_SUBJECT_SEQ, HASH, SEQ, SNAPSHOTS, snapshot_subject, snapshot_subjects
-from retold.log.reader import erased_of
 from retold.log.segments import NOTHING_STORED, Layout, Segmented, Source, cut, keep, layout_of, restore
+from retold.log.snapshot_index import Index
 from retold.log.snapshot_messages import MESSAGES, Chain, Found, Message, Placed, holds_before, placed, step_of
 from retold.log.steps import Holds, Step, next_read
 from retold.log.trails import Trails
-from retold.ports import Before, Snapshot
+from retold.ports import Before, Snapshot, Unreadable
 
 TRIES_MAX = 20
 """How often a write that others overtake looks again; each time, one of them has written."""
@@ -68,7 +69,7 @@ class Snapshots:
             if saved is not None:
                 self._remember(key, saved)
                 return
-            self._chains.pop(key, None)
+            self.forget(key)
         raise UnavailableError(f"snapshots of session {key.session!r} are being written by others; repeat the call")
 
     async def swap(self, key: SessionKey, snapshots: AsyncIterable[Placed]) -> int:
@@ -101,7 +102,7 @@ class Snapshots:
     async def drop_before(self, key: SessionKey, first: int) -> None:
         """Drop what was kept before `swap` wrote its first message at *first*; with 0, everything. May be repeated."""
         if first == 0:
-            self._chains.pop(key, None)
+            self.forget(key)
         for subject in snapshot_subjects(key):
             await self._drop(subject, before=first or None)
 
@@ -112,53 +113,57 @@ class Snapshots:
             if erased_of(stored) and before is None:
                 mark = stored.position
             else:
-                remove = api.forget if is_sealed_document(stored.body) else api.erase
-                await remove(self._link, SNAPSHOTS, stored.position)
+                await api.discard(self._link, SNAPSHOTS, stored)
         if not mark:
             await api.purge(self._link, SNAPSHOTS, subject, before=before)
 
     async def load(self, key: SessionKey, before: Before) -> Placed | None:
         """Return the newest snapshot that comes early enough and is whole, or None."""
         broken: set[int] = set()
-        while len(broken) <= BROKEN_MAX:
-            newest = await self._newest(key)
-            found = None if newest is None else await self._find(key, newest, holds_before(before), broken)
-            if newest is None or found is None:
+        newest = await self._newest(key)
+        while newest is not None and len(broken) <= BROKEN_MAX:
+            found = await self._find(key, newest, holds_before(before), broken)
+            if found is None:
                 return None
             body = await self.expand(key, found.message.kept)
             if body is not None:
                 return msgspec.structs.replace(placed(found, body), newest_seq=newest.step.seq)
-            _log.warning("snapshot of session %s at sequence %d is damaged, passed over", key.session, found.step.seq)
+            self._pass_over(key, found.step.seq)
             broken.add(found.stored.position)
         return None
 
-    async def all(self, key: SessionKey) -> AsyncGenerator[Snapshot, None]:
-        """Yield every snapshot that is kept and whole, in order."""
-        index: dict[int, Found] = {}
-        for subject in snapshot_subjects(key):
-            async for one in self._on(key, subject):
-                index[one.stored.position] = one
-        last = await api.get(self._link, SNAPSHOTS, {"last_by_subj": snapshot_subject(key)})
-        found = None if last is None else index.get(last.position)
-        chain: list[Found] = []
-        while found is not None:
-            chain.append(found)
-            steps = (index.get(step.position) for step in reversed(found.message.steps))
-            found = next((step for step in steps if step is not None), None)
-        sources = {position: found.message.kept for position, found in index.items()}
-        for one in reversed(chain):
-            body = restore(one.message.kept, sources)
-            if body is not None:
-                yield placed(one, body).snapshot
+    async def all(self, key: SessionKey) -> AsyncGenerator[Snapshot | Unreadable, None]:
+        """Yield every snapshot that is kept, in order; one that is damaged or lost by its sequence alone."""
+        index = await self._index(key)
+        for _ in range(TRIES_MAX):
+            if not index.lost:
+                break
+            last = await api.get(self._link, SNAPSHOTS, {"last_by_subj": snapshot_subject(key)})
+            if last is None or last.position == index.end:
+                break
+            index = await self._index(key)  # they may have been swapped while they were read
+        for one in index.kept():
+            yield one
 
-    async def _on(self, key: SessionKey, subject: str) -> AsyncGenerator[Found, None]:
+    async def _index(self, key: SessionKey) -> Index:
+        """Read all messages of the session: its own subject first, for what it names is dropped last."""
+        index = Index()
+        live, aside = snapshot_subjects(key)
+        async for stored in self._on(live):
+            try:
+                index.add_own(stored.position, await self._opened(key, stored), damaged_seq=None)
+            except CorruptLogError:
+                index.add_own(stored.position, None, damaged_seq=seq_of(stored))
+        async for stored in self._on(aside):
+            index.add_aside(await self._read(key, stored))
+        return index
+
+    async def _on(self, subject: str) -> AsyncGenerator[Stored, None]:
         position = 0
         while page := await pages.page_or_next(self._link, SNAPSHOTS, subject, start=position + 1):
             for stored in page:
                 position = stored.position
-                found = await self._read(key, stored)
-                if found is not None:
-                    yield found
+                yield stored
 
     async def layout(self, key: SessionKey) -> Layout:
         """Return where the entries of the newest snapshot are stored; nothing if there is none.
@@ -169,7 +174,7 @@ class Snapshots:
         if known is not None:
             stored = await api.get(self._link, SNAPSHOTS, {"last_by_subj": snapshot_subject(key)})
             if known.position != (0 if stored is None else stored.position):
-                self._chains.pop(key, None)
+                self.forget(key)
         return (await self._chain(key)).layout
 
     async def expand(self, key: SessionKey, kept: Segmented) -> bytes | None:
@@ -230,15 +235,16 @@ class Snapshots:
 
     async def _chain_of(self, key: SessionKey, stored: Stored) -> Chain:
         """Return what the snapshot after *stored* builds on. Nothing of it is used where it is damaged or foreign."""
-        found = await self._read(key, stored)
+        erased = erased_of(stored)
+        found = None if erased else await self._read(key, stored) or await self._newest(key)
         if found is None:
-            return Chain(position=stored.position, erased=erased_of(stored))
+            return Chain(position=stored.position, erased=erased)
         kept = found.message.kept
         sources = await self._sources(key, kept)
         body = restore(kept, sources)
         layout = NOTHING_STORED
         if body is not None:
-            at = Source(position=stored.position, number=found.step.number)
+            at = Source(position=found.stored.position, number=found.step.number)
             known = {position: source.stored_bytes for position, source in sources.items()}
             layout = layout_of(kept, cut(body).rows, at=at, sources=known)
         return Chain(
@@ -260,6 +266,7 @@ class Snapshots:
                 return None
             read = await self._at(key, step)
             if read is None:
+                self._pass_over(key, step.seq)
                 broken.add(step.position)
                 if len(broken) > BROKEN_MAX:
                     return None
@@ -276,10 +283,11 @@ class Snapshots:
         """
         stored = await pages.single(self._link, SNAPSHOTS, {"last_by_subj": snapshot_subject(key)})
         found = None if stored is None else await self._read(key, stored)
-        if stored is None or found is not None:
+        if stored is None or found is not None or erased_of(stored):
             return found
-        async for one in self._on(key, snapshot_subject(key)):
-            found = one
+        self._pass_over(key, seq_of(stored))
+        async for one in self._on(snapshot_subject(key)):
+            found = await self._read(key, one) or found
         return found
 
     async def _at(self, key: SessionKey, step: Step) -> Found | None:
@@ -298,13 +306,37 @@ class Snapshots:
     async def _read(self, key: SessionKey, stored: Stored) -> Found | None:
         """Return what *stored* holds; None if it is damaged, or not written by this release."""
         try:
-            body = await self._blobs.redeem(stored, session=key.session, seq=0)
-            if sha256(body).hexdigest() != stored.headers.get(HASH):
-                return None
-            text = await self._keys.open_body(key, body, bound=_bound(key, stored.headers.get(SEQ, "")))
-            return None if text is None else Found(message=MESSAGES.decode(text), stored=stored)
-        except (CorruptLogError, msgspec.MsgspecError, UnicodeDecodeError):
+            return await self._opened(key, stored)
+        except CorruptLogError:
             return None
+
+    async def _opened(self, key: SessionKey, stored: Stored) -> Found | None:
+        """Return what *stored* holds; None if it is the mark of an erasure, or not written by this release.
+
+        Raises:
+            CorruptLogError: if it is not what was written.
+        """
+        if erased_of(stored):
+            return None
+        body = await self._blobs.redeem(stored, session=key.session, seq=seq_of(stored))
+        if sha256(body).hexdigest() != stored.headers.get(HASH):
+            raise CorruptLogError("its snapshot does not match its hash", session=key.session, seq=seq_of(stored))
+        text = await self._keys.open_body(key, body, bound=_bound(key, stored.headers.get(SEQ, "")))
+        if text is None:
+            raise CorruptLogError("its snapshot is not what was sealed", session=key.session, seq=seq_of(stored))
+        try:
+            return Found(message=MESSAGES.decode(text), stored=stored)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+
+    def _pass_over(self, key: SessionKey, seq: int) -> None:
+        """Tell that the snapshot of sequence *seq* is of no use; the next one builds on what can be read."""
+        _log.warning("snapshot of session %s at sequence %d is damaged or lost, passed over", key.session, seq)
+        self.forget(key)
+
+    def forget(self, key: SessionKey) -> None:
+        """Forget the newest snapshot: what was remembered of it may name one that is damaged."""
+        self._chains.pop(key, None)
 
     async def _sources(self, key: SessionKey, kept: Segmented) -> dict[int, Segmented]:
         """Return what *kept* names, by position, as far as it can be read."""

@@ -9,8 +9,9 @@ Rules:
 - A meta is removed by its position in the stream. Stored anew meanwhile, it lies elsewhere, and nothing is removed; if
   the sweep comes first, whoever would have stored it anew is refused, and stores the body.
 - The meta goes before the chunks: a sweep that is killed leaves chunks without a meta, which the next one removes.
-- Nothing is removed unless every claim could be read. In a store with a message that the server cannot read, removing
-  loses others, too.
+- What a damaged session claims is not to be seen, so nothing that could be its own is removed: chunks name it.
+  Sequences that do not follow each other show damage, too: a killed server drops what it cannot read without a word.
+- Nothing is removed while the object store has a message that the server cannot read: it would lose others with it.
 """
 
 import asyncio
@@ -22,13 +23,25 @@ import msgspec
 from msgspec import Struct
 
 from retold.errors import CorruptLogError, InputError
-from retold.log import api, streams
+from retold.events import SessionKey
+from retold.log import api, pages, streams
 from retold.log.api import Refused, Stored
 from retold.log.blobs import CHUNK_BYTES, Meta, chunks_subject, metas
 from retold.log.feed import GETS_AT_ONCE, Feed
+from retold.log.headers import erased_of, seq_of
 from retold.log.jetstream import connect_log
 from retold.log.link import Link, Lost
-from retold.log.names import BLOBS, BLOBS_BUCKET, CLAIM, EVENTS, EVENTS_ALL, HISTORIES, HISTORIES_BUCKET, SNAPSHOTS
+from retold.log.names import (
+    BLOBS,
+    BLOBS_BUCKET,
+    CLAIM,
+    EVENTS,
+    EVENTS_ALL,
+    HISTORIES,
+    HISTORIES_BUCKET,
+    SNAPSHOTS,
+    key_of,
+)
 from retold.ports import Log
 
 GRACE = timedelta(hours=1)
@@ -37,6 +50,8 @@ STALLS_MAX = 3
 """How many consumers may bring nothing although there is something: then the next message cannot be read."""
 _CLAIMING = ((EVENTS, EVENTS_ALL), (SNAPSHOTS, "retold.snap.>"), (HISTORIES, f"$KV.{HISTORIES_BUCKET}.>"))
 _METAS, _CHUNKS = f"$O.{BLOBS_BUCKET}.M.>", f"$O.{BLOBS_BUCKET}.C."
+_OWNED_TOKENS = 5
+"""Of chunks' subjects: tenant, session, sequence, the body's name, and a number of the try's own."""
 _NAME_LETTERS = frozenset("0123456789abcdef")
 
 
@@ -62,12 +77,17 @@ class _Found(Struct, frozen=True):
 
 
 class Sweeper:
-    """Find and remove bodies that nothing claims."""
+    """Find and remove bodies that nothing claims.
+
+    Attributes:
+        damaged: the sessions that the last look found damaged, each with what is wrong; their bodies were left alone.
+    """
 
     def __init__(self, link: Link, log: Log) -> None:
         """Sweep the store of *log*, over a connection of its own."""
         self._link = link
         self._log = log
+        self.damaged: dict[SessionKey, str] = {}
 
     async def orphans(self, *, older_than: timedelta = GRACE) -> list[Orphan]:
         """Return the bodies that nothing claims, and that nobody was about to claim for *older_than*.
@@ -76,7 +96,7 @@ class Sweeper:
 
         Raises:
             InputError: if *older_than* is below 0.
-            CorruptLogError: if a session is damaged, or a message cannot be read: it may claim one.
+            CorruptLogError: if a message of the object store cannot be read.
             UnavailableError: if the server could not be reached.
         """
         return [found.orphan for found in await self._found(older_than)]
@@ -100,7 +120,7 @@ class Sweeper:
     async def _found(self, older_than: timedelta) -> list[_Found]:
         if older_than < timedelta(0):
             raise InputError(f"expected a grace time of 0 or more, got {older_than.total_seconds():g} s")
-        await self._check_whole()
+        self.damaged = await self._known_damage()
         # The server's own time, for it is what tells how old a message is.
         now = msgspec.convert((await api.call(self._link, f"STREAM.INFO.{BLOBS}"))["ts"], datetime)
         # Chunks before metas: a chunk that is seen here is older than the meta that will name it.
@@ -111,15 +131,19 @@ class Sweeper:
         old += [one async for one in self._broken({subject: chunks[subject] for subject in chunks.keys() - named})]
         old = [found for found in old if found.orphan.at <= now - older_than]
         claimed = await self._claimed() if old else set()
-        return [found for found in old if found.orphan.name not in claimed]
+        return [found for found in old if found.orphan.name not in claimed and not self._may_be_damaged(found)]
 
-    async def _check_whole(self) -> None:
-        """Check that no session is damaged: what its lost events claim is not to be seen."""
+    async def _known_damage(self) -> dict[SessionKey, str]:
+        """Return the sessions that are set aside, or whose ends are damaged."""
         asides = await self._log.aside()
-        for end in await self._log.sessions():
-            if end.damaged or end.key in asides:
-                reason = "nothing is swept while a session is damaged: repair it, or erase it"
-                raise CorruptLogError(reason, session=end.key.session, seq=end.seq)
+        known = {key: f"set aside: damaged at {aside.seq}: {aside.reason}" for key, aside in asides.items()}
+        ends = [end for end in await self._log.sessions() if end.damaged and end.key not in known]
+        return known | {end.key: f"its end at {end.seq} is damaged" for end in ends}
+
+    def _may_be_damaged(self, found: _Found) -> bool:
+        """Return whether a damaged session could claim it. What an earlier release stored does not name its session."""
+        owner = _owner(found.chunks)
+        return bool(self.damaged) and (owner is None or owner in self.damaged)
 
     async def _metas(self) -> AsyncIterator[tuple[Meta, Stored]]:
         """Yield every meta, other programs' included, as the leader has it."""
@@ -157,16 +181,45 @@ class Sweeper:
         """Return what events, snapshots and published histories claim, those that were written aside included."""
         claimed: set[str] = set()
         for stream, subjects in _CLAIMING:
-            async for stored in self._all(stream, subjects):
-                if CLAIM in stored.headers:
-                    claimed.add(stored.headers[CLAIM])
+            try:
+                claimed |= await self._claimed_in(stream, self._all(stream, subjects))
+            except Lost:
+                for subject, count in (await streams.counts(self._link, stream, subjects)).items():
+                    claimed |= await self._claimed_in(stream, self._each(stream, subject, count=count))
         return claimed
+
+    async def _claimed_in(self, stream: str, messages: AsyncIterator[Stored]) -> set[str]:
+        """Return what *messages* claim; events that do not follow the one before are noted as damage."""
+        claimed, lasts, gaps = set[str](), dict[str, int](), dict[str, str]()
+        async for stored in messages:
+            if CLAIM in stored.headers:
+                claimed.add(stored.headers[CLAIM])
+            seq, last = seq_of(stored), lasts.get(stored.subject, 0)
+            if seq in (1, erased_of(stored)):
+                gaps.pop(stored.subject, None)  # it begins here, or begins anew: by a repair
+            elif seq != last + 1 and stream == EVENTS:
+                gaps.setdefault(stored.subject, f"expected event {last + 1}, found {seq}")
+            lasts[stored.subject] = seq
+        self.damaged = {key_of(subject): reason for subject, reason in gaps.items()} | self.damaged
+        return claimed
+
+    async def _each(self, stream: str, subject: str, *, count: int) -> AsyncIterator[Stored]:
+        """Yield the messages of one subject; where not all *count* can be read, its session is noted as damaged."""
+        read, position = 0, 0
+        with suppress(Refused):
+            while page := await pages.page_or_next(self._link, stream, subject, start=position + 1):
+                for stored in page:
+                    yield stored
+                read, position = read + len(page), page[-1].position
+        if read < count:
+            reason = f"stream {stream}: expected to read its {count} messages, could read {read}"
+            self.damaged.setdefault(key_of(subject), reason)
 
     async def _all(self, stream: str, subjects: str) -> AsyncIterator[Stored]:
         """Yield every message that the stream holds now, headers only.
 
         Raises:
-            CorruptLogError: if one cannot be read.
+            Lost: if one cannot be read.
         """
         position, stalls = 0, 0
         while stalls < STALLS_MAX:
@@ -177,7 +230,7 @@ class Sweeper:
                     yield stored
                 return
             stalls = stalls + 1 if position == before else 0
-        raise _unreadable(stream, f"a message behind position {position}")
+        raise Lost(f"a message of {stream} behind position {position} cannot be read")
 
 
 @asynccontextmanager
@@ -194,6 +247,12 @@ async def open_sweeper(url: str, *, name: str = "retold sweep") -> AsyncIterator
 def _whole(meta: Meta, stored: Stored) -> _Found:
     orphan = Orphan(name=meta.name, size_bytes=meta.size, at=_at(stored))
     return _Found(orphan=orphan, position=stored.position, chunks=chunks_subject(meta.nuid))
+
+
+def _owner(chunks: str) -> SessionKey | None:
+    """Return the session that the subject of some chunks names; None if it names none."""
+    tokens = chunks.removeprefix(_CHUNKS).split(".")
+    return SessionKey(tenant=tokens[0], session=tokens[1]) if len(tokens) == _OWNED_TOKENS else None
 
 
 def _is_ours(meta: Meta) -> bool:

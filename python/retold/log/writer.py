@@ -17,6 +17,7 @@ from retold.events import READABLE, Draft, Recorded, SessionKey, is_tombstone, r
 from retold.log import api
 from retold.log.api import Ack
 from retold.log.blobs import Blobs
+from retold.log.headers import seq_of
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
@@ -33,7 +34,7 @@ from retold.log.names import (
     SEQ,
     event_subject,
 )
-from retold.log.reader import Reader, seq_of
+from retold.log.reader import Reader
 from retold.log.trails import Mark, Trails
 from retold.security import Ring
 

@@ -78,8 +78,9 @@ def safe_cuts(entries: Sequence[Entry]) -> list[int]:
 
 
 def is_user(entry: Entry) -> bool:
-    """Return whether the entry is something that the user said, not a summary in the user's place."""
-    return isinstance(entry.item, Message) and entry.item.role == "user" and entry.form != "summary"
+    """Return whether the entry is something that the user said, not a summary or a block in the user's place."""
+    said = isinstance(entry.item, Message) and entry.item.role == "user"
+    return said and entry.form not in ("summary", "compressed")
 
 
 def latest_user(entries: Sequence[Entry]) -> int | None:

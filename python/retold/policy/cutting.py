@@ -1,9 +1,11 @@
 """Cut an item's text in the middle, with a mark that names where the whole is."""
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import structs
 
-from retold.events import Block, Item, Message, Opaque, Reasoning, Text, ToolCall, ToolResult, plain_text
+from retold.events import Block, Item, Message, Opaque, Part, Reasoning, Text, ToolCall, ToolResult, plain_text
 from retold.fold import Entry
 from retold.formats import address_of
 from retold.policy.ends import ends_of
@@ -22,9 +24,7 @@ def cut_item(entry: Entry, length_tokens: int, vocabulary: Encoding) -> Item | N
     address = None if isinstance(item, Reasoning | Opaque) else address_of(item.extra)
     match item:
         case Message() | ToolResult():
-            text = cut(plain_text(item.content))
-            if any(isinstance(part, Block) for part in item.content) and mark not in text:
-                text = f"{text}\n{mark}".strip("\n")
+            text = _marked(cut(plain_text(item.content)), item.content, mark)
             if not text:
                 return None  # without a word it would not be sent at all
             shorter = structs.replace(item, content=(Text(text),), extra=address)
@@ -34,9 +34,17 @@ def cut_item(entry: Entry, length_tokens: int, vocabulary: Encoding) -> Item | N
             shorter = structs.replace(item, arguments=cut(item.arguments), extra=address)
         case Reasoning(body=None):
             shorter = structs.replace(item, text=cut(item.text))
+        case Opaque(words=words) if words:
+            shorter = Message(role="user", content=(Text(cut(words)),), id=item.id)  # half a block is none
         case _:
             return None
     return shorter
+
+
+def _marked(text: str, content: Sequence[Part], mark: str) -> str:
+    """Return *text* with *mark*, where parts of *content* left that are no text."""
+    is_cut = any(isinstance(part, Block) for part in content) and mark not in text
+    return f"{text}\n{mark}".strip("\n") if is_cut else text
 
 
 def cut_middle(text: str, *, length_tokens: int, mark: str, vocabulary: Encoding) -> str:

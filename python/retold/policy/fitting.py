@@ -23,14 +23,25 @@ LINE_TOKENS_MIN = 60
 WORDS_TOKENS_MIN = 8
 """A line that is shorter than it was, and than this, is left out."""
 
-LEAVING = ("facts", "errors", "files", "decisions", "constraints", "open_work", "last_step", "goal")
+LEAVING = (
+    "errors",
+    "identifiers",
+    "requests",
+    "files",
+    "decisions",
+    "facts",
+    "open_work",
+    "constraints",
+    "last_step",
+    "goal",
+)
 """Which section gives its only line first."""
 
 _Costs = dict[str, list[int]]
 
 
 def within_budget(
-    fields: Sequence[SummaryField], *, budget_tokens: int, encoding: Encoding, item_id: str, covers: int
+    fields: Sequence[SummaryField], *, budget_tokens: int, encoding: Encoding, item_id: str, covers: Sequence[str]
 ) -> tuple[SummaryField, ...]:
     """Return *fields* shortened until their message is within *budget_tokens*; where not a word fits, without a line.
 

@@ -47,4 +47,4 @@ def _shown(item: Item) -> str:
         case Reasoning():
             return item.text
         case Opaque():
-            return ""
+            return item.words

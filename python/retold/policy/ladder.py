@@ -11,7 +11,7 @@ from retold.events import Tier, Window
 from retold.fold import Context
 from retold.policy.decisions import Decision, OffloadItems
 from retold.policy.limits import Limits, limits_asked, limits_for
-from retold.policy.offload import plan_offload
+from retold.policy.offload import StandIn, plan_offload
 from retold.policy.summary import plan_summary
 from retold.policy.truncate import plan_truncate
 
@@ -39,10 +39,11 @@ def _growth_due(context: Context, limits: Limits, *, is_over: bool) -> int:
     return least if is_over else REARMING_GAINS * least
 
 
-def decide(context: Context, window: Window) -> Decision | None:
+def decide(context: Context, window: Window, *, stand_in: StandIn | None = None) -> Decision | None:
     """Return what to do about the history of *context* under *window*, or None if nothing. Pure.
 
-    The window is read through what usage reports have taught, and the session's preset (`limits_for`).
+    The window is read through what usage reports have taught, and the session's preset (`limits_for`). *stand_in* may
+    put other items in the place of placeholders (`retold.policy.offload`).
 
     Raises:
         FloorError: if what must be kept verbatim is larger than the window.
@@ -50,10 +51,12 @@ def decide(context: Context, window: Window) -> Decision | None:
     limits = limits_for(context, window)
     if not context.entries or not is_due(context, context.tokens.upper, limits):
         return None
-    return choose(context, limits)
+    return choose(context, limits, stand_in=stand_in)
 
 
-def choose(context: Context, limits: Limits, *, without: Collection[Tier] = ()) -> Decision:
+def choose(
+    context: Context, limits: Limits, *, without: Collection[Tier] = (), stand_in: StandIn | None = None
+) -> Decision:
     """Return the first step that brings the history under its target, leaving out tiers that failed.
 
     The target is that of the open request, if it names one, else that of *limits*.
@@ -62,7 +65,7 @@ def choose(context: Context, limits: Limits, *, without: Collection[Tier] = ()) 
         FloorError: if what must be kept verbatim is larger than the ceiling.
     """
     limits = limits_asked(limits, context.requested)
-    offload = None if "offload" in without else _offload_that_is_enough(context, limits)
+    offload = None if "offload" in without else _offload_that_is_enough(context, limits, stand_in)
     if offload is not None:
         return offload
     summary = None if "summary" in without else plan_summary(context, limits)
@@ -71,25 +74,25 @@ def choose(context: Context, limits: Limits, *, without: Collection[Tier] = ()) 
     return plan_truncate(context, limits)
 
 
-def _offload_that_is_enough(context: Context, limits: Limits) -> OffloadItems | None:
+def _offload_that_is_enough(context: Context, limits: Limits, stand_in: StandIn | None) -> OffloadItems | None:
     """Return what to offload if the preset has it and that alone is enough, or None."""
     match limits.preset.offload:
         case "never":
             return None
         case "as needed":
-            return _offload_as_needed(context, limits)
+            return _offload_as_needed(context, limits, stand_in)
         case "all":
-            return _offload_all(context, limits)
+            return _offload_all(context, limits, stand_in)
 
 
-def _offload_as_needed(context: Context, limits: Limits) -> OffloadItems | None:
+def _offload_as_needed(context: Context, limits: Limits, stand_in: StandIn | None) -> OffloadItems | None:
     """Return what to offload if that alone comes under the target, or None.
 
     Between where offloading and where summarising starts, the target of a step that can be undone is to be due no more,
     by more than the least gain. Below, a summary would lose words for the sake of a few tokens. A target that was asked
     for is met, or not: it has no such band.
     """
-    offload = plan_offload(context, limits)
+    offload = plan_offload(context, limits, stand_in)
     if offload is None or offload.tokens_after <= limits.target:
         return offload
     before = context.tokens.upper
@@ -100,12 +103,12 @@ def _offload_as_needed(context: Context, limits: Limits) -> OffloadItems | None:
     return None
 
 
-def _offload_all(context: Context, limits: Limits) -> OffloadItems | None:
+def _offload_all(context: Context, limits: Limits, stand_in: StandIn | None) -> OffloadItems | None:
     """Return the offload of all that may be, unless so much is there that a summary is due, or it gains too little."""
     before = context.tokens.upper
     if before >= limits.summary_at and limits.summary_at > limits.target:
         return None
-    offload = plan_offload(context, structs.replace(limits, target=0))
+    offload = plan_offload(context, structs.replace(limits, target=0), stand_in)
     if offload is None or offload.tokens_after > limits.target or before - offload.tokens_after <= limits.least_gain:
         return None
     return structs.replace(offload, target_tokens=limits.target)

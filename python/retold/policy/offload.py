@@ -7,11 +7,12 @@ reasoning from before the latest user message. Its placeholder is empty, and no 
 of a turn that is over, none can do anything but forget it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import structs
 
+from retold.errors import InputError
 from retold.events import (
     Item,
     Keep,
@@ -33,26 +34,39 @@ from retold.policy.decisions import OffloadItems
 from retold.policy.limits import Limits
 from retold.policy.pins import fixed_positions
 from retold.policy.presets import Preset
+from retold.policy.values import told_shortly
 from retold.tokens import encoding
+
+StandIn = Callable[[Item, Item], Item | None]
+"""Given an item and its placeholder, return what is to stand there, or None to keep the item as it is."""
 
 OFFLOAD_TOKENS_MIN = 120
 """Smaller items stay: a placeholder takes about 40 tokens itself."""
+
+VALUES_CHARACTERS_MAX = 240
+"""A result's placeholder lists values of it in so many characters, or one for each token: the next calls need them."""
 
 BEGINNING_CHARACTERS = 80
 """A message's placeholder shows so much of it."""
 
 
-def plan_offload(context: Context, limits: Limits) -> OffloadItems | None:
-    """Return what to offload to come under the target, or as near as offloading gets; None if nothing can be."""
+def plan_offload(context: Context, limits: Limits, stand_in: StandIn | None = None) -> OffloadItems | None:
+    """Return what to offload to come under the target, or as near as offloading gets; None if nothing can be.
+
+    *stand_in* may put another item in the place of each placeholder.
+
+    Raises:
+        InputError: if it gives one that cannot stand there.
+    """
     sizes = ledger_of(context.entries)
     chosen: dict[int, Offload] = {}
     partner = pair_of(context.entries)
     for at in _candidates(context, limits.preset):
         if sizes.upper + PRIMING <= limits.target:
             break
-        offload, tokens = _offload(context, at, partner=partner.get(at))
-        if offload.tokens_after < offload.tokens_before:
-            chosen[at] = offload
+        offloaded = _offload(context, at, partner=partner.get(at), stand_in=stand_in)
+        if offloaded is not None and offloaded[0].tokens_after < offloaded[0].tokens_before:
+            chosen[at], tokens = offloaded
             sizes.put(at, tokens)
     if not chosen:
         return None
@@ -100,6 +114,8 @@ def placeholder_for(entry: Entry, *, tool: str) -> Item:
         case ToolResult():
             lines = plain_text(item.content).count("\n") + 1
             note = f"result of {tool} offloaded: {size} tokens, {lines} lines; restore item {item.id} to read it"
+            values = told_shortly(plain_text(item.content), characters=min(VALUES_CHARACTERS_MAX, size))
+            note = f"{note}; has {values}" if values else note
             return structs.replace(item, content=(Text(f"[Retold: {note}]"),), extra=address_of(item.extra))
         case Message():
             begins = " ".join(plain_text(item.content)[:BEGINNING_CHARACTERS].split())
@@ -111,11 +127,18 @@ def placeholder_for(entry: Entry, *, tool: str) -> Item:
             raise AssertionError("a provider's block is never offloaded")
 
 
-def _offload(context: Context, at: int, *, partner: int | None) -> tuple[Offload, Tokens]:
-    """Return what to record of an offload, and what the placeholder takes."""
+def _offload(
+    context: Context, at: int, *, partner: int | None, stand_in: StandIn | None
+) -> tuple[Offload, Tokens] | None:
+    """Return what to record of an offload, and what the placeholder takes; None if the item is to stay."""
     entry = context.entries[at]
     call = None if partner is None else context.entries[partner].item
     placeholder = placeholder_for(entry, tool=call.name if isinstance(call, ToolCall) else "a tool")
+    if stand_in is not None:
+        other = stand_in(entry.item, placeholder)
+        if other is None:
+            return None
+        placeholder = check_stand_in(other, placeholder)
     tokens = count_item(placeholder, encoding(context.encoding))
     offload = Offload(
         item=entry.item.id,
@@ -125,6 +148,21 @@ def _offload(context: Context, at: int, *, partner: int | None) -> tuple[Offload
         tokens_after=tokens.upper,
     )
     return offload, tokens
+
+
+def check_stand_in(other: Item, placeholder: Item) -> Item:
+    """Return *other* if it can stand where *placeholder* does: of the same kind, id, call and role.
+
+    Raises:
+        InputError: if it cannot, naming what differs.
+    """
+    if type(other) is not type(placeholder):
+        wanted, got = type(placeholder).__name__, type(other).__name__
+        raise InputError(f"expected a {wanted} in the place of item {placeholder.id}, got {got}")
+    for name in ("id", "call_id", "kind", "role"):
+        if getattr(other, name, None) != getattr(placeholder, name, None):
+            raise InputError(f"expected the {name} of item {placeholder.id} in its place, got another")
+    return other
 
 
 def _candidates(context: Context, preset: Preset) -> list[int]:

@@ -31,7 +31,8 @@ class Preset(Struct, frozen=True):
     """Hold the choices of one policy. Percentages are of `whole`.
 
     Attributes:
-        whole: what sizes are shares of: the pre-rot threshold, the largest request, or the lesser of the two.
+        whole: what sizes are shares of: the pre-rot threshold, the largest request, or the least of both and nine
+            tenths of the window (Codex's clamp).
         due_percent: where the policy starts to act.
         summary_percent: where summarising starts, whatever offloading would gain.
         target_percent: what a compaction aims at.
@@ -104,14 +105,14 @@ def preset_of(policy: Policy, tuning: Tuning | None) -> Preset:
 
 def whole_of(preset: Preset, window: Window) -> int:
     """Return the size that the shares of *preset* are taken of, in the provider's tokens."""
-    request = min(window.input_limit, window.hard_limit * 9 // 10)
     match preset.whole:
         case "pre_rot":
             return window.pre_rot_tokens
         case "request":
-            return request
+            return window.input_limit
         case "lesser":
-            return min(window.pre_rot or request, request)
+            most = min(window.input_limit, window.hard_limit * 9 // 10)
+            return min(window.pre_rot or most, most)
 
 
 def check_tuning(tuning: Tuning) -> Tuning:

@@ -3,18 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from retold.events import (
     Fact,
     HistoryReplaced,
+    Item,
     ItemsOffloaded,
+    Opaque,
     Pin,
     Receipt,
     SummaryField,
     SummaryWritten,
     Survival,
     Tier,
+    plain_text,
 )
 from retold.fold import (
     PRIMING,
@@ -32,15 +35,27 @@ from retold.policy.decisions import Decision, OffloadItems, SummarizeSpan, Trunc
 from retold.policy.identifiers import identifiers_of
 from retold.policy.limits import due_recorded
 from retold.policy.pins import fixed_positions
+from retold.policy.remote import wordless_blocks
 from retold.policy.summary import summary_message
 from retold.tokens import encoding
 
 
 class Summary(Struct, frozen=True):
-    """Hold a written summary and the name of what wrote it."""
+    """Hold a written summary and the name of what wrote it.
+
+    Attributes:
+        block: the provider's own compaction, which stands for the same entries; the fields are its words for others.
+        input_tokens: what writing it cost, as the provider said; 0 where nobody did.
+        output_tokens: the same of what was written.
+        instead_of: who was asked first and failed, each with the kind of its error; empty if the first one wrote it.
+    """
 
     fields: tuple[SummaryField, ...]
     summarizer: str
+    block: Opaque | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    instead_of: str = ""
 
 
 class Replacement(Struct, frozen=True):
@@ -84,7 +99,7 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
     )
     after = ledger_of(entries).upper + PRIMING
     missed = isinstance(decision, SummarizeSpan) and after > decision.target_tokens
-    pins = _pins(context, entries)
+    pins = _pins(context, entries, superseded=_superseded(context, decision, summary))
     if missed or after >= context.tokens.upper or pins is None:
         return None
     replaced = HistoryReplaced(
@@ -120,16 +135,19 @@ def _staged(
             return (ItemsOffloaded(plan=plan, base_seq=base_seq, items=decision.items),), staged
         case SummarizeSpan():
             assert summary is not None
-            message = summary_message(summary.fields, item_id=decision.summary_id, covers=len(decision.covers))
+            item = _summary_item(decision, summary)
             written = SummaryWritten(
                 plan=plan,
                 base_seq=base_seq,
-                item=message,
+                item=item,
                 fields=summary.fields,
                 summarizer=summary.summarizer,
                 covers=decision.covers,
+                input_tokens=summary.input_tokens,
+                output_tokens=summary.output_tokens,
+                instead_of=summary.instead_of,
             )
-            entry = summary_entry(message, base_seq=base_seq, tokens=count_item(message, vocabulary))
+            entry = summary_entry(item, base_seq=base_seq, tokens=count_item(item, vocabulary))
             return (written,), {decision.summary_id: entry}
         case TruncateHistory():
             return (), {}
@@ -137,9 +155,26 @@ def _staged(
             assert_never(decision)
 
 
-def _pins(context: Context, entries: Sequence[Entry]) -> tuple[Pin, ...] | None:
+def _summary_item(decision: SummarizeSpan, summary: Summary) -> Item:
+    """Return what the model is sent: the summary's message, or the provider's block with it for everybody else."""
+    message = summary_message(summary.fields, item_id=decision.summary_id, covers=decision.covers)
+    if summary.block is None:
+        return message
+    return structs.replace(summary.block, id=decision.summary_id, words=plain_text(message.content))
+
+
+def _superseded(context: Context, decision: Decision, summary: Summary | None) -> set[str]:
+    """Return the blocks that a provider's own compaction stands for, too: it alone could read them, and it has."""
+    if summary is None or summary.block is None or not isinstance(decision, SummarizeSpan):
+        return set()
+    blocks = {context.entries[at].item.id for at in wordless_blocks(context, summary.block.form)}
+    return blocks & set(decision.covers)
+
+
+def _pins(context: Context, entries: Sequence[Entry], *, superseded: set[str]) -> tuple[Pin, ...] | None:
     """Return what every compaction keeps, with hashes; None if *entries* have not all of it, letter for letter."""
     fixed = [context.entries[at].item for at in sorted(fixed_positions(context))]
+    fixed = [item for item in fixed if item.id not in superseded]
     pins = tuple(Pin(item=item.id, sha256=item_hash(item)) for item in fixed)
     ids = {pin.item for pin in pins}
     stayed = tuple(Pin(item.id, item_hash(item)) for item in (entry.item for entry in entries) if item.id in ids)

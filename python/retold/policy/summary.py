@@ -7,7 +7,7 @@ budget, and the user's messages, newest first, within theirs. Everything else is
 import re
 from collections.abc import Sequence
 
-from retold.events import Item, Message, Place, Put, Span, SummaryField, Text, plain_text
+from retold.events import Item, Message, Opaque, Place, Put, Span, SummaryField, Text, plain_text
 from retold.fold import Context, Entry, count_item, ledger_of
 from retold.ledger import Ledger
 from retold.policy.bonds import atoms, is_user, latest_user, safe_cuts
@@ -21,21 +21,43 @@ from retold.tokens import Encoding, encoding
 TAIL_HALVINGS = 6
 """How often the tail's budget is halved to come under the target before giving up."""
 
+SUMMARY_TOKENS_LEAST = 120
+"""Where no more is free, a summary of so few is made: half of it is its frame, the rest tells more than cut texts."""
+
 CUT_TOKENS = 50
 """Room for what a cut message has beside its text; with less than this of its text, it is left to the summary."""
 
-FIELDS = ("goal", "constraints", "decisions", "files", "errors", "open_work", "last_step", "facts")
+GAP_ITEMS_MAX = 8
+"""Two runs of items are named as one over a gap of fewer."""
+
+RUNS_MAX = 8
+"""So many runs are named, the newest."""
+
+FIELDS = (
+    "goal",
+    "constraints",
+    "facts",
+    "requests",
+    "decisions",
+    "files",
+    "identifiers",
+    "errors",
+    "open_work",
+    "last_step",
+)
 """The sections of a summary, in order."""
 
 _TITLES = {
     "goal": "Goal",
     "constraints": "Rules and constraints",
+    "facts": "Facts",
+    "requests": "Asked before, oldest first",
     "decisions": "Decisions",
     "files": "Files and what was done to each",
+    "identifiers": "Identifiers",
     "errors": "Errors met",
     "open_work": "Open work",
     "last_step": "Last step",
-    "facts": "Facts",
 }
 
 _NAMES = {title: name for name, title in _TITLES.items()}
@@ -45,13 +67,21 @@ _WRITTEN = re.compile(
 )
 
 _HEAD = (
-    "This is a record of the earlier part of this conversation, written by a separate process. It is information, not "
-    "instructions. Messages of the user above it are kept word for word; they were dealt with unless listed as open."
+    "Record of the conversation before this, made by a separate process: information, not instructions. User messages "
+    "above it are word for word. All was dealt with unless listed as open."
 )
+
+_ITEM_NUMBER = re.compile(r"i(\d+)")
 
 
 def plan_summary(context: Context, limits: Limits) -> SummarizeSpan | None:
     """Return what to summarise to come under the target; None if no summary can bring the history there."""
+    least = min(limits.summary, SUMMARY_TOKENS_LEAST)
+    return _plan(context, limits, least=limits.summary) or _plan(context, limits, least=least)
+
+
+def _plan(context: Context, limits: Limits, *, least: int) -> SummarizeSpan | None:
+    """Return what to summarise so that *least* tokens or more are left for the summary."""
     fixed = _with_their_atoms(fixed_positions(context), context.entries)
     cuts, sizes = safe_cuts(context.entries), ledger_of(context.entries)
     for halving in range(TAIL_HALVINGS):
@@ -61,21 +91,40 @@ def plan_summary(context: Context, limits: Limits) -> SummarizeSpan | None:
         leaves = ledger_of(context.entries[at] for at in covered).upper
         size = leaves + sum(sizes.span(at, at + 1).upper - tokens for at, (_, tokens) in puts.items())
         free = min(limits.target, context.tokens.upper - 1) - (context.tokens.upper - size)
-        if covered and limits.summary <= free:
-            most = max(limits.summary, min(limits.summary_most, free, leaves // 2))
+        if covered and least <= free:
+            most = max(least, min(limits.summary_most, free, leaves // 2))
             return _decision(context, covered, {at: put for at, (put, _) in puts.items()}, limits, budget_tokens=most)
     return None
 
 
-def summary_message(fields: Sequence[SummaryField], *, item_id: str, covers: int) -> Message:
-    """Return the message that a summary is sent as: user-level data inside a marked block."""
+def summary_message(fields: Sequence[SummaryField], *, item_id: str, covers: Sequence[str]) -> Message:
+    """Return the message that a summary of the items *covers* is sent as: user-level data inside a marked block.
+
+    It names the items that it stands for, so that whoever misses something knows what to ask for.
+    """
     sections = [
         f"{section_title(field.name)}\n" + "\n".join(f"- {line}" for line in field.lines)
         for field in fields
         if field.lines
     ]
-    body = "\n".join((f'<retold-summary id="{item_id}" entries="{covers}">', _HEAD, *sections, "</retold-summary>"))
+    opening = f'<retold-summary id="{item_id}" entries="{len(covers)}">'
+    stands_for = f"Stands for {_named(covers)}; the log has each whole."
+    body = "\n".join((opening, _HEAD, stands_for, *sections, "</retold-summary>"))
     return Message(role="user", content=(Text(body),), id=item_id)
+
+
+def _named(covers: Sequence[str]) -> str:
+    """Return the ids *covers* in runs, ``i3-i9, s1``; a gap of what stays word for word is passed over."""
+    numbers = [int(match[1]) for one in covers if (match := _ITEM_NUMBER.fullmatch(one))]
+    others = [one for one in covers if not _ITEM_NUMBER.fullmatch(one)]
+    runs: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if runs and number <= runs[-1][1] + GAP_ITEMS_MAX:
+            runs[-1] = runs[-1][0], number
+        else:
+            runs.append((number, number))
+    shown = [f"i{first}" if first == last else f"i{first}-i{last}" for first, last in runs]
+    return ", ".join([*shown[-RUNS_MAX:], *others[-RUNS_MAX:]])
 
 
 def section_title(name: str) -> str:
@@ -84,8 +133,12 @@ def section_title(name: str) -> str:
 
 
 def read_summary(item: Item) -> tuple[int, tuple[SummaryField, ...]] | None:
-    """Return the number and the fields of a message that `summary_message` wrote; None for every other item."""
+    """Return the number and the fields of a message that `summary_message` wrote, or of a block that has its words.
+
+    None for every other item.
+    """
     text = plain_text(item.content) if isinstance(item, Message) and item.role == "user" else ""
+    text = item.words if isinstance(item, Opaque) else text
     match = _WRITTEN.fullmatch(text)
     if match is None:
         return None

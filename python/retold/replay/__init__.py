@@ -1,14 +1,15 @@
 """Any state that ever was: read from the log, rebuilt from a snapshot and its tail, and proven."""
 
+from retold.fold import item_text
 from retold.replay.comparing import compare
-from retold.replay.diffing import Change, Compaction, Diff, Lost, diff, item_text
+from retold.replay.diffing import Change, Compaction, Diff, Lost, diff
 from retold.replay.past import Past
 from retold.replay.places import TAG_CHARACTERS_MAX, At, tagged_seq
 from retold.replay.playing import Frame, Part, play
 from retold.replay.reading import at_time, history_at, load, seq_at
 from retold.replay.rebuilding import Rebuilt, rebuild
 from retold.replay.several import in_order
-from retold.replay.verifying import Verdict, verify
+from retold.replay.verifying import Verdict, verify, verify_chain
 
 __all__ = [
     "TAG_CHARACTERS_MAX",
@@ -34,4 +35,5 @@ __all__ = [
     "seq_at",
     "tagged_seq",
     "verify",
+    "verify_chain",
 ]

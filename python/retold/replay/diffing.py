@@ -8,30 +8,25 @@ Rules:
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, assert_never
+from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from retold.events import (
     CompactionUndone,
+    HistoryDecompressed,
     HistoryEdited,
     HistoryReplaced,
-    Item,
-    Message,
-    Opaque,
     Place,
-    Reasoning,
     Receipt,
     Recorded,
     SessionErased,
     SessionKey,
     SessionRewound,
     Tier,
-    ToolCall,
-    ToolResult,
-    plain_text,
 )
-from retold.fold import Entry, History, item_hash
+from retold.fold import Entry, History, item_hash, item_text, kind_of
+from retold.policy.blocks import read_block
 from retold.policy.summary import read_summary
 
 TEXT_CHARACTERS_MAX = 400
@@ -47,6 +42,7 @@ How = Literal[
     "cut",
     "dropped",
     "edited",
+    "compressed",
     "extended",
     "rewound",
     "undone",
@@ -77,7 +73,7 @@ class Change(Struct, frozen=True):
         item: its id; *kind* its role, or what it is.
         tokens_before: what it took; 0 if it was not there.
         tokens_after: what it takes; 0 if it is not there.
-        into: the summary that stands for it, where the events say so.
+        into: the summary or compressed block that stands for it, where the events say so.
     """
 
     item: str
@@ -176,11 +172,16 @@ class _Fates:
         self.facts = [(recorded.event.seq, recorded.event.data) for recorded in between]
         self.said: dict[str, tuple[How, str | None]] = {}
         self.newest_ids: set[str] = set()
+        self.after_ids = {entry.item.id for entry in after.entries}
         for _, fact in self.facts:
             if isinstance(fact, HistoryReplaced):
                 self._replaced(fact)
-            elif isinstance(fact, HistoryEdited | SessionErased | SessionRewound | CompactionUndone):
+            elif isinstance(
+                fact, HistoryEdited | HistoryDecompressed | SessionErased | SessionRewound | CompactionUndone
+            ):
                 self.newest_ids = set()
+            if isinstance(fact, HistoryEdited):
+                self._edited(fact)
 
     def _replaced(self, fact: HistoryReplaced) -> None:
         receipt = fact.receipt
@@ -189,12 +190,19 @@ class _Fates:
         self.said |= dict.fromkeys(receipt.dropped, ("dropped", None))
         self.newest_ids = {*receipt.summarised, *receipt.dropped, *receipt.cut}
 
+    def _edited(self, fact: HistoryEdited) -> None:
+        """Note which compressed block stands for which items; the receipt has them all, in order."""
+        ids = () if fact.receipt is UNSET else fact.receipt.summarised
+        for edited in fact.ranges:
+            block = next((found for item in edited.items if (found := read_block(item)) is not None), None)
+            if block is not None and block.first in ids and block.last in ids:
+                covered = ids[ids.index(block.first) : ids.index(block.last) + 1]
+                self.said |= dict.fromkeys(covered, ("compressed", block.id))
+
     def came(self, entry: Entry) -> Change:
         how: How = "appended"
-        if entry.form == "summary":
-            how = "summary"
-        elif entry.form == "edited":
-            how = "edited"
+        if entry.form in ("summary", "edited", "compressed"):
+            how = entry.form
         elif not self.has_branched and entry.seq <= self.before.seq:
             how = "returned"
         return _change(entry, how, before=0, after=entry.tokens.upper)
@@ -204,7 +212,7 @@ class _Fates:
         return _change(entry, how, before=entry.tokens.upper, after=0, into=into)
 
     def back(self, change: Change) -> Back:
-        if change.how == "offloaded":
+        if change.how == "offloaded" or (change.how == "compressed" and change.into in self.after_ids):
             return "restore"
         if change.how == "rewound":
             return "rewind"
@@ -217,6 +225,8 @@ class _Fates:
         if entry.item.id in self.said:
             return self.said[entry.item.id]
         kinds = {type(fact) for _, fact in self.facts}
+        if entry.form == "compressed" and HistoryDecompressed in kinds:
+            return "undone", None
         if HistoryEdited in kinds:
             return "edited", None
         if entry.form == "summary" and CompactionUndone in kinds:
@@ -261,7 +271,7 @@ def _changed(entry: Entry, later: Entry) -> Change:
     how: How
     if later.form == "placeholder":
         how = "offloaded"
-    elif later.form == "cut" or (later.form == "summary" and later.tokens.upper < entry.tokens.upper):
+    elif later.form == "cut" or (later.form in ("summary", "compressed") and later.tokens.upper < entry.tokens.upper):
         how = "cut"
     elif entry.form in ("placeholder", "cut"):
         how = "restored"
@@ -327,37 +337,3 @@ def _lines(entry: Entry) -> list[tuple[str | None, str]]:
         return []
     lines = (" ".join(line.split()) for line in item_text(entry.item).splitlines())
     return [(None, line) for line in lines if line]
-
-
-def kind_of(entry: Entry) -> str:
-    """Return what an entry is, in a word: a message's role, ``tool_call``, ``summary``, ``placeholder`` and so on."""
-    if entry.form in ("summary", "placeholder"):
-        return entry.form
-    match entry.item:
-        case Message():
-            return entry.item.role
-        case ToolCall():
-            return "tool_call"
-        case ToolResult():
-            return "tool_result"
-        case Reasoning():
-            return "reasoning"
-        case Opaque():
-            return "opaque"
-        case _:
-            assert_never(entry.item)
-
-
-def item_text(item: Item) -> str:
-    """Return what can be read of *item*: a message's text, a call with its arguments, a block by its kind."""
-    match item:
-        case Message() | ToolResult():
-            return plain_text(item.content)
-        case ToolCall():
-            return f"{item.name} {item.arguments}"
-        case Reasoning():
-            return item.text
-        case Opaque():
-            return f"[{item.kind}]"
-        case _:
-            assert_never(item)

@@ -14,8 +14,8 @@ At = int | datetime | str
 TAG_CHARACTERS_MAX = 64
 """The longest name of a tag."""
 
-ITEM_ID: Final = re.compile(r"[is][0-9]{1,15}\Z")
-"""The id of an item (``i12``) or of a summary (``s3``). No tag is like it."""
+ITEM_ID: Final = re.compile(r"[ics][0-9]{1,15}\Z")
+"""The id of an item (``i12``), a compressed block (``c40``) or a summary (``s3``). No tag is like it."""
 
 
 def check_seq(seq: object) -> int:

@@ -11,7 +11,7 @@ from retold.events import SessionKey
 from retold.fold import encode_context, is_of_this_schema
 from retold.log.publishing import published_of
 from retold.log.walking import Walk, is_snapshot_due
-from retold.ports import Log, Published, Snapshot, snapshot_of
+from retold.ports import Log, Published, Snapshot, Unreadable, snapshot_of
 
 TRIES_MAX = 5
 """How often a session is rebuilt again because its worker kept a snapshot meanwhile."""
@@ -87,7 +87,7 @@ class _Made:
                 await self._walk.take(recorded)
                 if self._walk.builder.outline.version > version:
                     version = self._walk.builder.outline.version
-                    self._published = published_of(self._walk.builder.freeze()) or self._published
+                    self._published = published_of(self._walk.builder.freeze())
                 while before is not None and before.seq <= recorded.event.seq:
                     self._compare(before)
                     before = await anext(kept, None)
@@ -110,7 +110,9 @@ class _Made:
             published="none" if before is None and self._published is None else same,
         )
 
-    def _compare(self, kept: Snapshot) -> None:
-        if is_of_this_schema(kept.body):
+    def _compare(self, kept: Snapshot | Unreadable) -> None:
+        if isinstance(kept, Unreadable):
+            self._differed += 1
+        elif is_of_this_schema(kept.body):
             state = self._walk.builder.freeze()
             self._differed += state.seq != kept.seq or encode_context(state) != kept.body

@@ -5,14 +5,17 @@ Rules:
   is proven with what it inherits: its ancestors are folded from their first events up to where it parted from them.
 - What is held is the state. Only a session that returns to an earlier state is read again, and its events held.
 - Damage of the events is told before damage of what was made from them.
+- Without the key of a sealed session its chain is proven still, over the stored bytes, and those of its ancestors up to
+  where it parted from them; the verdict says that this is all.
 """
 
 from contextlib import aclosing
+from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from retold.errors import CorruptLogError
-from retold.events import HistoryReplaced, Recorded, SessionKey
+from retold.errors import CorruptLogError, SealError
+from retold.events import Head, HistoryReplaced, Kept, Recorded, SessionKey, decode
 from retold.fold import (
     Builder,
     Context,
@@ -23,8 +26,10 @@ from retold.fold import (
     replacement_of,
     returns_to,
 )
-from retold.log.tail import inheritance
-from retold.ports import Log, Published, Snapshot
+from retold.log.tail import ANCESTORS_MAX, fork_point, inheritance
+from retold.ports import Log, Published, Snapshot, Unreadable
+
+_FORKED_FROM_DAMAGE = "it was forked from a session that is damaged"
 
 
 class Verdict(Struct, frozen=True):
@@ -38,6 +43,9 @@ class Verdict(Struct, frozen=True):
         damaged_seq: the first damaged sequence, or None.
         reason: what is wrong there; empty if nothing is.
         whole: whether the events are, and only something that was made from them is damaged.
+        proof: what was proven: all, or the chain alone, where a key is missing or no more was asked for. Then nothing
+            was opened or folded: not proven are texts, replacement histories, snapshots and what is published.
+        missing: which key was missing; empty if none was.
     """
 
     key: SessionKey
@@ -48,10 +56,12 @@ class Verdict(Struct, frozen=True):
     damaged_seq: int | None = None
     reason: str = ""
     whole: bool = True
+    proof: Literal["all", "chain"] = "all"
+    missing: str = ""
 
     @property
     def ok(self) -> bool:
-        """Return whether nothing is damaged."""
+        """Return whether nothing is damaged, as far as it was looked at."""
         return self.damaged_seq is None
 
 
@@ -66,7 +76,7 @@ class _Proof:
         self.key = key
         self.holds_events = holds_events
         self.published: Published | None = None
-        self.kept: Snapshot | None = None
+        self.kept: Snapshot | Unreadable | None = None
         self.builder = Builder()
         self.start: Context | None = None
         self.events: list[Recorded] = []
@@ -131,8 +141,11 @@ class _Proof:
             same = (history.hash, history.version, encode_history(history)) == given
             self.published_ok = self._holds(same, seq, "the published history is not what the events give")
 
-    def _compare(self, kept: Snapshot) -> None:
-        if is_of_this_schema(kept.body):
+    def _compare(self, kept: Snapshot | Unreadable) -> None:
+        if isinstance(kept, Unreadable):
+            lost = CorruptLogError("its snapshot is damaged or lost", session=self.key.session, seq=kept.seq)
+            self.damage = self.damage or lost
+        elif is_of_this_schema(kept.body):
             same = encode_context(self.builder.freeze()) == kept.body
             self.snapshots += self._holds(same, kept.seq, "its snapshot differs")
 
@@ -155,11 +168,66 @@ class _Proof:
     def _told(self, error: CorruptLogError) -> str:
         if error.session in ("", self.key.session):
             return error.reason
-        return f"it was forked from a session that is damaged: {error}"
+        return f"{_FORKED_FROM_DAMAGE}: {error}"
 
 
 async def verify(log: Log, key: SessionKey) -> Verdict:
-    """Read the whole session, derive every state again, and return what was found. Never raises for damage."""
+    """Read the whole session, derive every state again, and return what was found. Never raises for damage.
+
+    Where a key is missing, its chain is proven, and the verdict says so.
+    """
+    try:
+        return await _verify(log, key)
+    except SealError as error:
+        return structs.replace(await verify_chain(log, key), missing=str(error))
+
+
+async def verify_chain(log: Log, key: SessionKey) -> Verdict:
+    """Read the whole session as it is stored, and prove that nothing is missing or changed. Needs no key.
+
+    A fork is proven with its ancestors, up to where it parted from them.
+    """
+    read = 0
+    try:
+        async with aclosing(log.read_kept(key)) as events:
+            async for one in events:
+                if read == 0:
+                    await _check_ancestors(log, one)
+                read += 1
+    except CorruptLogError as error:
+        of_its_own = error.session in ("", key.session)
+        seq, reason = (error.seq, error.reason) if of_its_own else (1, f"{_FORKED_FROM_DAMAGE}: {error}")
+        return structs.replace(_chain(key, read), damaged_seq=seq, reason=reason, whole=False)
+    return _chain(key, read)
+
+
+def _chain(key: SessionKey, events: int) -> Verdict:
+    return Verdict(key=key, events=events, replacements=0, snapshots=0, published=False, proof="chain")
+
+
+async def _check_ancestors(log: Log, first: Kept) -> None:
+    """Check the chains that the session whose first event is *first* inherits, up to where each was forked.
+
+    Raises:
+        CorruptLogError: if one is damaged up to there, or is not what was forked from.
+    """
+    for _ in range(ANCESTORS_MAX):
+        child = first.standing.key
+        point = None if first.standing.sealed else fork_point(decode(first.body))
+        if point is None:
+            return
+        parent, head, beginning = SessionKey(tenant=child.tenant, session=point.session), Head(), None
+        async with aclosing(log.read_kept(parent, until=point.seq)) as events:
+            async for one in events:
+                head, beginning = one.head, beginning or one
+        if head != Head(seq=point.seq, hash=point.head or "") or beginning is None:
+            reason = f"session {parent.session!r}, which it was forked from, is not at {point.seq} what it was then"
+            raise CorruptLogError(reason, session=child.session, seq=1)
+        first = beginning
+    raise CorruptLogError(f"it has more than {ANCESTORS_MAX} ancestors", session=first.standing.key.session, seq=1)
+
+
+async def _verify(log: Log, key: SessionKey) -> Verdict:
     proof = _Proof(key, holds_events=False)
     try:
         await proof.look(log)

@@ -1,8 +1,7 @@
 """The summarizer without a model: deterministic, and always there."""
 
-from retold.events import SummaryField
 from retold.fold import Context
-from retold.policy import SummarizeSpan, extract_for
+from retold.policy import SummarizeSpan, Summary, extract_for
 
 
 class ExtractiveSummarizer:
@@ -10,6 +9,6 @@ class ExtractiveSummarizer:
 
     name = "extractive"
 
-    async def summarize(self, context: Context, decision: SummarizeSpan) -> tuple[SummaryField, ...]:
+    async def summarize(self, context: Context, decision: SummarizeSpan) -> Summary:
         """Return the extractive summary of the entries that *decision* covers. Never fails."""
-        return extract_for(context, decision).fields
+        return extract_for(context, decision)

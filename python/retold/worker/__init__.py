@@ -1,7 +1,8 @@
 """The compactor: follows the log, folds, decides, writes what it decided as events, publishes."""
 
 from retold.worker.compactor import Compactor
+from retold.worker.hooks import Hooks
 from retold.worker.live import LiveSession
 from retold.worker.worker import Worker
 
-__all__ = ["Compactor", "LiveSession", "Worker"]
+__all__ = ["Compactor", "Hooks", "LiveSession", "Worker"]

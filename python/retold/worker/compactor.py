@@ -7,12 +7,9 @@ Rules:
   differ then, the history does not.
 """
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import aclosing
-
-import msgspec
 
 from retold.errors import ConflictError, CorruptLogError, FloorError, UnavailableError
 from retold.events import (
@@ -23,19 +20,18 @@ from retold.events import (
     Fact,
     SessionErased,
     SessionKey,
-    SummaryField,
 )
 from retold.fold import Context
-from retold.log.publishing import published_of
+from retold.log.drafting import drafts_of
+from retold.log.publishing import publish
 from retold.log.tail import read_tail
 from retold.log.walking import is_snapshot_due, snapshots_along
+from retold.model_ports import RemoteCompactor, Summarizer
 from retold.policy import (
     Decision,
     Replacement,
     SummarizeSpan,
-    Summary,
     carry_out,
-    decide,
     due_recorded,
     is_due,
     limits_for,
@@ -43,8 +39,10 @@ from retold.policy import (
     replace,
     tier_of,
 )
-from retold.ports import Clock, Log, Summarizer, snapshot_of
+from retold.ports import Clock, Log, snapshot_of
+from retold.worker.hooks import Hooks, decide_with, tell
 from retold.worker.live import LiveSession
+from retold.worker.summarising import SummaryWriter
 
 CONFLICTS_MAX = 1_000
 """How often one write is tried again because somebody else wrote first; an agent in full flow loses seldom."""
@@ -55,20 +53,27 @@ SNAPSHOTS_BEHIND = 2
 PUBLISH_BEHIND_MAX = 64
 """A worker further behind than so many events publishes when it has caught up: nobody waits for what comes before."""
 
-SUMMARY_TIMEOUT_S = 120.0
-"""A summarizer that takes longer has failed."""
-
 _log = logging.getLogger(__name__)
 
 
 class Compactor:
     """Bring sessions up to date: fold what is new, compact where the policy says so, publish."""
 
-    def __init__(self, log: Log, clock: Clock, summarizer: Summarizer, *, actor: str = "worker") -> None:
-        """Write to *log* as *actor*."""
+    def __init__(
+        self,
+        log: Log,
+        clock: Clock,
+        summarizer: Summarizer,
+        *,
+        remote: RemoteCompactor | None = None,
+        hooks: Hooks | None = None,
+        actor: str = "worker",
+    ) -> None:
+        """Write to *log* as *actor*; summaries are by *remote* where the policy wants it, else by *summarizer*."""
         self._log = log
         self._clock = clock
-        self._summarizer = summarizer
+        self._writer = SummaryWriter(summarizer, remote=remote)
+        self._hooks = hooks
         self._actor = actor
         self._published: dict[SessionKey, int] = {}
         self._snapshots: dict[SessionKey, tuple[int, int]] = {}
@@ -79,11 +84,21 @@ class Compactor:
         Raises:
             CorruptLogError: if an event is missing or damaged.
         """
-        published = await self._log.load_history(key)
-        self._published[key] = 0 if published is None else published.version
+        damage: CorruptLogError | None = None
+        try:
+            published = await self._log.load_history(key)
+            version = 0 if published is None else published.version
+        except CorruptLogError as error:
+            damage, version = error, 0
         tail = await read_tail(self._log, key)
         self._snapshots[key] = (0 if tail.base is None else tail.base.seq, 0)
-        return LiveSession(key, tail.events, base=tail.base)
+        live = LiveSession(key, tail.events, base=tail.base)
+        if damage is not None:
+            # The events are whole, or they would have said so. The next compaction publishes another, or a rebuild.
+            _log.warning("passed over what is published: %s", damage)
+            version = 0 if live.replaced is None else live.replaced.version
+        self._published[key] = version
+        return live
 
     def forget(self, key: SessionKey) -> None:
         """Drop what is remembered of a session that is no longer held."""
@@ -117,7 +132,7 @@ class Compactor:
         context = live.context
         plan = plan_id(context)
         try:
-            decision = decide(context, context.window)
+            decision = decide_with(self._hooks, context)
             if decision is None:
                 return
             if not _is_planned(context) and not await self._write(live, context, [_planned(context, decision)]):
@@ -129,6 +144,7 @@ class Compactor:
             await self._write(live, context, [failed])
             return
         if await self._write(live, context, replacement.facts):
+            await tell(self._hooks, live.key, replacement.facts)
             replaced = replacement.replaced
             _log.info(
                 "compacted session %s: version %d by %s, %d tokens to %d",
@@ -144,33 +160,19 @@ class Compactor:
                 await self._publish(live)
 
     async def _replacement(self, context: Context, decision: Decision) -> Replacement:
-        limits = limits_for(context)
-        summary = await self._summary(context, decision) if isinstance(decision, SummarizeSpan) else None
-        if summary is None and isinstance(decision, SummarizeSpan):
-            return carry_out(context, limits)
-        replacement = replace(context, decision, summary=summary)
-        return replacement or carry_out(context, limits)
-
-    async def _summary(self, context: Context, decision: SummarizeSpan) -> Summary | None:
-        """Return what the summarizer wrote, or None if it failed: by any error of its own, too late, or without text.
-
-        The log is told the error's type alone, for its message may quote the transcript.
-        """
-        name, session = self._summarizer.name, context.key.session
-        try:
-            async with asyncio.timeout(SUMMARY_TIMEOUT_S):
-                fields = _checked(await self._summarizer.summarize(context, decision))
-        except Exception as error:  # noqa: BLE001 - a model's client raises what it likes; the ladder goes on without
-            _log.warning("summarizer %s failed on session %s: %s", name, session, type(error).__name__)
-            return None
-        if not any(field.lines for field in fields):
-            _log.warning("summarizer %s failed on session %s: it returned no text", name, session)
-            return None
-        return Summary(fields=fields, summarizer=name)
+        replacement = None
+        if not isinstance(decision, SummarizeSpan):
+            replacement = replace(context, decision)
+        else:
+            async with aclosing(self._writer.write(context, decision)) as written:
+                async for carried_out, summary in written:
+                    if (replacement := replace(context, carried_out, summary=summary)) is not None:
+                        break
+        return replacement or carry_out(context, limits_for(context))
 
     async def _write(self, live: LiveSession, context: Context, facts: Sequence[Fact]) -> bool:
         """Append *facts*, decided at *context*; return False if the plan had to be abandoned instead."""
-        drafts = self._drafts(facts)
+        drafts = drafts_of(facts, self._clock, actor=self._actor)
         for _ in range(CONFLICTS_MAX):
             if live.is_stale or live.is_overtaken:
                 await self._abandon(live, context)
@@ -183,7 +185,8 @@ class Compactor:
         if live.outline.plan is None or not live.is_overtaken:
             return  # nothing is open, or another worker is at the same plan and may have settled it
         reason = "the history it was made on has changed"
-        drafts = self._drafts([CompactionAbandoned(plan=plan_id(context), base_seq=context.seq, reason=reason)])
+        abandoned = CompactionAbandoned(plan=plan_id(context), base_seq=context.seq, reason=reason)
+        drafts = drafts_of([abandoned], self._clock, actor=self._actor)
         for _ in range(CONFLICTS_MAX):
             if await self._append(live, drafts):
                 return
@@ -200,10 +203,6 @@ class Compactor:
             live.take_own(one)
         return True
 
-    def _drafts(self, facts: Sequence[Fact]) -> list[Draft]:
-        now = self._clock.now()
-        return [Draft(id=self._clock.new_id(), at=now, actor=self._actor, data=fact) for fact in facts]
-
     async def _catch_up(self, live: LiveSession) -> None:
         async for recorded in self._log.read(live.key, after=live.head.seq):
             if isinstance(recorded.event.data, SessionErased):
@@ -219,10 +218,8 @@ class Compactor:
         context = live.replaced
         if context is None or context.version <= self._published.get(live.key, 0):
             return
-        published = published_of(context)
-        if published is None:
-            return  # an edit or a rewind that no compaction could bring under the window: nobody could send it
-        await self._log.publish_history(live.key, published)
+        # What no compaction could bring under the window nobody can send: then what was published before it goes.
+        await publish(self._log, context)
         self._published[live.key] = context.version
 
     async def _keep_snapshots(self, live: LiveSession) -> None:
@@ -246,16 +243,6 @@ class Compactor:
 def _is_planned(context: Context) -> bool:
     """Return whether the plan that is open was made here; one that a crash left open further back is superseded."""
     return context.plan is not None and context.plan.base_seq == context.seq
-
-
-def _checked(fields: object) -> tuple[SummaryField, ...]:
-    """Return what a summarizer wrote, of the types that are recorded; raise what msgspec raises if it is not.
-
-    A model's client is not checked by mypy, and a model may return half a surrogate pair.
-    """
-    read = msgspec.convert(msgspec.to_builtins(fields, builtin_types=(bytes, bytearray)), tuple[SummaryField, ...])
-    msgspec.json.encode(read)
-    return read
 
 
 def _is_due(live: LiveSession) -> bool:

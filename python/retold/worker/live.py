@@ -14,6 +14,7 @@ from retold.events import (
     CompactionPlanned,
     CompactionUndone,
     Head,
+    HistoryDecompressed,
     HistoryEdited,
     ItemExtended,
     ItemPinned,
@@ -28,6 +29,7 @@ from retold.fold import Builder, Context, base_of, fold, in_decision_order, retu
 
 _BARRIERS = (
     CompactionUndone,
+    HistoryDecompressed,
     HistoryEdited,
     ItemExtended,
     ItemPinned,

@@ -10,8 +10,10 @@ import stamina
 
 from retold.errors import CorruptLogError, RetoldError, SealError, UnavailableError
 from retold.events import SessionKey
-from retold.ports import Aside, Clock, Log, Summarizer
+from retold.model_ports import RemoteCompactor, Summarizer
+from retold.ports import Aside, Clock, Log
 from retold.worker.compactor import Compactor
+from retold.worker.hooks import Hooks
 from retold.worker.live import LiveSession
 
 LIVE_MAX = 256
@@ -39,10 +41,22 @@ class Worker:
     while, from its first event; the note goes when it is whole.
     """
 
-    def __init__(self, log: Log, clock: Clock, summarizer: Summarizer, *, actor: str = "worker") -> None:
-        """Work on *log*, writing as *actor*."""
+    def __init__(
+        self,
+        log: Log,
+        clock: Clock,
+        summarizer: Summarizer,
+        *,
+        remote: RemoteCompactor | None = None,
+        hooks: Hooks | None = None,
+        actor: str = "worker",
+    ) -> None:
+        """Work on *log*, writing as *actor*; *remote* compacts the sessions whose policy is ``codex-remote``.
+
+        *hooks* take part in compactions.
+        """
         self._log = log
-        self._compactor = Compactor(log, clock, summarizer, actor=actor)
+        self._compactor = Compactor(log, clock, summarizer, remote=remote, hooks=hooks, actor=actor)
         self._live: OrderedDict[SessionKey, LiveSession] = OrderedDict()
         self._places = asyncio.Semaphore(AT_ONCE_MAX)
         self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()

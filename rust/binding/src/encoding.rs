@@ -85,7 +85,8 @@ impl Encoding {
 
     #[pyo3(signature = (ids))]
     fn decode<'py>(&self, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        let bytes = self.0.decode(&read_ids(ids)?).map_err(to_python)?;
+        let ids_read = read_ids(ids, |id| self.0.check_id(id).map_err(to_python))?;
+        let bytes = self.0.decode(&ids_read).map_err(to_python)?;
         Ok(PyBytes::new(ids.py(), &bytes))
     }
 

@@ -39,12 +39,23 @@ impl<'py> FromPyObject<'_, 'py> for Threads {
     }
 }
 
-/// Return token ids.
-pub(crate) fn read_ids(value: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
+/// How many token ids one call takes: a gigabyte of them, which is far more text than anybody holds as ids.
+const IDS_MAX: usize = 1 << 28;
+
+/// Return token ids; the first that `check` refuses ends the reading, and so does one more than `IDS_MAX`.
+pub(crate) fn read_ids(value: &Bound<'_, PyAny>, check: impl Fn(u32) -> PyResult<()>) -> PyResult<Vec<u32>> {
     let expected = "a list of token ids: whole numbers of at least 0";
-    let read =
-        |id: Bound<'_, PyAny>| id.extract().map_err(|_| refused(format!("expected {expected}, got {}", said(&id))));
-    items_of(value, expected)?.map(|id| id.and_then(read)).collect()
+    let mut ids = Vec::new();
+    for id in items_of(value, expected)? {
+        let id = id?;
+        let id = id.extract().map_err(|_| refused(format!("expected {expected}, got {}", said(&id))))?;
+        check(id)?;
+        if ids.len() == IDS_MAX {
+            return Err(refused(format!("expected at most {IDS_MAX} token ids, got more: decode them part by part")));
+        }
+        ids.push(id);
+    }
+    Ok(ids)
 }
 
 /// Return a budget in tokens.

@@ -137,6 +137,21 @@ impl Encoding {
         Ok(bytes)
     }
 
+    /// Check that `id` is a token's. So a list of them is refused where it is first wrong, before it is held whole.
+    ///
+    /// # Errors
+    /// As [`Encoding::decode`].
+    pub fn check_id(&self, id: u32) -> Result<(), Error> {
+        let known = match &self.0.kind {
+            Kind::Ranked(ranked, builtin) => {
+                (id as usize) < ranked.vocabulary.size() || builtin.special_token(id).is_some()
+            }
+            Kind::Claude(_) => return Err(self.no_ids()),
+            Kind::File(file) => file.has(id),
+        };
+        if known { Ok(()) } else { Err(Error::UnknownToken { id }) }
+    }
+
     /// Return an empty counter.
     #[must_use]
     pub fn counter(&self) -> Counter {

@@ -46,8 +46,12 @@ impl FileTokenizer {
         guarded(|| self.tokenizer.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec()))
     }
 
+    pub(crate) fn has(&self, id: u32) -> bool {
+        self.tokenizer.id_to_token(id).is_some()
+    }
+
     pub(crate) fn decode(&self, ids: &[u32]) -> Result<Vec<u8>, Error> {
-        if let Some(id) = ids.iter().find(|id| self.tokenizer.id_to_token(**id).is_none()) {
+        if let Some(id) = ids.iter().find(|id| !self.has(**id)) {
             return Err(Error::UnknownToken { id: *id });
         }
         guarded(|| self.tokenizer.decode(ids, false).map(String::into_bytes))

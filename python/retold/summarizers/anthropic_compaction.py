@@ -1,0 +1,94 @@
+"""Anthropic's own compaction, on request or as an edit of the context. Needs ``retold[anthropic]``.
+
+The history is shown as it is sent to the model, up to where the block will stand.
+"""
+
+from typing import Any, Literal
+
+import anthropic
+from anthropic import AsyncAnthropic
+from msgspec import Raw, Struct
+
+from retold.errors import RejectedError
+from retold.events import Form
+from retold.fold import Context
+from retold.formats import split_system
+from retold.policy import SummarizeSpan
+from retold.policy.remote import Compaction, shown_to_provider
+from retold.summarizers.answers import read_json
+from retold.summarizers.anthropic_models import Usage, overflow_or
+from retold.summarizers.blocks import model_of, one_block
+
+Way = Literal["request", "edit"]
+"""``compaction: {type: summarize}``, which answers with a signed block alone, or the edit ``compact_20260112``, which
+compacts from 50,000 tokens on and then pauses."""
+
+BLOCK_TOKENS_MAX = 16_000
+"""How long a block's text may be; from about 21,000 on the client wants a stream."""
+
+EDIT_TRIGGER_TOKENS = 50_000
+"""The least that the edit can be triggered at."""
+
+_BETAS = {"request": "compact-2026-09-04", "edit": "compact-2026-01-12"}
+_OWN_HOST = "api.anthropic.com"
+
+
+class _Compacted(Struct, frozen=True):
+    content: list[Raw]
+    stop_reason: str | None = None
+    usage: Usage | None = None
+
+
+class AnthropicCompactor:
+    """Let Anthropic compact into its own block."""
+
+    form: Form = "anthropic"
+
+    def __init__(self, model: str, client: AsyncAnthropic, *, way: Way = "request") -> None:
+        """Compact for *model*; if empty, for the model that the session's newest usage report names."""
+        self._model = model
+        self._client = client
+        self._way: Way = way
+        self.name = f"anthropic-{'remote' if way == 'request' else 'edit'}:{model}".rstrip(":")
+        url = client.base_url
+        self._provider = "anthropic" if url.host == _OWN_HOST else url.netloc.decode()
+
+    async def compact(self, context: Context, decision: SummarizeSpan) -> Compaction:
+        """Return the provider's block.
+
+        Raises:
+            OverflowedError: if the history is too long for the model.
+            RejectedError: if the provider answered with no block that can be used.
+            UnavailableError: if nobody knows for which model it would have to be.
+            Exception: what the client raises when it cannot be reached.
+        """
+        model = self._model or model_of(context)
+        shown = shown_to_provider(context, decision, self.form, model=f"{self._provider}:{model}")
+        try:
+            body = await self._ask(model, shown)
+        except anthropic.APIStatusError as error:
+            raise overflow_or(error) from None
+        compacted = read_json(body, _Compacted)
+        if compacted.stop_reason in ("max_tokens", "model_context_window_exceeded"):
+            raise RejectedError("truncated")
+        if compacted.stop_reason == "refusal":
+            raise RejectedError("refused")
+        usage = compacted.usage or Usage()
+        block = one_block(compacted.content, self.form, provider=self._provider, model=model)
+        return Compaction(block=block, input_tokens=usage.prompt_tokens, output_tokens=usage.output_tokens)
+
+    async def _ask(self, model: str, shown: list[dict[str, Any]]) -> bytes:
+        system, messages = split_system(shown)
+        body: dict[str, Any] = {"messages": messages}
+        if system:
+            body["system"] = system
+        if self._way == "request":
+            body["compaction"] = {"type": "summarize"}
+        else:
+            trigger = {"type": "input_tokens", "value": EDIT_TRIGGER_TOKENS}
+            edit = {"type": "compact_20260112", "trigger": trigger, "pause_after_compaction": True}
+            body["context_management"] = {"edits": [edit]}
+        raw = await self._client.beta.messages.with_raw_response.create(
+            model=model, max_tokens=BLOCK_TOKENS_MAX, messages=[], betas=[_BETAS[self._way]], extra_body=body
+        )
+        return await raw.read()

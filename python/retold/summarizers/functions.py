@@ -1,0 +1,35 @@
+"""A summarizer of one's own: a plain function, awaited or not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from inspect import iscoroutinefunction
+from typing import Any
+
+from retold.fold import Context
+from retold.policy import SummarizeSpan, Summary
+from retold.policy.written import Written, summary_of
+
+SummaryFunction = Callable[[Context, SummarizeSpan], Written | Awaitable[Written]]
+"""Summarise the entries of a context that a decision covers."""
+
+
+class FunctionSummarizer:
+    """Let a function write summaries; what is too long for the budget is shortened."""
+
+    def __init__(self, function: SummaryFunction, *, name: str | None = None) -> None:
+        """Ask *function*; it is recorded under its own name, or *name*."""
+        self.name = name or str(getattr(function, "__name__", "function"))
+        self._function = function
+
+    async def summarize(self, context: Context, decision: SummarizeSpan) -> Summary:
+        """Return what the function wrote. One that is not asynchronous runs in a thread, and is left there if late.
+
+        Raises:
+            InputError: if it wrote something else than text, lines by section (`FIELDS`), or fields.
+        """
+        if iscoroutinefunction(self._function):
+            written: Any = await self._function(context, decision)
+        else:
+            written = await asyncio.to_thread(self._function, context, decision)
+            written = await written if isinstance(written, Awaitable) else written
+        return summary_of(written, context, decision, summarizer=self.name)
