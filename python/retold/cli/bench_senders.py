@@ -2,7 +2,7 @@
 
 Rules:
 - Each is told the same items in the same order, and asked for its messages before each reply.
-- Whoever calls a model for a summary gets one of `SUMMARY_TOKENS`, at no price; Retold's extractive summaries call none.
+- Whoever calls a model for a summary gets one of `SUMMARY_TOKENS`, at no price. Retold's are extracted: it calls none.
 """
 
 from collections.abc import Sequence
@@ -126,7 +126,7 @@ class Retold:
 
 
 class Tail:
-    """Send the leading instructions and the newest steps that fit, as LangChain's `trim_messages` and many agents do."""
+    """Send the leading instructions and the newest steps that fit, as `trim_messages` of LangChain and many agents do."""
 
     def __init__(self, limit_tokens: int) -> None:
         self.compactions = 0

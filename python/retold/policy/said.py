@@ -81,9 +81,7 @@ def said_lines(entries: Sequence[Entry], *, previous: Sequence[SummaryField], ke
 def without_gone(lines: Sequence[Line], gone: dict[str, frozenset[str]]) -> list[Line]:
     """Return *lines* without those that tell a value which no longer holds, for what it was about; as an identifier, at all."""
     return [
-        line
-        for line in lines
-        if not any(line.name or line.terms & gone[term] for term in line.terms & gone.keys())
+        line for line in lines if not any(line.name or line.terms & gone[term] for term in line.terms & gone.keys())
     ]
 
 
