@@ -126,7 +126,7 @@ class Retold:
 
 
 class Tail:
-    """Send the leading instructions and the newest steps that fit, as `trim_messages` of LangChain and many agents do."""
+    """Send the leading instructions and the newest steps that fit, as LangChain's `trim_messages` and many agents."""
 
     def __init__(self, limit_tokens: int) -> None:
         self.compactions = 0

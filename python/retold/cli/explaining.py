@@ -84,9 +84,8 @@ def _print_versions(found: Iterable[Version | NotMade]) -> None:
 def _print(found: Explanation) -> None:
     out = console()
     out.print(f"version     {found.version} of {found.key.session}, by {found.tier} (policy {found.policy})")
-    out.print(
-        f"made        {found.at:%Y-%m-%d %H:%M:%S} UTC by {found.actor}, event {found.seq}, of what {_told(found)}"
-    )
+    made = f"{found.at:%Y-%m-%d %H:%M:%S} UTC by {found.actor}, event {found.seq}"
+    out.print(f"made        {made}, of the history at {found.base_seq}")
     out.print(f"because     {_because(found)}")
     saved = _percent(found.tokens_before - found.tokens_after, found.tokens_before)
     out.print(

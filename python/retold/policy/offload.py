@@ -2,6 +2,9 @@
 
 The placeholder tells what it was and how to get it back: the original is in the log, and its hash in the event.
 
+What is older than the newest entries of `Limits.recent` leaves at once, what is newer only as far as the target asks:
+each offload has all that stands behind it sent anew, so few that go far are cheaper than many (`benches/README.md`).
+
 Order: results that a later one repeats, then results of a call that was made again, then the oldest first, and last
 reasoning from before the latest user message. Its placeholder is empty, and no provider is sent it: with the reasoning
 of a turn that is over, none can do anything but forget it.
@@ -61,8 +64,9 @@ def plan_offload(context: Context, limits: Limits, stand_in: StandIn | None = No
     sizes = ledger_of(context.entries)
     chosen: dict[int, Offload] = {}
     partner = pair_of(context.entries)
-    for at in _candidates(context, limits.preset):
-        if sizes.upper + PRIMING <= limits.target:
+    recent = 0 if limits.recent is None else len(sizes) - sizes.fit(limits.recent, from_end=True)
+    for at in _candidates(context, limits.preset, recent=recent):
+        if at >= recent and sizes.upper + PRIMING <= limits.target:
             break
         offloaded = _offload(context, at, partner=partner.get(at), stand_in=stand_in)
         if offloaded is not None and offloaded[0].tokens_after < offloaded[0].tokens_before:
@@ -165,8 +169,8 @@ def check_stand_in(other: Item, placeholder: Item) -> Item:
     return other
 
 
-def _candidates(context: Context, preset: Preset) -> list[int]:
-    """Return the positions that may be offloaded, in the order in which they should be."""
+def _candidates(context: Context, preset: Preset, *, recent: int) -> list[int]:
+    """Return the positions that may be offloaded, in the order in which they should be: those from *recent* on last."""
     entries = context.entries
     old = range(len(entries) - preset.keep_recent)
     may_leave = [at for at in old if _may_leave(entries[at], messages=preset.offload_messages)]
@@ -174,8 +178,8 @@ def _candidates(context: Context, preset: Preset) -> list[int]:
     turn = latest_user(entries) or 0
     repeats, again = _repeated(entries), _called_again(entries)
 
-    def place(at: int) -> tuple[bool, bool, bool, int]:
-        return (isinstance(entries[at].item, Reasoning), at not in repeats, at not in again, at)
+    def place(at: int) -> tuple[bool, bool, bool, bool, int]:
+        return (at >= recent, isinstance(entries[at].item, Reasoning), at not in repeats, at not in again, at)
 
     free = [at for at in may_leave if at not in fixed and (at < turn or not isinstance(entries[at].item, Reasoning))]
     return sorted(free, key=place)

@@ -24,8 +24,7 @@ from retold.events import (
     ToolResult,
     Window,
 )
-from retold.fold import DUE_SHARE, Context, Entry, item_hash
-from retold.replay.diffing import kind_of
+from retold.fold import DUE_SHARE, Context, Entry, item_hash, kind_of
 
 
 class Compacted(Struct, frozen=True):
