@@ -34,7 +34,20 @@ from retold.log.drafting import drafts_of
 from retold.log.publishing import publish
 from retold.policy import limits_for
 from retold.ports import Clock, Erased, Log
-from retold.replay import At, Diff, Frame, Part, Past, compare, load, play, seq_at, tagged_seq
+from retold.replay import (
+    At,
+    Diff,
+    Explanation,
+    Frame,
+    Part,
+    Past,
+    compare,
+    explain_version,
+    load,
+    play,
+    seq_at,
+    tagged_seq,
+)
 from retold.tokens import encoding as vocabulary
 
 
@@ -344,6 +357,15 @@ class Session(SelfCompressing):
             CorruptLogError: if an event on the way is missing or damaged.
         """
         return await compare(self._log, self.key, a, self.key if other is None else other.key, b)
+
+    async def explain(self, version: int | None = None) -> Explanation:
+        """Return what the compaction that made *version* (None: the newest) did, and why none was made before it.
+
+        Raises:
+            InputError: if no compaction of the session made that version; it names those that there are.
+            CorruptLogError: if an event on the way is missing or damaged.
+        """
+        return await explain_version(self._log, self.key, version)
 
     async def _seq(self, at: At | None) -> int | None:
         return None if at is None else await seq_at(self._log, self.key, at)
