@@ -34,7 +34,20 @@ from retold.log.drafting import drafts_of
 from retold.log.publishing import publish
 from retold.policy import limits_for
 from retold.ports import Clock, Erased, Log
-from retold.replay import At, Diff, Frame, Part, Past, compare, load, play, seq_at, tagged_seq
+from retold.replay import (
+    At,
+    Diff,
+    Explanation,
+    Frame,
+    Part,
+    Past,
+    compare,
+    explain_version,
+    load,
+    play,
+    seq_at,
+    tagged_seq,
+)
 from retold.tokens import encoding as vocabulary
 
 
@@ -345,6 +358,15 @@ class Session(SelfCompressing):
         """
         return await compare(self._log, self.key, a, self.key if other is None else other.key, b)
 
+    async def explain(self, version: int | None = None) -> Explanation:
+        """Return what the compaction that made *version* (None: the newest) did, and why none was made before it.
+
+        Raises:
+            InputError: if no compaction of the session made that version; it names those that there are.
+            CorruptLogError: if an event on the way is missing or damaged.
+        """
+        return await explain_version(self._log, self.key, version)
+
     async def _seq(self, at: At | None) -> int | None:
         return None if at is None else await seq_at(self._log, self.key, at)
 
@@ -367,7 +389,7 @@ class Session(SelfCompressing):
         Killed in between, the worker does the second.
         """
         seq = await self._record(facts, expected=expected)
-        await publish(self._log, await self._load())
+        await publish(self._log, await load(self._log, self.key, at=seq, base=self._known))
         return seq
 
     async def _record(self, facts: Sequence[Fact], *, expected: int | None = None) -> int:

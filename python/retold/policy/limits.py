@@ -12,6 +12,9 @@ TAIL_SHARE = 0.25
 SUMMARY_TOKENS_MAX = 4_000
 """A summary takes at most this in a window; `retold.compact` gives it what else would be left unused."""
 
+SUMMARY_TOKENS_LEAST = 120
+"""Where a budget was asked for and no more is free, so small a summary is made: it tells more than cut texts."""
+
 SMALL_SUMMARY_TOKENS = 400
 """Within a small budget a summary takes up to this, or half of it: its frame alone takes about 80."""
 
@@ -26,9 +29,11 @@ class Limits(Struct, frozen=True):
         target: what a compaction aims at.
         ceiling: what a request may never exceed.
         least_gain: what a compaction must free to be worth it.
+        recent: the newest entries of this size are offloaded only as far as the target asks; None: all of them.
         tail: what the newest entries may take when older ones are summarised.
         user: what kept user messages may take beside the tail.
         summary: what a summary may take.
+        summary_least: the least that it may take, where no more is free.
         summary_most: what it may take where the rest leaves so much room below the target.
     """
 
@@ -38,9 +43,11 @@ class Limits(Struct, frozen=True):
     target: int
     ceiling: int
     least_gain: int
+    recent: int | None
     tail: int
     user: int
     summary: int
+    summary_least: int
     summary_most: int
 
 
@@ -66,9 +73,11 @@ def limits_of(window: Window, calibration: Calibration = UNTAUGHT, preset: Prese
         target=calibration.counted(whole * preset.target_percent // 100),
         ceiling=calibration.counted(window.input_limit),
         least_gain=calibration.grown(int(due / DUE_SHARE * INEFFECTIVE_GAIN)),
+        recent=size * preset.recent_percent // 100,
         tail=int(size * TAIL_SHARE),
         user=min(preset.user_tokens, size if preset.cut_user else int(size * TAIL_SHARE)),
         summary=summary,
+        summary_least=summary,
         summary_most=summary,
     )
 
@@ -88,9 +97,11 @@ def limits_asked(limits: Limits, requested: CompactionRequested | None) -> Limit
     return structs.replace(
         limits,
         target=target,
+        recent=None,
         tail=min(limits.tail, within.tail),
         user=min(limits.user, within.user),
         summary=min(limits.summary, within.summary),
+        summary_least=min(limits.summary_least, within.summary),
         summary_most=min(limits.summary_most, within.summary),
     )
 
@@ -101,6 +112,7 @@ def limits_within(budget_tokens: int, preset: Preset = PRESETS["ladder"]) -> Lim
     A summary may take up to half of it: what a budget that was asked for leaves unused is of no use to anyone, where
     in a window it is the room to go on.
     """
+    summary = min(SUMMARY_TOKENS_MAX, max(budget_tokens // 5, min(budget_tokens // 2, SMALL_SUMMARY_TOKENS)))
     return Limits(
         preset=preset,
         offload_at=budget_tokens,
@@ -108,8 +120,10 @@ def limits_within(budget_tokens: int, preset: Preset = PRESETS["ladder"]) -> Lim
         target=budget_tokens,
         ceiling=budget_tokens,
         least_gain=0,
+        recent=None,
         tail=budget_tokens // 2,
         user=min(preset.user_tokens, budget_tokens // (2 if preset.cut_user else 4)),
-        summary=min(SUMMARY_TOKENS_MAX, max(budget_tokens // 5, min(budget_tokens // 2, SMALL_SUMMARY_TOKENS))),
+        summary=summary,
+        summary_least=min(summary, SUMMARY_TOKENS_LEAST),
         summary_most=budget_tokens // 2,
     )
