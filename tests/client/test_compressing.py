@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.laws.logs import HandClock, outcome
+from tests.laws.logs import HandClock, outcome, worker_on, write
 from tests.laws.texts import CHINESE
 
 from retold.client import Client, Session
@@ -14,6 +14,10 @@ from retold.events import Form, HistoryEdited, Window
 from retold.fold import Context
 from retold.formats import to_items
 from retold.log import MemoryLog
+from retold.policy import replace
+from retold.policy.bonds import Bonds
+from retold.policy.limits import limits_within
+from retold.policy.truncate import plan_truncate
 from retold.replay import load
 
 LONG = "FAILED test_x: 1 != 2\n" * 60
@@ -124,7 +128,7 @@ _REFUSED: list[tuple[list[Any], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("ranges", "names"), _REFUSED, ids=str)
+@pytest.mark.parametrize(("ranges", "names"), _REFUSED, ids=range(len(_REFUSED)))
 def test_a_range_that_cannot_be_compressed_is_refused_with_the_way_out(ranges: list[Any], names: list[str]) -> None:
     """A refusal names the range, what is in its way, and the nearest ranges that may go; nothing is recorded."""
 
@@ -178,11 +182,12 @@ def test_one_item_within_a_block_comes_back_behind_it() -> None:
         session = await _session()
         before = await _state(session)
         await session.compress([{"first": "i2", "last": "i7", "messages": "goal, and both fail"}])
+        await session.restore("i2")
         await session.restore("i7")
-        assert _ids(await _state(session))[:4] == ["i1", "c12", "i7", "i8"]
+        assert _ids(await _state(session))[:5] == ["i1", "c12", "i2", "i7", "i8"]
         await session.decompress("c12", item="i5")
         after = await _state(session)
-        assert _ids(after)[:8] == ["i1", "c12", "i3", "i4", "i5", "i6", "i7", "i8"]
+        assert _ids(after)[:9] == ["i1", "c12", "i2", "i3", "i4", "i5", "i6", "i7", "i8"]
         kept = {entry.item.id: entry for entry in before.entries}
         assert all(entry == kept[entry.item.id] for entry in after.entries if entry.item.id in kept)
         with pytest.raises(InputError, match="'i5' is in the history"):
@@ -239,8 +244,53 @@ def test_a_compression_is_undone_rewound_forked_and_proven() -> None:
             await one.restore("c13")
             opened = await _state(one)
             assert [entry.item for entry in opened.entries] == [entry.item for entry in before.entries]
+            shift = opened.entries[-1].seq - before.entries[-1].seq  # what came before a fork has 0 or less
+            assert [entry.seq - shift for entry in opened.entries] == [entry.seq for entry in before.entries]
         for key in (session.key, fork.key, again.key):
             await outcome(log, key)
+
+    asyncio.run(run())
+
+
+def test_a_block_that_was_cut_is_still_opened_to_what_it_stands_for() -> None:
+    """When truncation cuts the text of a block, what it stands for can be had back all the same."""
+
+    async def run() -> None:
+        log, clock = MemoryLog(), HandClock()
+        session = await Client(log, clock).session("s", window=Window(hard_limit=20_000))
+        await session.append_many(
+            [_user("goal"), _call("a"), _result("a", LONG * 5), _said("so " * 200), _user("go on")]
+        )
+        before = await _state(session)
+        await session.compress([{"first": "i2", "last": "i4", "messages": "it fails " * 700}])
+        context = await _state(session)
+        replacement = replace(context, plan_truncate(context, limits_within(400), Bonds(context.entries)))
+        assert replacement is not None
+        await write(log, session.key, replacement.facts, clock=clock)
+        block = (await _state(session)).entries[1]
+        assert (block.item.id, block.form) == ("c6", "compressed")
+        assert "cut here" in str(block.item)
+        await session.decompress("c6")
+        assert (await _state(session)).entries == before.entries
+
+    asyncio.run(run())
+
+
+def test_a_compaction_before_a_block_was_opened_is_undone_no_more() -> None:
+    """What was opened on purpose is no part of what a compaction replaced: its undo is refused, and says the way."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        session = await _session(log)
+        await session.compress([{"first": "i7", "last": "i7", "messages": "told so"}])
+        await session.append_many([_said("more " * 90) for _ in range(9)])
+        await session.request_compaction(target_tokens=(await session.history()).tokens - 400)  # one offload is enough
+        await worker_on(log).drain()
+        assert (await _state(session)).compacted_seq
+        await session.decompress("c12")
+        with pytest.raises(InputError, match="expected a compaction to undo"):
+            await session.undo()
+        await outcome(log, session.key)
 
     asyncio.run(run())
 

@@ -177,7 +177,7 @@ _MISTAKES: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments", "told"), _MISTAKES, ids=str)
+@pytest.mark.parametrize(("name", "arguments", "told"), _MISTAKES, ids=range(len(_MISTAKES)))
 def test_a_models_mistake_is_answered_in_words(name: str, arguments: Any, told: str) -> None:
     """Whatever a model gets wrong, it reads what was expected, what came and where, and nothing has changed."""
 

@@ -1,6 +1,7 @@
 """What does not fit a session's state is refused with the sequence named, never repaired in silence."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -8,7 +9,9 @@ from tests.laws.stories import KEY, Move, Story, long_story
 
 from retold.errors import CorruptLogError
 from retold.events import (
+    EditedRange,
     Fact,
+    HistoryDecompressed,
     HistoryEdited,
     HistoryReplaced,
     ItemAppended,
@@ -105,6 +108,33 @@ def test_a_restore_of_something_else_is_refused() -> None:
     placeholder = next(entry for entry in story.context.entries if entry.form == "placeholder")
     forged = structs.replace(placeholder.item, id=placeholder.item.id)
     assert "the original of offloaded item" in _refused(story, ItemRestored(item=forged)).reason
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"block": "c999"}, "'c999' is not in it"),
+        ({"block": "i1"}, "the originals of compressed block 'i1'"),
+        ({"originals": ()}, "the originals of compressed block"),
+        ({"behind": "i999"}, "'i"),
+    ],
+    ids=["no-block", "an-item", "less", "nowhere"],
+)
+def test_a_block_opens_to_nothing_else(change: dict[str, Any], reason: str) -> None:
+    """Only the very originals come back in a block's place, and only behind what is there."""
+    story = Story(Window(hard_limit=30_000)).tell([*[Move("say", number) for number in range(6)], Move("compress", 1)])
+    (block,) = [entry.item.id for entry in story.context.entries if entry.form == "compressed"]
+    originals, _ = story.covered[block]
+    fact = HistoryDecompressed(block=block, originals=originals)
+    assert reason in _refused(story, structs.replace(fact, **change)).reason
+
+
+@pytest.mark.parametrize(("first", "last"), [("i2", "i4"), ("i1", "i1")], ids=["over", "before"])
+def test_ranges_of_an_edit_that_are_out_of_order_are_refused(first: str, last: str) -> None:
+    """Two ranges of one edit that overlap, or stand the wrong way round, are no edit of a sound log."""
+    story = Story().tell([Move("say", number) for number in range(6)])
+    more = (EditedRange(items=(), first=first, last=last),)
+    assert "none over another" in _refused(story, HistoryEdited(items=(), first="i2", last="i3", more=more)).reason
 
 
 def test_an_extension_without_an_open_item_is_refused() -> None:

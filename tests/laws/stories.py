@@ -67,7 +67,7 @@ from retold.fold import (
     newest_summary,
     returns_to,
 )
-from retold.policy import PRESETS, Replacement, carry_out, decide, limits_for, plan_id, tier_of
+from retold.policy import PRESETS, Replacement, carry_out, decide, limits_for, limits_of, plan_id, tier_of
 from retold.policy.bonds import atoms
 from retold.policy.compressing import Range, movable_runs, plan_compression
 
@@ -118,6 +118,7 @@ class Story:
         self.covered: dict[str, tuple[tuple[Original, ...], tuple[SummaryField, ...]]] = {}
         self.plan: tuple[Context, Replacement | None] | None = None
         self.decided_seq = 0
+        self.limits = limits_of(window)
         self._calls = 0
         self.write(SessionOpened(window=window, policy=policy))
 
@@ -332,7 +333,8 @@ class Story:
             decision = decide(context, window)
             if decision is None:
                 return
-            replacement = carry_out(context, limits_for(context, window))
+            self.limits = limits_for(context, window)
+            replacement = carry_out(context, self.limits)
         except FloorError as error:
             self.write(CompactionFailed(plan=plan_id(context), base_seq=place, reason=str(error)))
             return

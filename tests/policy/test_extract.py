@@ -188,7 +188,7 @@ def test_the_same_entries_give_the_same_summary_in_another_process() -> None:
         "print(retold.compact(messages, budget_tokens=500).messages)"
     )
     shown = {
-        subprocess.run(  # noqa: S603 - our own interpreter
+        subprocess.run(
             [sys.executable, "-c", script], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
         ).stdout
         for seed in ("1", "2")

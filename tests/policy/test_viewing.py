@@ -10,7 +10,7 @@ from tests.laws.settings import law
 from tests.laws.stories import Move, Story, whole_stories
 
 from retold.errors import InputError
-from retold.events import Form, Window
+from retold.events import Form, ItemAppended, Text, ToolCall, ToolResult, Window
 from retold.fold import history_of
 from retold.policy.compressing import Range, movable_runs, plan_compression
 from retold.policy.nudging import Style, guidance, nudge_of, thresholds
@@ -116,10 +116,12 @@ def test_parallel_calls_that_came_one_by_one_are_one_request() -> None:
     """Results that come between the calls of one response do not hide that a threshold was crossed in it."""
     story = Story(WINDOW)
     story.say("user", "Go.")
-    story.tell([Move("call", 5)])  # a text and three calls of one group
-    for _ in range(3):
-        story.answer("word " * 2_100)
+    for number in range(3):
+        call = ToolCall(call_id=f"c{number}", name="read", arguments="{}", group="one#3")
+        result = ToolResult(call_id=f"c{number}", content=(Text("word " * (5_000 if number == 0 else 20)),))
+        story.write(ItemAppended(item=call), ItemAppended(item=result))
     assert "passed 60%" in (nudge_of(story.context) or "")
+    assert view_of(story.context).new == 6
 
 
 def test_a_large_history_is_listed_in_bounds_and_in_full_on_request() -> None:

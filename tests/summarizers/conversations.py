@@ -4,7 +4,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from anthropic import AsyncAnthropic
+from anthropic import DefaultAsyncHttpxClient as DefaultAnthropicClient
 from openai import AsyncOpenAI
+from openai import DefaultAsyncHttpxClient as DefaultOpenAIClient
 from tests.laws.logs import HandClock, outcome, read, write
 from tests.laws.stories import KEY, Story
 from tests.laws.texts import OUTPUT, PROSE
@@ -78,12 +80,14 @@ def span_of(context: Context) -> SummarizeSpan:
 
 def openai_client(fake: Provider) -> AsyncOpenAI:
     """Return the official client, on *fake*."""
-    return AsyncOpenAI(base_url=fake.url, api_key="key-of-a-test", max_retries=1, timeout=30.0)
+    plain = DefaultOpenAIClient(verify=False)
+    return AsyncOpenAI(base_url=fake.url, api_key="key-of-a-test", max_retries=1, timeout=30.0, http_client=plain)
 
 
 def anthropic_client(fake: Provider) -> AsyncAnthropic:
     """Return the official client, on *fake*."""
-    return AsyncAnthropic(base_url=fake.url, api_key="key-of-a-test", max_retries=1, timeout=30.0)
+    plain = DefaultAnthropicClient(verify=False)
+    return AsyncAnthropic(base_url=fake.url, api_key="key-of-a-test", max_retries=1, timeout=30.0, http_client=plain)
 
 
 @asynccontextmanager

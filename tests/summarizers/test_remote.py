@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import msgspec
 import pytest
 from msgspec import structs
-from tests.laws.logs import HandClock, outcome, write
+from tests.laws.logs import FailingLog, HandClock, Killed, drained, outcome, write
 from tests.laws.stories import KEY
 from tests.summarizers.conversations import (
     REQUEST,
@@ -39,6 +39,7 @@ from retold.fold import Entry, History, count_item, history_of, ledger_of, reque
 from retold.formats import split_system
 from retold.log import MemoryLog
 from retold.model_ports import RemoteCompactor
+from retold.policy.bonds import Bonds
 from retold.policy.limits import limits_within
 from retold.policy.summary import read_summary
 from retold.policy.truncate import plan_truncate
@@ -47,6 +48,7 @@ from retold.summarizers import ExtractiveSummarizer
 from retold.summarizers.anthropic_compaction import AnthropicCompactor
 from retold.summarizers.openai_compaction import OpenAICompactor
 from retold.tokens import encoding
+from retold.wiring import client_of
 from retold.worker import Worker, summarising
 
 Way = Literal["endpoint", "trigger", "request", "edit"]
@@ -185,8 +187,7 @@ def test_another_summarizer_goes_on_from_the_words(way: Way) -> None:
     assert _blocks(history) == []
     summaries = [found for item in history.items if (found := read_summary(item)) is not None]
     assert len(summaries) == 1
-    lines = {field.name: field.lines for field in summaries[0][1]}
-    assert any("src/retry_0.py" in line or "src/retry_1" in line for line in lines["files"])
+    assert "src/retry_0.py" in str(summaries[0][1])
 
 
 def _own_block(form: Form) -> Item:
@@ -281,9 +282,49 @@ def test_a_block_that_is_too_large_is_told_in_words_before_it_leaves() -> None:
     entries = (context.entries[0], entry, *context.entries[1:])
     size = request_size(ledger_of(entries))
     held = structs.replace(context, entries=entries, tokens=size)
-    decision = plan_truncate(held, limits_within(size.upper - entry.tokens.upper // 2))
+    decision = plan_truncate(held, limits_within(size.upper - entry.tokens.upper // 2), Bonds(entries))
     (put,) = decision.cut
     assert put.item.id == "s1"
     assert text_of(put.item).startswith("<retold-summary>")
     assert text_of(put.item).endswith("</retold-summary>")
     assert decision.dropped == ()
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_a_worker_that_dies_around_a_provider_s_answer_leaves_no_half(at: int, *, after: bool) -> None:
+    """Killed before or after any write, a worker leaves a session that the next one brings to one proven block."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        await write(log, KEY, [OPENED, *map(ItemAppended, conversation())], clock=HandClock())
+        failing = FailingLog(log, at=at, after=after, error=Killed())
+        async with provider() as fake, _remote("endpoint", fake) as remote:
+            assert not await drained(Worker(failing, HandClock("dies"), ExtractiveSummarizer(), remote=remote))
+            await Worker(log, HandClock("next"), ExtractiveSummarizer(), remote=remote).drain()
+        await outcome(log, KEY)
+        assert len(_blocks(history_of(await load(log, KEY)))) == 1
+
+    asyncio.run(run())
+
+
+def test_a_provider_s_compaction_is_undone_and_rewound_as_any_other() -> None:
+    """Undo gives my messages back byte for byte, and a rewind behind the block brings it back."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        await write(log, KEY, [OPENED, *map(ItemAppended, conversation())], clock=HandClock())
+        before = await load(log, KEY)
+        async with provider() as fake, _remote("endpoint", fake) as remote:
+            await Worker(log, HandClock("worker"), ExtractiveSummarizer(), remote=remote).drain()
+        compacted_at = await load(log, KEY)
+        (block,) = _blocks(history_of(compacted_at))
+        session = await client_of(log).session(KEY.session, tenant=KEY.tenant)
+        while (await load(log, KEY)).compacted_seq:
+            await session.undo()
+        assert history_of(await load(log, KEY)).items == history_of(before).items
+        await session.rewind(compacted_at.seq)
+        assert _blocks(history_of(await load(log, KEY))) == [block]
+        await outcome(log, KEY)
+
+    asyncio.run(run())

@@ -42,6 +42,16 @@ async def with_a_log() -> None:
         assert_type(await session.rewind("a-tag"), int)
         assert_type(await session.undo(), int)
         assert_type(await session.restore("i12"), int)
+        done = await session.compress([{"first": "i3", "last": "i17", "messages": "…"}], dry_run=True)
+        assert_type(done, retold.Compression)
+        assert_type((done.seq, done.blocks[0].block, done.receipt.tokens_after), tuple[int | None, str, int])
+        assert_type(await session.decompress("c40", item="i4"), int)
+        view = await session.view(style="lazy")
+        assert_type(view, retold.HistoryView)
+        assert_type((view.status, view.listing(), view.left_tokens, view.nudge), tuple[str, str, int, str | None])
+        assert_type(view.as_message("anthropic"), dict[str, Any])
+        assert_type(session.tools("responses"), list[dict[str, Any]])
+        assert_type(await session.handle_tool_call({}), dict[str, Any])
         assert_type(await session.tag("a-tag", at=120), int)
         assert_type(await session.untag("a-tag"), int)
         assert_type(await session.tags(), dict[str, int])
@@ -50,7 +60,7 @@ async def with_a_log() -> None:
         assert_type(retold.diff(history, await forked.history()), retold.Diff)
         assert_type([(one.item, one.text, one.seq) for one in found.lost], list[tuple[str, str, int]])
         assert_type(found.compactions[0].receipt.tokens_after, int)
-        async with retold.run_worker(client) as worker:
+        async with retold.run_worker(client, summarizer="extractive", remote=None) as worker:
             await worker.drain()
 
 
@@ -70,6 +80,12 @@ def without_a_log(messages: list[dict[str, Any]]) -> None:
     assert_type(result.messages, list[dict[str, Any]])
     assert_type(result.tokens, int)
     assert_type(result.restore("i1"), list[dict[str, Any]])
+    compressed = retold.compress(messages, [{"first": "i3", "last": "i17", "messages": ["…"]}])
+    assert_type(compressed, retold.Compressed)
+    assert_type((compressed.messages, compressed.tokens), tuple[list[dict[str, Any]], int])
+    assert_type(compressed.decompress("c1"), list[dict[str, Any]])
+    assert_type(retold.view(messages, window=retold.Window(hard_limit=1)).nudge, str | None)
+    assert_type((retold.guidance("aggressive"), retold.history_tools("chat")), tuple[str, list[dict[str, Any]]])
 
 
 def counting(text: str) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
+from msgspec import UNSET
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -16,6 +17,7 @@ from retold.errors import InputError
 from retold.events import (
     CompactionAbandoned,
     CompactionFailed,
+    HistoryEdited,
     HistoryReplaced,
     Message,
     Recorded,
@@ -242,7 +244,10 @@ def _erasure(first: Recorded) -> dict[str, Any] | None:
 
 
 def _is_compaction(recorded: Recorded) -> bool:
-    return isinstance(recorded.event.data, HistoryReplaced | CompactionFailed | CompactionAbandoned)
+    fact = recorded.event.data
+    if isinstance(fact, HistoryEdited):
+        return fact.receipt is not UNSET
+    return isinstance(fact, HistoryReplaced | CompactionFailed | CompactionAbandoned)
 
 
 def _written(events: list[Recorded]) -> dict[str, SummaryWritten]:
@@ -259,6 +264,8 @@ def _compaction(recorded: Recorded, written: dict[str, SummaryWritten]) -> dict[
         if (summary := written.get(fact.plan)) is not None:
             row |= {"summarizer": summary.summarizer, "instead_of": summary.instead_of}
             row |= {"input_tokens": summary.input_tokens, "output_tokens": summary.output_tokens}
+    elif isinstance(fact, HistoryEdited):
+        row |= {"tier": "edit", "receipt": fact.receipt}
     elif isinstance(fact, CompactionFailed | CompactionAbandoned):
         row |= {"base_seq": fact.base_seq, "reason": fact.reason}
     return row
@@ -304,17 +311,24 @@ def _print_session(state: Context, events: list[Recorded]) -> None:
     written = _written(events)
     for recorded in events:
         fact = recorded.event.data
-        if isinstance(fact, HistoryReplaced):
-            receipt = fact.receipt
+        receipt = fact.receipt if isinstance(fact, HistoryReplaced | HistoryEdited) else UNSET
+        if isinstance(fact, HistoryReplaced | HistoryEdited) and receipt is not UNSET:
+            done = _done(fact, written)
             counts = (receipt.offloaded, receipt.summarised, receipt.cut, receipt.dropped)
             sizes = (f"{receipt.tokens_before:,}", f"{receipt.tokens_after:,}")
-            summary = written.get(fact.plan)
-            step = fact.tier if summary is None else _step(summary)
-            table.add_row(str(recorded.event.seq), str(fact.version), step, *sizes, *(str(len(ids)) for ids in counts))
+            table.add_row(str(recorded.event.seq), *done, *sizes, *(str(len(ids)) for ids in counts))
         elif isinstance(fact, CompactionFailed | CompactionAbandoned):
             table.add_row(str(recorded.event.seq), "-", f"{recorded.event.type}: {fact.reason}")
     if table.row_count:
         print_table(table)
+
+
+def _done(fact: HistoryReplaced | HistoryEdited, written: dict[str, SummaryWritten]) -> tuple[str, str]:
+    """Return the version that a compaction made, where it says so, and its step."""
+    if isinstance(fact, HistoryEdited):
+        return "-", "edit"
+    summary = written.get(fact.plan)
+    return str(fact.version), fact.tier if summary is None else _step(summary)
 
 
 def _step(summary: SummaryWritten) -> str:

@@ -62,8 +62,8 @@ class SelfCompressing(ABC):
         """Return the present state."""
 
     @abstractmethod
-    async def _record(self, facts: Sequence[Fact], *, expected: int | None = None) -> int:
-        """Append *facts* as one; return the last sequence."""
+    async def _record_and_publish(self, facts: Sequence[Fact], *, expected: int | None = None) -> int:
+        """Append *facts* as one, and publish what the history is then; return the last sequence."""
 
     async def compress(self, ranges: Sequence[Mapping[str, Any] | Range], *, dry_run: bool = False) -> Compression:
         """Put what the agent wrote in the place of one or more ranges of the history, all or none.
@@ -91,7 +91,7 @@ class SelfCompressing(ABC):
             ConflictError: if the session grew while it was looked up; repeat the call.
         """
         context = await self._load()
-        return await self._record([await self._opened(context, block, item)], expected=context.seq)
+        return await self._record_and_publish([await self._opened(context, block, item)], expected=context.seq)
 
     async def view(self, *, style: Style = "balanced") -> HistoryView:
         """Return the history as its model is shown it: ids, sizes, what is used and left, and a nudge if one is due.
@@ -153,7 +153,7 @@ class SelfCompressing(ABC):
 
     async def _compress(self, context: Context, ranges: Sequence[Range], *, dry_run: bool) -> Compression:
         plan = plan_compression(context, ranges)
-        seq = None if dry_run else await self._record([plan.edited], expected=context.seq)
+        seq = None if dry_run else await self._record_and_publish([plan.edited], expected=context.seq)
         return Compression(seq=seq, blocks=plan.blocks, receipt=plan.receipt)
 
     async def _bring_back(self, context: Context, *, block: str | None, item: str | None) -> str:
@@ -172,7 +172,7 @@ class SelfCompressing(ABC):
                 f"expected a history of at most {limit:,} tokens, with this it would have {size:,}: compress something "
                 "else first, or bring back single items"
             )
-        await self._record([fact], expected=context.seq)
+        await self._record_and_publish([fact], expected=context.seq)
         return f"{told_back(fact)}\n{view_of(await self._load()).used}"
 
     async def _opened(self, context: Context, block: str, item: str | None) -> HistoryDecompressed:

@@ -148,4 +148,6 @@ def is_compressed(item: Item) -> bool:
 
 def plain_text(content: tuple[Part, ...]) -> str:
     """Return the text parts of *content*, joined by newlines; other parts leave nothing."""
+    if len(content) == 1 and isinstance(content[0], Text):
+        return content[0].text
     return "\n".join(part.text for part in content if isinstance(part, Text))

@@ -26,7 +26,17 @@ from retold.events import (
     SessionTagged,
 )
 from retold.fold.calibration import after_barrier, within
-from retold.fold.context import NOTHING_PLANNED, NOTHING_SAID, Context, Entry, later, ledger_of, request_size
+from retold.fold.context import (
+    NOTHING_PLANNED,
+    NOTHING_SAID,
+    Context,
+    Entry,
+    later,
+    ledger_of,
+    request_size,
+    vocabulary_of,
+)
+from retold.fold.counting import count_item
 from retold.fold.judging import settled_by_hand
 
 
@@ -78,8 +88,9 @@ def rewound(now: Context, past: Context, recorded: Recorded) -> Context:
 def undone(now: Context, past: Context, recorded: Recorded, *, replaced: Recorded) -> Context:
     """Return the state *now* without the compaction *replaced*, before which the state was *past*.
 
-    Entries that the compaction kept are as they are now, for they may have grown since; the others as they were. The
-    worker does not compact it again where it stands, unless it is above what can be sent.
+    Entries that the compaction kept are as they are now, for they may have grown since; the others as they were,
+    counted by the vocabulary that holds now. The worker does not compact it again where it stands, unless it is above
+    what can be sent.
 
     Raises:
         CorruptLogError: if *replaced* is not the newest compaction that can be undone.
@@ -89,7 +100,7 @@ def undone(now: Context, past: Context, recorded: Recorded, *, replaced: Recorde
         reason = f"expected the newest compaction, at sequence {now.compacted_seq}, to be undone"
         raise CorruptLogError(reason, session=now.key.session, seq=recorded.event.seq)
     present = {entry.item.id: entry for entry in now.entries}
-    before = [entry for entry in past.entries if entry.seq <= fact.base_seq]
+    before = _counted_by(now, past, [entry for entry in past.entries if entry.seq <= fact.base_seq])
     kept = _kept(fact, before)
     entries = (
         *(present[entry.item.id] if entry.item.id in kept else entry for entry in before),
@@ -107,6 +118,14 @@ def undone(now: Context, past: Context, recorded: Recorded, *, replaced: Recorde
         settled_tokens=settled_by_hand(size.upper, now.window, calibration),
         **_anew(now, recorded),
     )
+
+
+def _counted_by(now: Context, past: Context, entries: list[Entry]) -> list[Entry]:
+    """Return *entries* of *past* with the sizes that they have *now*: a change of the window may have changed them."""
+    if now.encoding == past.encoding:
+        return entries
+    vocabulary = vocabulary_of(now)
+    return [structs.replace(entry, tokens=count_item(entry.item, vocabulary)) for entry in entries]
 
 
 def inherited(past: Context, key: SessionKey) -> Context:

@@ -8,7 +8,7 @@ from retold.fold.context import Entry
 
 def kind_of(entry: Entry) -> str:
     """Return what an entry is, in a word: a message's role, ``tool_call``, ``summary``, ``placeholder`` and so on."""
-    if entry.form in ("summary", "placeholder"):
+    if entry.form in ("summary", "placeholder", "compressed"):
         return entry.form
     match entry.item:
         case Message():

@@ -28,15 +28,17 @@ def number_responses(items: Iterable[Item]) -> list[int]:
     numbers: list[int] = []
     known: dict[str, tuple[int, int]] = {}
     for at, item in enumerate(items):
-        if _is_told(item):
-            known = {group: place for group, place in known.items() if group == item.group}
-        if item.group is None:
+        group = item.group
+        if known and _is_told(item):
+            known = {name: place for name, place in known.items() if name == group}
+        if group is None:
             numbers.append(at)
             continue
-        first, missing = known.pop(item.group, (at, _size_of(item.group)))
+        place = known.pop(group, None)
+        first, missing = (at, _size_of(group)) if place is None else place
         numbers.append(first)
         if missing != 1:
-            known[item.group] = (first, missing - 1)
+            known[group] = (first, missing - 1)
     return numbers
 
 

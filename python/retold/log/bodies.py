@@ -1,7 +1,11 @@
 """Bodies of stored messages, read as events: damage names session and sequence where the codec cannot know them."""
 
 from retold.errors import CorruptLogError
-from retold.events import Kept, Recorded, Seal, SessionKey, decode, kept
+from retold.events import Head, Kept, Recorded, Seal, SessionKey, body_hash, decode, kept
+from retold.log.api import Stored
+from retold.log.headers import seq_of
+from retold.log.names import CLAIM, SEALED
+from retold.log.trails import Mark
 
 
 def decode_body(body: bytes, *, key: SessionKey, seq: int, seal: Seal | None = None) -> Recorded:
@@ -18,6 +22,22 @@ def kept_body(body: bytes, *, key: SessionKey, seq: int) -> Kept:
         return kept(body)
     except CorruptLogError as error:
         raise _named(error, key, seq) from None
+
+
+def mark_of(stored: Stored, key: SessionKey) -> Mark:
+    """Return where the event of *stored* is, without fetching its blob: the claim is the hash that the chain needs.
+
+    Raises:
+        CorruptLogError: if it is no event.
+    """
+    seq, claim = seq_of(stored), stored.headers.get(CLAIM)
+    if claim is not None:
+        return Mark(head=Head(seq=seq, hash=claim), position=stored.position)
+    if SEALED in stored.headers:
+        seq = kept_body(stored.body, key=key, seq=seq).standing.seq  # where a session ends is told without its key
+    else:
+        seq = decode_body(stored.body, key=key, seq=seq).event.seq
+    return Mark(head=Head(seq=seq, hash=body_hash(stored.body)), position=stored.position)
 
 
 def _named(error: CorruptLogError, key: SessionKey, seq: int) -> CorruptLogError:

@@ -21,20 +21,19 @@ from retold.events import (
     Kept,
     Recorded,
     SessionKey,
-    body_hash,
     check_follows,
     kept,
 )
 from retold.log import api, pages, streams
 from retold.log.api import Refused, Stored
 from retold.log.blobs import Blobs
-from retold.log.bodies import decode_body, kept_body
+from retold.log.bodies import decode_body, kept_body, mark_of
 from retold.log.headers import erased_of, reaches, seq_of
+from retold.log.hints import at_hint, page_at_hint
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
     AFTER,
-    CLAIM,
     EVENTS,
     HEADS,
     HISTORIES,
@@ -83,7 +82,7 @@ class Reader:
         trail = self._trails.of(key)
         await self._ask_witnesses(key)
         stored = await self._last(key)
-        mark = START if stored is None else self._mark(stored, key)
+        mark = START if stored is None else mark_of(stored, key)
         if stored is not None:
             trail.saw(reaches(stored))
         if mark.head.seq < trail.seen:
@@ -114,7 +113,7 @@ class Reader:
             CorruptLogError: if it is not readable.
         """
         stored = await self._last(key)
-        return START if stored is None else self._mark(stored, key)
+        return START if stored is None else mark_of(stored, key)
 
     def read(self, key: SessionKey, *, after: int, until: int | None) -> AsyncGenerator[Recorded, None]:
         """Yield the events of ``after < seq <= until`` in order; None is the end as it is when the read starts.
@@ -132,7 +131,7 @@ class Reader:
     async def _events(
         self, key: SessionKey, *, after: int, until: int | None, take: _Take[Taken_co]
     ) -> AsyncGenerator[Taken_co, None]:
-        goal = await self._goal(key, until)
+        goal, page = await self._goal_and_page(key, after, until)
         after = max(after, self._trails.of(key).erased - 1)
         if goal <= after:
             return
@@ -142,10 +141,11 @@ class Reader:
                 mark = await self._before_tombstone(key)  # it was erased while it was read
                 continue
             try:
-                following = await self._following(key, mark, goal=goal, take=take)
+                following = page or await self._following(key, mark, goal=goal, take=take)
             except CorruptLogError:
                 await self.beginning(key)  # it may have been written anew since it was asked
                 following = await self._following(key, await self.relocated(key, mark), goal=goal, take=take)
+            page = []
             for stored in following:
                 if seq_of(stored) != mark.head.seq + 1:
                     break
@@ -169,21 +169,12 @@ class Reader:
             return known
         if seq == self._trails.of(key).erased - 1:
             return await self._before_tombstone(key)
-        stored = await self._hinted(key, seq) or await self._search(key, seq)
+        stored = await at_hint(self._link, key, self._trails.of(key), seq) or await self._search(key, seq)
         if stored is None:
             raise CorruptLogError("it is missing", session=key.session, seq=seq)
-        mark = self._mark(stored, key)
+        mark = mark_of(stored, key)
         self._trails.of(key).note(mark)
         return mark
-
-    async def _hinted(self, key: SessionKey, seq: int) -> Stored | None:
-        """Return event *seq* from where a snapshot says that it is, if it is there."""
-        hinted = self._trails.of(key).hinted
-        if hinted is None or hinted.head.seq != seq:
-            return None
-        stored = await pages.single(self._link, EVENTS, {"seq": hinted.position})
-        is_there = stored is not None and stored.subject == event_subject(key) and seq_of(stored) == seq
-        return stored if is_there else None
 
     async def recorded(self, stored: Stored, *, key: SessionKey, head: Head) -> Recorded:
         """Return the event that *stored* holds or claims, checked to follow *head*.
@@ -213,6 +204,30 @@ class Reader:
     async def at(self, position: int) -> Stored | None:
         """Return the message at *position* of the stream, from the leader, or None."""
         return await api.get(self._link, EVENTS, {"seq": position})
+
+    async def _page(self, key: SessionKey, mark: Mark, *, goal: int) -> list[Stored]:
+        near = min(pages.PAGE_EVENTS_MAX, goal - mark.head.seq)
+        return await pages.page(self._link, EVENTS, event_subject(key), start=mark.position + 1, events_max=near)
+
+    async def _goal_and_page(self, key: SessionKey, after: int, until: int | None) -> tuple[int, list[Stored]]:
+        """Return what the read must reach, and a page behind *after*, asked for at once; empty where that is not known.
+
+        The leader is asked however much is known: its answer tells of an erasure, and then the page does not follow.
+        """
+        trail = self._trails.of(key)
+        known = trail.seen if until is None else min(until, trail.seen)
+        mark = trail.place(after)
+        if known <= after:
+            return await self._goal(key, until), []
+        if mark is None:
+            asked = page_at_hint(self._link, key, trail, after=after, until=known)
+        else:
+            asked = self._page(key, mark, goal=known)
+        page = asyncio.create_task(asked)
+        try:
+            return await self._goal(key, until), await page
+        finally:
+            page.cancel()
 
     async def _goal(self, key: SessionKey, until: int | None) -> int:
         """Return the sequence that the read must reach.
@@ -278,8 +293,7 @@ class Reader:
 
     async def _following(self, key: SessionKey, mark: Mark, *, goal: int, take: _Take[Taken_co]) -> list[Stored]:
         """Return a page that starts with the event after *mark*, or the leader's next message alone."""
-        near = min(pages.PAGE_EVENTS_MAX, goal - mark.head.seq)
-        page = await pages.page(self._link, EVENTS, event_subject(key), start=mark.position + 1, events_max=near)
+        page = await self._page(key, mark, goal=goal)
         if page and seq_of(page[0]) == mark.head.seq + 1:
             return page
         missing = mark.head.seq + 1
@@ -310,7 +324,7 @@ class Reader:
         found = await self._search(key, mark.head.seq)
         if found is None or found.position == mark.position:
             return mark
-        moved = self._mark(found, key)
+        moved = mark_of(found, key)
         if moved.head != mark.head:
             raise CorruptLogError("it is another event than was read", session=key.session, seq=mark.head.seq)
         self._trails.of(key).moved(moved)
@@ -380,17 +394,3 @@ class Reader:
             else:
                 high = middle - 1
         raise AssertionError("halving ends within its bound")
-
-    @staticmethod
-    def _mark(stored: Stored, key: SessionKey) -> Mark:
-        """Return the mark of *stored* without fetching its blob: the claim is the hash that the chain needs."""
-        claim = stored.headers.get(CLAIM)
-        if claim is not None:
-            return Mark(head=Head(seq=seq_of(stored), hash=claim), position=stored.position)
-        if SEALED in stored.headers:
-            seq = kept_body(
-                stored.body, key=key, seq=seq_of(stored)
-            ).standing.seq  # where a session ends is told without its key
-        else:
-            seq = decode_body(stored.body, key=key, seq=seq_of(stored)).event.seq
-        return Mark(head=Head(seq=seq, hash=body_hash(stored.body)), position=stored.position)

@@ -116,8 +116,9 @@ def movable_runs(context: Context, first: int, last: int) -> list[range]:
 
     None holds what must stay, and none parts what belongs together.
     """
-    held = _held(context)
-    within = {at: (atom[0], atom[-1]) for atom in atoms(context.entries) for at in atom}
+    groups = atoms(context.entries)
+    held = _held(context, groups)
+    within = {at: (atom[0], atom[-1]) for atom in groups for at in atom}
     runs, found = [range(first, last + 1)], list[range]()
     while runs:
         run = runs.pop()
@@ -147,13 +148,13 @@ def held_reasons(context: Context) -> dict[int, str]:
         return "the provider's own block" if isinstance(item, Opaque) else "belongs to one that stays"
 
     held = {at: reason(at) for at in fixed}
-    return {at: held.get(at, "belongs to one that stays") for at in sorted(_held(context))}
+    return {at: held.get(at, "belongs to one that stays") for at in sorted(_held(context, atoms(entries)))}
 
 
-def _held(context: Context) -> set[int]:
-    """Return what every compaction keeps, with all that may not be parted from it."""
+def _held(context: Context, groups: Sequence[Sequence[int]]) -> set[int]:
+    """Return what every compaction keeps, with all that may not be parted from it: the atoms, *groups*, it is in."""
     fixed = fixed_positions(context)
-    return {at for atom in atoms(context.entries) if not fixed.isdisjoint(atom) for at in atom}
+    return {at for atom in groups if not fixed.isdisjoint(atom) for at in atom}
 
 
 def _runs(positions: Iterable[int]) -> list[range]:

@@ -2,19 +2,31 @@
 
 from msgspec import Struct
 
-from retold.events import Offload, Put, Span
+from retold.events import Item, Put, Span
+from retold.fold import Tokens
+
+
+class Placeholder(Struct, frozen=True, gc=False):
+    """Hold what is to stand for an item; it has the item's id.
+
+    Attributes:
+        tokens: what it takes.
+    """
+
+    item: Item
+    tokens: Tokens
 
 
 class OffloadItems(Struct, frozen=True):
     """Put placeholders in the place of items; reversible.
 
     Attributes:
-        items: what to offload, in the history's order.
+        items: a placeholder for each item to offload, in the history's order.
         body: the new history.
         tokens_after: the new history's size, upper bound.
     """
 
-    items: tuple[Offload, ...]
+    items: tuple[Placeholder, ...]
     body: tuple[Span, ...]
     target_tokens: int
     tokens_after: int

@@ -23,19 +23,28 @@ _LENGTHS = range(3, 201)
 
 def identifiers_in(text: str) -> set[str]:
     """Return the identifiers of *text*. O(characters)."""
-    if len(text) > TEXT_CHARACTERS_MAX:
-        half = TEXT_CHARACTERS_MAX // 2
-        text = f"{text[:half]}\n{text[-half:]}"
-    words = {word.strip(_ENDS) for word in set(_WORD.findall(text)) if len(word) in _LENGTHS}
-    return {word for word in words if len(word) in _LENGTHS and _TELLING.search(word)}
+    return _identifiers([text])
 
 
 def identifiers_of(items: Iterable[Item]) -> set[str]:
-    """Return the identifiers that *items* show the model."""
-    found: set[str] = set()
-    for item in items:
-        found |= identifiers_in(_shown(item))
-    return found
+    """Return the identifiers that *items* show the model. O(characters)."""
+    return _identifiers(map(_shown, items))
+
+
+def _identifiers(texts: Iterable[str]) -> set[str]:
+    """Return the identifiers of *texts*: of a piece between blanks that comes again and again, only once looked at."""
+    pieces: set[str] = set()
+    for text in texts:
+        pieces.update(_searched(text).split())
+    words = {word.strip(_ENDS) for word in set(_WORD.findall("\n".join(pieces))) if len(word) in _LENGTHS}
+    return {word for word in words if len(word) in _LENGTHS and _TELLING.search(word)}
+
+
+def _searched(text: str) -> str:
+    if len(text) <= TEXT_CHARACTERS_MAX:
+        return text
+    half = TEXT_CHARACTERS_MAX // 2
+    return f"{text[:half]}\n{text[-half:]}"
 
 
 def _shown(item: Item) -> str:

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from retold.events import Tier, Window
 from retold.fold import Context
+from retold.policy.bonds import Bonds
 from retold.policy.decisions import Decision, OffloadItems
 from retold.policy.limits import Limits, limits_asked, limits_for
 from retold.policy.offload import StandIn, plan_offload
@@ -64,35 +65,37 @@ def choose(
     Raises:
         FloorError: if what must be kept verbatim is larger than the ceiling.
     """
-    limits = limits_asked(limits, context.requested)
-    offload = None if "offload" in without else _offload_that_is_enough(context, limits, stand_in)
+    limits, bonds = limits_asked(limits, context.requested), Bonds(context.entries)
+    offload = None if "offload" in without else _offload_that_is_enough(context, limits, bonds, stand_in)
     if offload is not None:
         return offload
-    summary = None if "summary" in without else plan_summary(context, limits)
+    summary = None if "summary" in without else plan_summary(context, limits, bonds)
     if summary is not None:
         return summary
-    return plan_truncate(context, limits)
+    return plan_truncate(context, limits, bonds)
 
 
-def _offload_that_is_enough(context: Context, limits: Limits, stand_in: StandIn | None) -> OffloadItems | None:
+def _offload_that_is_enough(
+    context: Context, limits: Limits, bonds: Bonds, stand_in: StandIn | None
+) -> OffloadItems | None:
     """Return what to offload if the preset has it and that alone is enough, or None."""
     match limits.preset.offload:
         case "never":
             return None
         case "as needed":
-            return _offload_as_needed(context, limits, stand_in)
+            return _offload_as_needed(context, limits, bonds, stand_in)
         case "all":
-            return _offload_all(context, limits, stand_in)
+            return _offload_all(context, limits, bonds, stand_in)
 
 
-def _offload_as_needed(context: Context, limits: Limits, stand_in: StandIn | None) -> OffloadItems | None:
+def _offload_as_needed(context: Context, limits: Limits, bonds: Bonds, stand_in: StandIn | None) -> OffloadItems | None:
     """Return what to offload if that alone comes under the target, or None.
 
     Between where offloading and where summarising starts, the target of a step that can be undone is to be due no more,
     by more than the least gain. Below, a summary would lose words for the sake of a few tokens. A target that was asked
     for is met, or not: it has no such band.
     """
-    offload = plan_offload(context, limits, stand_in)
+    offload = plan_offload(context, limits, bonds, stand_in)
     if offload is None or offload.tokens_after <= limits.target:
         return offload
     before = context.tokens.upper
@@ -103,12 +106,12 @@ def _offload_as_needed(context: Context, limits: Limits, stand_in: StandIn | Non
     return None
 
 
-def _offload_all(context: Context, limits: Limits, stand_in: StandIn | None) -> OffloadItems | None:
+def _offload_all(context: Context, limits: Limits, bonds: Bonds, stand_in: StandIn | None) -> OffloadItems | None:
     """Return the offload of all that may be, unless so much is there that a summary is due, or it gains too little."""
     before = context.tokens.upper
     if before >= limits.summary_at and limits.summary_at > limits.target:
         return None
-    offload = plan_offload(context, structs.replace(limits, target=0), stand_in)
+    offload = plan_offload(context, structs.replace(limits, target=0), bonds, stand_in)
     if offload is None or offload.tokens_after > limits.target or before - offload.tokens_after <= limits.least_gain:
         return None
     return structs.replace(offload, target_tokens=limits.target)

@@ -10,7 +10,8 @@ reasoning from before the latest user message. Its placeholder is empty, and no 
 of a turn that is over, none can do anything but forget it.
 """
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec import structs
@@ -20,7 +21,6 @@ from retold.events import (
     Item,
     Keep,
     Message,
-    Offload,
     Opaque,
     Place,
     Reasoning,
@@ -30,10 +30,10 @@ from retold.events import (
     ToolResult,
     plain_text,
 )
-from retold.fold import PRIMING, Context, Entry, Tokens, count_item, item_hash, ledger_of
+from retold.fold import PRIMING, Context, Entry, count_item, ledger_of
 from retold.formats import address_of
-from retold.policy.bonds import latest_user, pair_of
-from retold.policy.decisions import OffloadItems
+from retold.policy.bonds import Bonds
+from retold.policy.decisions import OffloadItems, Placeholder
 from retold.policy.limits import Limits
 from retold.policy.pins import fixed_positions
 from retold.policy.presets import Preset
@@ -52,8 +52,13 @@ VALUES_CHARACTERS_MAX = 240
 BEGINNING_CHARACTERS = 80
 """A message's placeholder shows so much of it."""
 
+_WHOLE = ("whole", "edited")
+"""The forms of an entry that nothing stands for yet."""
 
-def plan_offload(context: Context, limits: Limits, stand_in: StandIn | None = None) -> OffloadItems | None:
+
+def plan_offload(
+    context: Context, limits: Limits, bonds: Bonds, stand_in: StandIn | None = None
+) -> OffloadItems | None:
     """Return what to offload to come under the target, or as near as offloading gets; None if nothing can be.
 
     *stand_in* may put another item in the place of each placeholder.
@@ -61,48 +66,39 @@ def plan_offload(context: Context, limits: Limits, stand_in: StandIn | None = No
     Raises:
         InputError: if it gives one that cannot stand there.
     """
-    sizes = ledger_of(context.entries)
-    chosen: dict[int, Offload] = {}
-    partner = pair_of(context.entries)
+    sizes, vocabulary = ledger_of(context.entries), encoding(context.encoding)
+    chosen: dict[int, Placeholder] = {}
     recent = 0 if limits.recent is None else len(sizes) - sizes.fit(limits.recent, from_end=True)
-    for at in _candidates(context, limits.preset, recent=recent):
+    for at in _candidates(context, limits.preset, bonds, recent=recent):
         if at >= recent and sizes.upper + PRIMING <= limits.target:
             break
-        offloaded = _offload(context, at, partner=partner.get(at), stand_in=stand_in)
-        if offloaded is not None and offloaded[0].tokens_after < offloaded[0].tokens_before:
-            chosen[at], tokens = offloaded
+        entry = bonds.entries[at]
+        placeholder = _placeholder(entry, tool=_tool_of(at, bonds), stand_in=stand_in)
+        tokens = entry.tokens if placeholder is None else count_item(placeholder, vocabulary)
+        if placeholder is not None and tokens.upper < entry.tokens.upper:
+            chosen[at] = Placeholder(placeholder, tokens)
             sizes.put(at, tokens)
     if not chosen:
         return None
-    items = tuple(chosen[at] for at in sorted(chosen))
-    replaced: dict[int, Span | None] = {at: Place(offload.item) for at, offload in chosen.items()}
     return OffloadItems(
-        items=items,
-        body=body_of(context.entries, replaced),
+        items=tuple(chosen[at] for at in sorted(chosen)),
+        body=body_of(context.entries, {at: Place(placeholder.item.id) for at, placeholder in chosen.items()}),
         target_tokens=limits.target,
         tokens_after=sizes.upper + PRIMING,
     )
 
 
-def body_of(entries: Sequence[Entry], replaced: dict[int, Span | None]) -> tuple[Span, ...]:
+def body_of(entries: Sequence[Entry], replaced: Mapping[int, Span | None]) -> tuple[Span, ...]:
     """Return the body that keeps every entry but those in *replaced*, which become their span, or leave for None."""
     body: list[Span] = []
-    run: list[str] = []
-
-    def close_run() -> None:
-        if run:
-            body.append(Keep(first=run[0], last=run[-1]))
-            run.clear()
-
-    for at, entry in enumerate(entries):
-        if at not in replaced:
-            run.append(entry.item.id)
-            continue
-        close_run()
-        span = replaced[at]
+    start = 0
+    for at in [*sorted(replaced), len(entries)]:
+        if at > start:
+            body.append(Keep(first=entries[start].item.id, last=entries[at - 1].item.id))
+        span = replaced.get(at)
         if span is not None:
             body.append(span)
-    close_run()
+        start = at + 1
     return tuple(body)
 
 
@@ -131,27 +127,17 @@ def placeholder_for(entry: Entry, *, tool: str) -> Item:
             raise AssertionError("a provider's block is never offloaded")
 
 
-def _offload(
-    context: Context, at: int, *, partner: int | None, stand_in: StandIn | None
-) -> tuple[Offload, Tokens] | None:
-    """Return what to record of an offload, and what the placeholder takes; None if the item is to stay."""
-    entry = context.entries[at]
-    call = None if partner is None else context.entries[partner].item
-    placeholder = placeholder_for(entry, tool=call.name if isinstance(call, ToolCall) else "a tool")
-    if stand_in is not None:
-        other = stand_in(entry.item, placeholder)
-        if other is None:
-            return None
-        placeholder = check_stand_in(other, placeholder)
-    tokens = count_item(placeholder, encoding(context.encoding))
-    offload = Offload(
-        item=entry.item.id,
-        placeholder=placeholder,
-        sha256=item_hash(entry.item),
-        tokens_before=entry.tokens.upper,
-        tokens_after=tokens.upper,
-    )
-    return offload, tokens
+def _tool_of(at: int, bonds: Bonds) -> str:
+    """Return the name of the tool that the result at *at* is of."""
+    call = bonds.items[bonds.partner[at]] if at in bonds.partner else None
+    return call.name if isinstance(call, ToolCall) else "a tool"
+
+
+def _placeholder(entry: Entry, *, tool: str, stand_in: StandIn | None) -> Item | None:
+    """Return what is to stand for *entry*; None if it is to stay."""
+    placeholder = placeholder_for(entry, tool=tool)
+    other = placeholder if stand_in is None else stand_in(entry.item, placeholder)
+    return other if other is None or other is placeholder else check_stand_in(other, placeholder)
 
 
 def check_stand_in(other: Item, placeholder: Item) -> Item:
@@ -169,58 +155,48 @@ def check_stand_in(other: Item, placeholder: Item) -> Item:
     return other
 
 
-def _candidates(context: Context, preset: Preset, *, recent: int) -> list[int]:
+def _candidates(context: Context, preset: Preset, bonds: Bonds, *, recent: int) -> list[int]:
     """Return the positions that may be offloaded, in the order in which they should be: those from *recent* on last."""
-    entries = context.entries
-    old = range(len(entries) - preset.keep_recent)
-    may_leave = [at for at in old if _may_leave(entries[at], messages=preset.offload_messages)]
-    fixed = fixed_positions(context)
-    turn = latest_user(entries) or 0
-    repeats, again = _repeated(entries), _called_again(entries)
-
-    def place(at: int) -> tuple[bool, bool, bool, bool, int]:
-        return (at >= recent, isinstance(entries[at].item, Reasoning), at not in repeats, at not in again, at)
-
-    free = [at for at in may_leave if at not in fixed and (at < turn or not isinstance(entries[at].item, Reasoning))]
-    return sorted(free, key=place)
-
-
-def _may_leave(entry: Entry, *, messages: bool) -> bool:
-    if entry.form not in ("whole", "edited"):
-        return False
-    match entry.item:
-        case ToolCall() | ToolResult():
-            return entry.tokens.upper >= OFFLOAD_TOKENS_MIN
-        case Message():
-            return messages and entry.tokens.upper >= OFFLOAD_TOKENS_MIN
-        case Reasoning():
-            return True
-        case Opaque():
-            return False
+    end = max(0, len(bonds.items) - preset.keep_recent)
+    fixed = fixed_positions(context, bonds)
+    may_leave = [*bonds.calls, *bonds.results, *(bonds.messages if preset.offload_messages else ())]
+    large = [at for at in may_leave if at < end and at not in fixed and _may_leave(bonds.entries[at])]
+    repeats, again = _repeated(bonds), _called_again(bonds)
+    order = [(at >= recent, False, at not in repeats, at not in again, at) for at in large]
+    turn = min(end, bonds.latest_user or 0)
+    thoughts = bonds.of_kind(Reasoning)
+    forgotten = [at for at in thoughts[: bisect_left(thoughts, turn)] if at not in fixed]
+    order += [(at >= recent, True, True, True, at) for at in forgotten if bonds.entries[at].form in _WHOLE]
+    return [place[-1] for place in sorted(order)]
 
 
-def _repeated(entries: Sequence[Entry]) -> set[int]:
+def _may_leave(entry: Entry) -> bool:
+    return entry.form in _WHOLE and entry.tokens.upper >= OFFLOAD_TOKENS_MIN
+
+
+def _repeated(bonds: Bonds) -> set[int]:
     """Return the results whose text a later result has again."""
     newest: dict[str, int] = {}
     repeated: set[int] = set()
-    for at, entry in enumerate(entries):
-        if isinstance(entry.item, ToolResult):
-            text = plain_text(entry.item.content)
-            if text in newest:
-                repeated.add(newest[text])
-            newest[text] = at
+    for at in bonds.results:
+        item = bonds.items[at]
+        assert isinstance(item, ToolResult)
+        text = plain_text(item.content)
+        if text in newest:
+            repeated.add(newest[text])
+        newest[text] = at
     return repeated
 
 
-def _called_again(entries: Sequence[Entry]) -> set[int]:
+def _called_again(bonds: Bonds) -> set[int]:
     """Return the results of calls that were made again later with the same arguments."""
     newest: dict[tuple[str, str], int] = {}
     again: set[int] = set()
-    for call, result in sorted(pair_of(entries).items()):
-        item = entries[call].item
-        if isinstance(item, ToolCall):
+    for call in bonds.calls:
+        item = bonds.items[call]
+        if call in bonds.partner and isinstance(item, ToolCall):
             key = (item.name, item.arguments)
             if key in newest:
                 again.add(newest[key])
-            newest[key] = result
+            newest[key] = bonds.partner[call]
     return again

@@ -1,27 +1,31 @@
 """What every compaction keeps byte for byte."""
 
-from retold.events import Message, Opaque
-from retold.fold import Context, Entry
-from retold.policy.bonds import latest_user, open_calls, pair_of
+from retold.events import Item, Message, Opaque
+from retold.fold import Context
+from retold.policy.bonds import Bonds
 
 
-def fixed_positions(context: Context) -> set[int]:
+def fixed_positions(context: Context, bonds: Bonds | None = None) -> set[int]:
     """Return the positions that every compaction keeps byte for byte: pins, open calls and the latest user message.
 
     Pins are system and developer text, what was pinned by request, with the partner of a call or result, and a
-    provider's newest opaque compaction, which nobody else can read; one that has words for others is a summary.
+    provider's newest opaque compaction, which nobody else can read; one that has words for others is a summary. *bonds*
+    are the history's, where known.
     """
-    entries = context.entries
-    partner = pair_of(entries)
-    fixed = {at for at, entry in enumerate(entries) if is_pinned(entry, context)} | open_calls(entries)
-    newest = latest_user(entries)
-    opaque = [at for at, entry in enumerate(entries) if isinstance(entry.item, Opaque) and not entry.item.words]
-    fixed.update([] if newest is None else [newest])
-    fixed.update(opaque[-1:])
-    return fixed | {partner[at] for at in fixed if at in partner}
+    bonds = bonds or Bonds(context.entries)
+    fixed = {at for at in bonds.messages if _is_told(bonds.items[at])} | bonds.open_calls
+    if context.pinned:
+        pinned = set(context.pinned)
+        fixed.update(at for at, item in enumerate(bonds.items) if item.id in pinned)
+    if bonds.latest_user is not None:
+        fixed.add(bonds.latest_user)
+    fixed.update([at for at in bonds.of_kind(Opaque) if not _has_words(bonds.items[at])][-1:])
+    return fixed | {bonds.partner[at] for at in fixed if at in bonds.partner}
 
 
-def is_pinned(entry: Entry, context: Context) -> bool:
-    """Return whether the entry is system or developer text, or was pinned by request."""
-    told = isinstance(entry.item, Message) and entry.item.role in ("system", "developer")
-    return told or entry.item.id in context.pinned
+def _is_told(item: Item) -> bool:
+    return isinstance(item, Message) and item.role in ("system", "developer")
+
+
+def _has_words(item: Item) -> bool:
+    return isinstance(item, Opaque) and bool(item.words)

@@ -10,6 +10,7 @@ from retold.events import (
     HistoryReplaced,
     Item,
     ItemsOffloaded,
+    Offload,
     Opaque,
     Pin,
     Receipt,
@@ -31,7 +32,7 @@ from retold.fold import (
     spread,
     summary_entry,
 )
-from retold.policy.decisions import Decision, OffloadItems, SummarizeSpan, TruncateHistory
+from retold.policy.decisions import Decision, OffloadItems, Placeholder, SummarizeSpan, TruncateHistory
 from retold.policy.identifiers import identifiers_of
 from retold.policy.limits import due_recorded
 from retold.policy.pins import fixed_positions
@@ -122,17 +123,16 @@ def _staged(
     vocabulary = encoding(context.encoding)
     match decision:
         case OffloadItems():
-            at = {entry.item.id: entry.seq for entry in context.entries}
-            staged = {
-                item.item: placeholder_entry(
-                    item.placeholder,
-                    seq=at[item.item],
-                    original=item.sha256,
-                    tokens=count_item(item.placeholder, vocabulary),
+            originals = {entry.item.id: entry for entry in context.entries}
+            staged, offloads = {}, []
+            for placeholder in decision.items:
+                original = originals[placeholder.item.id]
+                offload = _offload(original, placeholder)
+                offloads.append(offload)
+                staged[offload.item] = placeholder_entry(
+                    placeholder.item, seq=original.seq, original=offload.sha256, tokens=placeholder.tokens
                 )
-                for item in decision.items
-            }
-            return (ItemsOffloaded(plan=plan, base_seq=base_seq, items=decision.items),), staged
+            return (ItemsOffloaded(plan=plan, base_seq=base_seq, items=tuple(offloads)),), staged
         case SummarizeSpan():
             assert summary is not None
             item = _summary_item(decision, summary)
@@ -153,6 +153,16 @@ def _staged(
             return (), {}
         case _:
             assert_never(decision)
+
+
+def _offload(entry: Entry, placeholder: Placeholder) -> Offload:
+    return Offload(
+        item=entry.item.id,
+        placeholder=placeholder.item,
+        sha256=item_hash(entry.item),
+        tokens_before=entry.tokens.upper,
+        tokens_after=placeholder.tokens.upper,
+    )
 
 
 def _summary_item(decision: SummarizeSpan, summary: Summary) -> Item:
@@ -192,7 +202,9 @@ def _receipt(context: Context, decision: Decision, entries: Sequence[Entry], pin
         tokens_before=context.tokens.upper,
         tokens_after=ledger_of(entries).upper + PRIMING,
         target_tokens=decision.target_tokens,
-        offloaded=tuple(item.item for item in decision.items) if isinstance(decision, OffloadItems) else (),
+        offloaded=tuple(placeholder.item.id for placeholder in decision.items)
+        if isinstance(decision, OffloadItems)
+        else (),
         summarised=decision.covers if isinstance(decision, SummarizeSpan) else (),
         dropped=decision.dropped if isinstance(decision, TruncateHistory) else (),
         cut=tuple(put.item.id for put in cut),

@@ -5,12 +5,13 @@ budget, and the user's messages, newest first, within theirs. Everything else is
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from retold.events import Item, Message, Opaque, Place, Put, Span, SummaryField, Text, plain_text
-from retold.fold import Context, Entry, count_item, ledger_of
+from retold.fold import Context, Entry, Tokens, count_item, ledger_of
 from retold.ledger import Ledger
-from retold.policy.bonds import atoms, is_user, latest_user, safe_cuts
+from retold.policy.bonds import Bonds
 from retold.policy.cutting import cut_item
 from retold.policy.decisions import SummarizeSpan
 from retold.policy.limits import Limits
@@ -20,9 +21,6 @@ from retold.tokens import Encoding, encoding
 
 TAIL_HALVINGS = 6
 """How often the tail's budget is halved to come under the target before giving up."""
-
-SUMMARY_TOKENS_LEAST = 120
-"""Where no more is free, a summary of so few is made: half of it is its frame, the rest tells more than cut texts."""
 
 CUT_TOKENS = 50
 """Room for what a cut message has beside its text; with less than this of its text, it is left to the summary."""
@@ -74,25 +72,26 @@ _HEAD = (
 _ITEM_NUMBER = re.compile(r"i(\d+)")
 
 
-def plan_summary(context: Context, limits: Limits) -> SummarizeSpan | None:
+def plan_summary(context: Context, limits: Limits, bonds: Bonds) -> SummarizeSpan | None:
     """Return what to summarise to come under the target; None if no summary can bring the history there."""
-    least = min(limits.summary, SUMMARY_TOKENS_LEAST)
-    return _plan(context, limits, least=limits.summary) or _plan(context, limits, least=least)
+    tried = sorted({limits.summary, limits.summary_least}, reverse=True)
+    return next((plan for least in tried if (plan := _plan(context, limits, bonds, least=least)) is not None), None)
 
 
-def _plan(context: Context, limits: Limits, *, least: int) -> SummarizeSpan | None:
+def _plan(context: Context, limits: Limits, bonds: Bonds, *, least: int) -> SummarizeSpan | None:
     """Return what to summarise so that *least* tokens or more are left for the summary."""
-    fixed = _with_their_atoms(fixed_positions(context), context.entries)
-    cuts, sizes = safe_cuts(context.entries), ledger_of(context.entries)
+    fixed = bonds.atoms_at(fixed_positions(context, bonds))
+    sizes = ledger_of(context.entries)
     for halving in range(TAIL_HALVINGS):
-        cut = _tail_start(cuts, sizes, limits, halving)
-        kept, puts = _kept_user(context, cut, limits, halving)
-        covered = [at for at in range(cut) if at not in fixed and at not in kept]
-        leaves = ledger_of(context.entries[at] for at in covered).upper
+        cut = _tail_start(bonds.cuts, sizes, limits, halving)
+        kept, puts = _kept_user(bonds, cut, fixed, limits, halving=halving, vocabulary=encoding(context.encoding))
+        stays = {at for at in fixed if at < cut} | kept
+        leaves = _without(sizes.prefix(cut), ledger_of(context.entries[at] for at in stays).total).upper
         size = leaves + sum(sizes.span(at, at + 1).upper - tokens for at, (_, tokens) in puts.items())
         free = min(limits.target, context.tokens.upper - 1) - (context.tokens.upper - size)
-        if covered and least <= free:
+        if len(stays) < cut and least <= free:
             most = max(least, min(limits.summary_most, free, leaves // 2))
+            covered = [at for at in range(cut) if at not in stays]
             return _decision(context, covered, {at: put for at, (put, _) in puts.items()}, limits, budget_tokens=most)
     return None
 
@@ -171,40 +170,44 @@ def _decision(
     )
 
 
-def _with_their_atoms(fixed: set[int], entries: Sequence[Entry]) -> set[int]:
-    """Return *fixed* with all that may not be parted from it: a pinned call's parallel calls, its reasoning."""
-    return {at for atom in atoms(entries) if not fixed.isdisjoint(atom) for at in atom}
+def _without(whole: Tokens, part: Tokens) -> Tokens:
+    return Tokens(
+        exact=whole.exact - part.exact,
+        reconstructed=whole.reconstructed - part.reconstructed,
+        estimated=whole.estimated - part.estimated,
+    )
 
 
 def _tail_start(cuts: Sequence[int], sizes: Ledger, limits: Limits, halving: int) -> int:
     """Return the earliest safe cut whose tail is what the preset keeps; in a history, the last group always is."""
-    inner = [cut for cut in cuts if cut < len(sizes)]
     match limits.preset.tail:
         case "tokens":
             earliest = len(sizes) - sizes.fit(limits.tail >> halving, from_end=True)
-            return next((cut for cut in inner if cut >= earliest), inner[-1] if inner else 0)
+            return cuts[min(bisect_left(cuts, earliest), max(0, len(cuts) - 2))]
         case "entries":
             latest = len(sizes) - (limits.preset.keep_recent >> halving)
-            return next((cut for cut in reversed(cuts) if cut <= latest), 0)
+            return cuts[max(0, bisect_right(cuts, latest) - 1)]
         case "nothing":
             return len(sizes)
 
 
-def _kept_user(context: Context, cut: int, limits: Limits, halving: int) -> tuple[set[int], dict[int, tuple[Put, int]]]:
+def _kept_user(
+    bonds: Bonds, cut: int, fixed: set[int], limits: Limits, *, halving: int, vocabulary: Encoding
+) -> tuple[set[int], dict[int, tuple[Put, int]]]:
     """Return the user messages before *cut* to keep, newest first, as long as they fit; and what is cut of the next.
 
-    The latest one of all stays whole in any case, and takes of the budget.
+    What is *fixed*, as the latest one of all is, stays whole in any case, and takes of the budget if it is reached.
     """
-    entries = context.entries
-    said = [at for at, entry in enumerate(entries[:cut]) if is_user(entry)]
+    entries = bonds.entries
+    said = bonds.user[: bisect_left(bonds.user, cut)]
     budget = limits.user >> halving
     newest = ledger_of(entries[at] for at in said).fit(budget, from_end=True)
     kept = said[len(said) - newest :]
     left = budget - sum(entries[at].tokens.upper for at in kept)
     crossing = said[-newest - 1] if newest < len(said) else None
-    if not limits.preset.cut_user or crossing is None or crossing == latest_user(entries):
+    if not limits.preset.cut_user or crossing is None or crossing in fixed:
         return set(kept), {}
-    shorter = _cut_to(entries[crossing], left, encoding(context.encoding))
+    shorter = _cut_to(entries[crossing], left, vocabulary)
     return {crossing, *kept} if shorter else set(kept), {crossing: shorter} if shorter else {}
 
 

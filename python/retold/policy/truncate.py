@@ -9,7 +9,7 @@ from retold.errors import FloorError
 from retold.events import Item, Put, Span
 from retold.fold import PRIMING, Context, Tokens, count_item, ledger_of
 from retold.ledger import Ledger
-from retold.policy.bonds import atoms
+from retold.policy.bonds import Bonds
 from retold.policy.cutting import cut_item
 from retold.policy.decisions import TruncateHistory
 from retold.policy.limits import Limits
@@ -21,19 +21,19 @@ CUT_LENGTHS_TOKENS = (8_000, 2_000, 500, 125, 25)
 """The lengths that texts are cut to, tried in turn."""
 
 
-def plan_truncate(context: Context, limits: Limits) -> TruncateHistory:
+def plan_truncate(context: Context, limits: Limits, bonds: Bonds) -> TruncateHistory:
     """Return what to cut and drop to come under the target, or as near as what must stay allows.
 
     Raises:
         FloorError: if what must be kept verbatim, with what it cannot be parted from cut as short as can be, is larger
             than the ceiling. With that size as the ceiling it succeeds.
     """
-    fixed = fixed_positions(context)
+    fixed = fixed_positions(context, bonds)
     target = _target(context, fixed, limits)
     sizes = ledger_of(context.entries)
     cut = _cut(context, fixed, sizes, target)
     dropped: set[int] = set()
-    for atom in atoms(context.entries):
+    for atom in bonds.atoms:
         if sizes.upper + PRIMING <= target:
             break
         if fixed.isdisjoint(atom):

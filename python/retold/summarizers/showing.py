@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 
 from retold.events import Block, Message, Reasoning, SummaryField, ToolCall, ToolResult, plain_text
 from retold.fold import Context, Entry, count_item
-from retold.policy import SummarizeSpan
+from retold.policy import SummarizeSpan, extract_for
 from retold.policy.bonds import latest_user, pair_of
 from retold.policy.cutting import cut_middle
 from retold.policy.extract import extract_summary
@@ -26,13 +26,16 @@ REQUEST_TOKENS_MAX = 4_000
 """Of the user's latest request, as much: it stays in the agent's view whole."""
 
 COMPUTED_SHARE = 2
-"""The rules and files that are computed take at most one part in so many of the budget; the rest is the model's."""
+"""What is computed takes at most one part in so many of the budget; the rest is the model's."""
 
 COMPUTED_ROOM_TOKENS = 1_000_000
 """They are found without a limit first, or other sections would take their room."""
 
 COMPUTED = ("constraints", "files")
 """The fields that are computed from the log, whatever a model writes."""
+
+CHOSEN = ("requests", "identifiers")
+"""The fields that are computed and that no model is asked for, as extraction chooses them within the budget."""
 
 _CUT = "[…]"
 
@@ -46,7 +49,7 @@ class Showing(Struct, frozen=True):
         covered: these entries, without the summary before.
         record: what the model builds on: the summary before, and what is not shown.
         shown: the entries that are shown.
-        computed: the rules and files, within their share of the budget.
+        computed: the rules, files, identifiers and earlier requests, within their share of the budget.
         budget_tokens: what the model's own lines may take.
     """
 
@@ -118,8 +121,9 @@ def show(context: Context, decision: SummarizeSpan) -> Showing:
         budget_tokens=decision.budget_tokens,
     )
     every = _extracted(whole, covered, budget_tokens=COMPUTED_ROOM_TOKENS)
-    computed = tuple(field for field in every if field.name in COMPUTED)
-    computed = _within(whole, computed, decision.budget_tokens // COMPUTED_SHARE)
+    found = [field for field in every if field.name in COMPUTED]
+    found += [field for field in extract_for(context, decision).fields if field.name in CHOSEN]
+    computed = _within(whole, found, decision.budget_tokens // COMPUTED_SHARE)
     left = decision.budget_tokens - whole.size(computed)
     return structs.replace(whole, computed=computed, budget_tokens=max(0, left))
 
