@@ -162,12 +162,12 @@ def _candidates(context: Context, preset: Preset, bonds: Bonds, *, recent: int) 
     may_leave = [*bonds.calls, *bonds.results, *(bonds.messages if preset.offload_messages else ())]
     large = [at for at in may_leave if at < end and at not in fixed and _may_leave(bonds.entries[at])]
     repeats, again = _repeated(bonds), _called_again(bonds)
-    work = [(at >= recent, False, at not in repeats, at not in again, at) for at in large]
+    order = [(at >= recent, False, at not in repeats, at not in again, at) for at in large]
     turn = min(end, bonds.latest_user or 0)
     thoughts = bonds.of_kind(Reasoning)
-    over = [at for at in thoughts[: bisect_left(thoughts, turn)] if at not in fixed]
-    forgotten = [(at >= recent, True, True, True, at) for at in over if bonds.entries[at].form in _WHOLE]
-    return [at for *_, at in sorted([*work, *forgotten])]
+    forgotten = [at for at in thoughts[: bisect_left(thoughts, turn)] if at not in fixed]
+    order += [(at >= recent, True, True, True, at) for at in forgotten if bonds.entries[at].form in _WHOLE]
+    return [place[-1] for place in sorted(order)]
 
 
 def _may_leave(entry: Entry) -> bool:
