@@ -275,14 +275,12 @@ class Story:
         context = self.context
         runs = movable_runs(context, number % max(1, len(context.entries)), len(context.entries) - 1)
         ids = [entry.item.id for entry in context.entries]
-        text = (f"done {number}",)
-        ranges = [Range(first=ids[run.start], last=ids[run.stop - 1], messages=text) for run in runs]
+        ranges = [Range(ids[run.start], ids[run.stop - 1], (f"done {number}",)) for run in runs]
         chosen = ranges[-1:] if number % 2 else ranges[:2]
         with suppress(InputError):
             plan = plan_compression(context, chosen)
-            at = {item_id: position for position, item_id in enumerate(ids)}
             for block in plan.blocks:
-                entries = [context.entries[at[item_id]] for item_id in block.items]
+                entries = [context.entries[ids.index(item_id)] for item_id in block.items]
                 has_summary = newest_summary(context.entries) in block.items
                 originals = tuple(Original(one.item, one.seq, one.form, one.original) for one in entries)
                 self.covered[block.block] = (originals, context.summary if has_summary else ())
