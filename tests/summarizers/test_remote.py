@@ -39,6 +39,7 @@ from retold.fold import Entry, History, count_item, history_of, ledger_of, reque
 from retold.formats import split_system
 from retold.log import MemoryLog
 from retold.model_ports import RemoteCompactor
+from retold.policy.bonds import Bonds
 from retold.policy.limits import limits_within
 from retold.policy.summary import read_summary
 from retold.policy.truncate import plan_truncate
@@ -281,7 +282,7 @@ def test_a_block_that_is_too_large_is_told_in_words_before_it_leaves() -> None:
     entries = (context.entries[0], entry, *context.entries[1:])
     size = request_size(ledger_of(entries))
     held = structs.replace(context, entries=entries, tokens=size)
-    decision = plan_truncate(held, limits_within(size.upper - entry.tokens.upper // 2))
+    decision = plan_truncate(held, limits_within(size.upper - entry.tokens.upper // 2), Bonds(entries))
     (put,) = decision.cut
     assert put.item.id == "s1"
     assert text_of(put.item).startswith("<retold-summary>")

@@ -46,10 +46,10 @@ from retold.events import (
 )
 from retold.fold import Context
 from retold.log import MemoryLog
-from retold.policy import PRESETS, SummarizeSpan
+from retold.policy import PRESETS, SummarizeSpan, Summary
 from retold.replay import load
 from retold.summarizers import ExtractiveSummarizer
-from retold.worker import Worker, compactor
+from retold.worker import Worker, summarising
 
 _POLICIES = sorted(PRESETS)
 _every_preset = pytest.mark.parametrize("policy", _POLICIES)
@@ -65,10 +65,10 @@ class _Summarizer:
         self._answer = answer
         self.asked: list[tuple[Context, SummarizeSpan]] = []
 
-    async def summarize(self, context: Context, decision: SummarizeSpan) -> tuple[SummaryField, ...]:
+    async def summarize(self, context: Context, decision: SummarizeSpan) -> Summary:
         """Answer."""
         self.asked.append((context, decision))
-        return await self._answer(context, decision)
+        return Summary(fields=await self._answer(context, decision), summarizer=self.name)
 
 
 def _goal(*lines: str) -> tuple[SummaryField, ...]:
@@ -136,7 +136,7 @@ def test_a_bad_summary_is_not_installed_and_leaves_no_trace(policy: Policy, answ
 
 def test_a_summarizer_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A summarizer that never answers holds my session up for its time limit, then the history is compacted without."""
-    monkeypatch.setattr(compactor, "SUMMARY_TIMEOUT_S", 0.001)
+    monkeypatch.setattr(summarising, "SUMMARY_TIMEOUT_S", 0.001)
 
     async def hangs(_: Context, __: SummarizeSpan) -> tuple[SummaryField, ...]:
         """Wait for ever."""

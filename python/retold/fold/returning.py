@@ -88,8 +88,9 @@ def rewound(now: Context, past: Context, recorded: Recorded) -> Context:
 def undone(now: Context, past: Context, recorded: Recorded, *, replaced: Recorded) -> Context:
     """Return the state *now* without the compaction *replaced*, before which the state was *past*.
 
-    Entries that the compaction kept are as they are now, for they may have grown since; the others as they were, counted
-    by the vocabulary that holds now. The worker does not compact it again where it stands, unless it is above what can be sent.
+    Entries that the compaction kept are as they are now, for they may have grown since; the others as they were,
+    counted by the vocabulary that holds now. The worker does not compact it again where it stands, unless it is above
+    what can be sent.
 
     Raises:
         CorruptLogError: if *replaced* is not the newest compaction that can be undone.
