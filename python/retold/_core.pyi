@@ -1,5 +1,5 @@
 # ruff: noqa: PYI021 - the compiled module has no docstrings of its own; this is where its text lives
-"""The core, in Rust. The doors to it are `retold.tokens` and, for `Appends`, `Scan` and `Splitter`, `retold.wire`.
+"""The core, in Rust. The doors to it are `retold.tokens` and, for what goes over the wire, `retold.wire`.
 
 A text is a `str`, or `bytes` of UTF-8; it is borrowed, never copied. A lone surrogate or invalid UTF-8 raises
 InputError with its position (in characters of the `str`, in bytes of the `bytes`), never with the text. Calls on long
@@ -9,24 +9,17 @@ texts let other threads run.
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, Self, TypeAlias, final
 
-__all__ = [
-    "ENCODINGS",
-    "RECONSTRUCTIONS",
-    "Appends",
-    "Counter",
-    "Encoding",
-    "Ledger",
-    "Scan",
-    "Splitter",
-    "Vocabulary",
-    "check_vocabularies",
-]
+__all__ = ["ENCODINGS", "RECONSTRUCTIONS", "Appends", "Counter", "Encoding", "Ledger", "Packing", "Run", "Runs", "Scan"]
+__all__ += ["Splitter", "Vocabulary", "check_vocabularies"]
 
 _Size: TypeAlias = tuple[int, int, int]
 """Tokens exact, reconstructed and estimated; of an item, each from 0 to 2^32 - 1."""
 
 _Row: TypeAlias = tuple[str, str, str, int, str, int, list[int]]
 """Subject, tenant, session, its last sequence, hash and position, and how many drafts each append has."""
+
+_Given: TypeAlias = tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]]]
+"""Each event's kind, bytes, hash; each kind's events, a line each; subjects left out from now on, last one given."""
 
 _Limits: TypeAlias = tuple[int, int, int, int, int]
 """Bytes of one event, bytes of one append, appends in flight, atomic batches among them, bytes in flight."""
@@ -44,25 +37,20 @@ def check_vocabularies() -> list[Vocabulary]:
 class Vocabulary:
     """What a check of a built-in vocabulary found."""
 
-    @property
-    def name(self) -> str:
-        """The name of the encoding."""
+    name: Final[str]
+    """The name of the encoding."""
 
-    @property
-    def tokens(self) -> int:
-        """How many tokens have a rank, special tokens not counted; of a reconstruction, how many pieces it has."""
+    tokens: Final[int]
+    """How many tokens have a rank, special tokens not counted; of a reconstruction, how many pieces it has."""
 
-    @property
-    def sha256_expected(self) -> str:
-        """The SHA-256 that tiktoken publishes for the vocabulary's file; of a reconstruction, that of its own file."""
+    sha256_expected: Final[str]
+    """The SHA-256 that tiktoken publishes for the vocabulary's file; of a reconstruction, that of its own file."""
 
-    @property
-    def sha256_actual(self) -> str:
-        """The SHA-256 of the file that the embedded data gives."""
+    sha256_actual: Final[str]
+    """The SHA-256 of the file that the embedded data gives."""
 
-    @property
-    def ok(self) -> bool:
-        """Whether the embedded vocabulary is the one expected, byte for byte."""
+    ok: Final[bool]
+    """Whether the embedded vocabulary is the one expected, byte for byte."""
 
 @final
 class Encoding:
@@ -84,9 +72,8 @@ class Encoding:
             InputError: the content is not understood.
         """
 
-    @property
-    def name(self) -> str:
-        """The name."""
+    name: Final[str]
+    """The name."""
 
     @property
     def kind(self) -> Literal["exact", "reconstructed"]:
@@ -96,9 +83,8 @@ class Encoding:
         own counts; `encode` and `decode` are not to be had then.
         """
 
-    @property
-    def fingerprint(self) -> str:
-        """64 hexadecimal digits that identify the vocabulary, the same everywhere and always."""
+    fingerprint: Final[str]
+    """64 hexadecimal digits that identify the vocabulary, the same everywhere and always."""
 
     def count(self, text: str | bytes) -> int:
         """Return the number of tokens of *text*. O(n), whatever the text is made of.
@@ -178,17 +164,14 @@ class Counter:
                 appended, and what was held still is (`truncate` forgets it).
         """
 
-    @property
-    def unfinished_bytes(self) -> int:
-        """How many bytes are held of a character that is not complete: 0 to 3."""
+    unfinished_bytes: Final[int]
+    """How many bytes are held of a character that is not complete: 0 to 3."""
 
-    @property
-    def total(self) -> int:
-        """The tokens of everything appended, counted as one text. O(1)."""
+    total: Final[int]
+    """The tokens of everything appended, counted as one text. O(1)."""
 
-    @property
-    def size_bytes(self) -> int:
-        """The length of everything appended, in UTF-8 bytes, but for `unfinished_bytes`. O(1)."""
+    size_bytes: Final[int]
+    """The length of everything appended, in UTF-8 bytes, but for `unfinished_bytes`. O(1)."""
 
     def span(self, start: int, end: int) -> int:
         """Return the tokens of the bytes `[start, end)` counted on their own.
@@ -244,13 +227,11 @@ class Ledger:
     def __len__(self) -> int:
         """Return the number of items. O(1)."""
 
-    @property
-    def total(self) -> _Size:
-        """The sum of all sizes. O(1)."""
+    total: Final[_Size]
+    """The sum of all sizes. O(1)."""
 
-    @property
-    def upper(self) -> int:
-        """The bound of the total that decisions use: a quarter is added to what is estimated. O(1)."""
+    upper: Final[int]
+    """The bound of the total that decisions use: a quarter is added to what is estimated. O(1)."""
 
     def append(self, exact: int, reconstructed: int, estimated: int, /) -> None:
         """Add an item behind the last. O(1).
@@ -302,18 +283,13 @@ class Ledger:
 class Appends:
     """Say what to send next to append to many sessions, given what was answered. No I/O."""
 
-    def __new__(cls, reply: str, batch: str, version: int, kinds: list[str], limits: _Limits, /) -> Self:
-        """Have the answers come to ``<reply><lane>-<append>``, and name atomic batches ``<batch>-<number>``.
-
-        Events are of schema *version*; *kinds* are the names of the facts' types.
-        """
+    def __new__(
+        cls, reply: str, batch: str, version: int, kinds: list[str], limits: _Limits, packing: Packing, /
+    ) -> Self:
+        """Have answers come to ``<reply><lane>-<append>``, name batches ``<batch>-<number>``; *kinds* name facts."""
 
     def load(self, lines: bytes, kinds: bytes, rows: list[_Row], /) -> None:
-        """Take what is to be appended, a lane a row: *lines* and *kinds* have one line and one byte for each draft.
-
-        Raises:
-            InputError: a hash is not of 64 characters.
-        """
+        """Take what is to be appended, a lane a row: *lines* and *kinds* have one line and one byte for each draft."""
 
     def send(self) -> bytes:
         """Return the frames to send now."""
@@ -321,19 +297,31 @@ class Appends:
     def receive(self, frames: bytes, /) -> bytes:
         """Take answers, which are whole frames, and return the frames to send next."""
 
-    @property
-    def is_over(self) -> bool:
-        """Whether no lane has anything left to send or to hear."""
+    is_over: Final[bool]
+    """Whether no lane has anything left to send or to hear."""
 
     def ends(self) -> list[tuple[int, int, str, int]]:
         """Return how many appends of each lane are stored, and its last sequence, hash and position."""
 
 @final
+class Packing:
+    """Say how bodies are packed: deflated, with *words* given before."""
+
+    def __new__(cls, words: bytes, from_bytes: int, bytes_max: int, /) -> Self:
+        """Leave bodies shorter than *from_bytes* as they are; none is larger than *bytes_max*."""
+
+    def pack(self, body: bytes, /) -> bytes | None:
+        """Return *body* in fewer bytes; None if it is short, or less than an eighth would be saved."""
+
+    def unpack(self, stored: bytes, /) -> bytes | None:
+        """Return the body that *stored* holds; None if it is damaged or too large."""
+
+@final
 class Scan:
     """Read a stream from its start, in its order: events of many sessions, each checked to follow. No I/O."""
 
-    def __new__(cls, version: int, kinds: list[str], /) -> Self:
-        """Expect events of schema *version*; *kinds* are the names of the facts' types."""
+    def __new__(cls, version: int, kinds: list[str], packing: Packing, /) -> Self:
+        """Expect events of schema *version*, some of them packed; *kinds* are the names of the facts' types."""
 
     def receive(self, frames: bytes, /) -> None:
         """Take what a consumer delivers, which are whole frames."""
@@ -341,28 +329,59 @@ class Scan:
     def restart(self) -> None:
         """Start anew with a consumer that delivers from the position behind the last one on."""
 
-    @property
-    def status(self) -> int | None:
-        """The status that ended a pull before it was full, or None."""
+    status: Final[int | None]
+    """The status that ended a pull before it was full, or None."""
 
-    @property
-    def delivered(self) -> int:
-        """How many messages the consumer has delivered."""
+    delivered: Final[int]
+    """How many messages the consumer has delivered."""
 
-    @property
-    def pending(self) -> int | None:
-        """How many messages there were behind the last one when it was delivered; None if none was."""
+    pending: Final[int | None]
+    """How many messages there were behind the last one when it was delivered; None if none was."""
 
-    @property
-    def is_broken(self) -> bool:
-        """Whether a delivery was lost on the way: the consumer is of no use any more."""
+    is_broken: Final[bool]
+    """Whether a delivery was lost on the way: the consumer is of no use any more."""
 
-    def give(self) -> tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]], int]:
-        """Return what has come since the last call.
+    def give(self) -> _Given:
+        """Return what has come since the last call."""
 
-        That is: the kind of each event, its bytes and its hash; the events of each kind, one a line; sessions that the
-        scan leaves out from here on, by subject, with the last sequence that it gave; the last position in the stream.
-        """
+    position: Final[int]
+    """The position in the stream of the last message that came."""
+
+@final
+class Runs:
+    """Hold the items that a scan gives of each session, one after the other, until something else happens in it."""
+
+    def __new__(cls, appended: int, /) -> Self:
+        """Take events of kind *appended* for items, if they are plain."""
+
+    held_bytes: Final[int]
+    """How many bytes of items are held."""
+
+    def take(self, scan: Scan, /) -> tuple[_Given, list[Run | None]]:
+        """Return what *scan* has given, without what is held, and the run of its session before each other event."""
+
+    def rest(self) -> list[Run]:
+        """Return all runs, and hold nothing."""
+
+@final
+class Run:
+    """Items that were appended to one session one after the other. Its length is their number."""
+
+    subject: Final[str]
+    """The subject of the session's events."""
+
+    seq: Final[int]
+    """The sequence of the last of these events."""
+
+    hash: Final[str]
+    """Its hash."""
+
+    latest: Final[str]
+    """The latest time that one of them names, in UTC, without a zone."""
+
+    def __len__(self) -> int: ...
+    def entries(self, encoding: Encoding, first_item: int, ledger: Ledger, /) -> bytes:
+        """Return the items as entries, in JSON, and add their sizes to *ledger*; InputError if one is unreadable."""
 
 @final
 class Splitter:

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import final
 
 from retold.sizes import Tokens
-from retold.tokens import CoreLedger
+from retold.tokens import CoreLedger, Encoding
+from retold.wire import Run
 
 
 @final
@@ -49,6 +50,16 @@ class Ledger:
             InputError: as `Ledger`; nothing was added.
         """
         self._ledger.append(size.exact, size.reconstructed, size.estimated)
+
+    def take(self, run: Run, encoding: Encoding, *, first_item: int) -> bytes:
+        """Add the items of *run*, counted by *encoding*, and return them as entries of a history, a JSON list.
+
+        The first has number *first_item*. O(bytes).
+
+        Raises:
+            InputError: a text in them cannot be read; nothing was added.
+        """
+        return run.entries(encoding, first_item, self._ledger)
 
     def put(self, place: int, size: Tokens) -> None:
         """Put *size* where that of the item behind *place* was. O(n / 64).

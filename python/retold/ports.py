@@ -5,13 +5,15 @@ Each port has one contract suite in ``tests/``, which every implementation passe
 
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
 from retold.errors import CorruptLogError, RetoldError, SealError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey
-from retold.fold import Context, encode_context
+from retold.fold import Context, Run, encode_context
+
+E = TypeVar("E")
 
 
 class Snapshot(Struct, frozen=True):
@@ -161,16 +163,16 @@ class RowEnd(Struct, frozen=True):
     error: RetoldError | None = None
 
 
-class Scanned(Struct, frozen=True):
+class Scanned(Struct, Generic[E], frozen=True):
     """Hold a part of what a scan found.
 
     Attributes:
-        events: events of many sessions, checked against the chain of each.
+        events: events of many sessions, checked against the chain of each; with `scan_runs`, plain items in runs.
         damage: the first damage of each session that has some; nothing behind it is given.
         sealed: which key is missing, for each session with an event that it would open; nothing behind that is given.
     """
 
-    events: list[Recorded]
+    events: Sequence[E]
     damage: Mapping[SessionKey, CorruptLogError] = {}
     sealed: Mapping[SessionKey, SealError] = {}
 
@@ -246,7 +248,7 @@ class Log(Protocol):
         """Yield the same as they are kept, what is sealed unopened; raises as `read`, but for what needs a key."""
         ...
 
-    def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+    def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned[Recorded], None]:
         """Yield the events of all sessions, in order within each, until there are no more; then end.
 
         Mostly in the order in which they were appended, some thousands at a time. *partitions* (0 to 63, by
@@ -256,6 +258,14 @@ class Log(Protocol):
 
         Raises:
             InputError: if a partition is out of range.
+        """
+        ...
+
+    def scan_runs(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned[Recorded | Run], None]:
+        """Yield the events of all sessions as `scan` does, items that were appended one after the other as one.
+
+        A run comes when something else follows it in its session, or at the end; some tens of megabytes of them are
+        held back at most. A run that cannot be read is damage of its session: `read` says where. Raises as `scan`.
         """
         ...
 

@@ -1,5 +1,5 @@
-"""The door to the core's wire: frames that append to many sessions, frames of a whole stream, and their parting."""
+"""The door to the core's wire: frames of appends and of a whole stream, their parting, packed bodies, runs of items."""
 
-from retold._core import Appends, Scan, Splitter
+from retold._core import Appends, Packing, Run, Runs, Scan, Splitter
 
-__all__ = ["Appends", "Scan", "Splitter"]
+__all__ = ["Appends", "Packing", "Run", "Runs", "Scan", "Splitter"]

@@ -18,12 +18,12 @@ from retold.cli.bench_openhands import write_events
 from retold.cli.bench_recorders import LangGraph, plain
 from retold.cli.bench_session import Message, in_batches, make_conversation
 from retold.cli.bench_store import served, weigh
-from retold.cli.bench_stream import fold_all
 from retold.cli.bench_wire import Frame, Wire
 from retold.client import Client
 from retold.events import SessionKey
-from retold.fold import Context, History
+from retold.fold import History
 from retold.log.names import EVENTS, EVENTS_ALL
+from retold.replay import States, states
 from retold.wiring import connect
 
 Retold: TypeAlias = Callable[..., CompletedProcess[str]]
@@ -141,7 +141,7 @@ def test_a_bare_socket_publishes_what_retold_reads(tmp_path: Path) -> None:
                 assert wire.publish(made[:2], window=2) == 0  # another append at the same place is refused
                 assert [(await client.log.head(key)).seq for key in keys] == [4, 4]
                 assert wire.read(EVENTS, subject=EVENTS_ALL, count=8) > 8 * 300
-            contexts = await fold_all(client)
+            contexts = (await client.states()).contexts
             assert {key: contexts[key].seq for key in keys} == dict.fromkeys(keys, 4)
 
     asyncio.run(run())
@@ -164,13 +164,14 @@ def test_a_server_that_refuses_is_not_counted_as_one_that_stores(tmp_path: Path)
 def test_a_fold_that_is_wrong_fails_the_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a session folds to something else than its events say, or is missing, the benchmark says so."""
 
-    async def wrong(client: Client) -> dict[SessionKey, Context]:
-        contexts = await fold_all(client)
-        first, second, *_ = sorted(contexts)
-        contexts[first] = structs.replace(contexts[first], version=9)
-        return {key: context for key, context in contexts.items() if key != second}
+    async def wrong(client: Client) -> States:
+        found = await states(client.log)
+        first, second, *_ = sorted(found.contexts)
+        found.contexts[first] = structs.replace(found.contexts[first], version=9)
+        del found.contexts[second]
+        return found
 
-    monkeypatch.setattr(bench_stream, "fold_all", wrong)
+    monkeypatch.setattr(Client, "states", wrong)
 
     async def run() -> None:
         async with served(tmp_path, "fast") as url:

@@ -15,15 +15,16 @@ from tests.laws.stories import KEY, Story, whole_stories
 from retold.errors import InputError
 from retold.events import VERSION, Draft, Head, ItemAppended, Message, Text, record
 from retold.events.lines import KINDS, draft_lines
-from retold.wire import Appends
+from retold.wire import Appends, Packing
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+UNPACKED = Packing(b"", 1 << 26, 1 << 26)
 _FRAME = re.compile(rb"HPUB \S+ (?:\S+ )?(\d+) (\d+)\r\n")
 
 
 def core_bodies(drafts: Sequence[Draft]) -> list[bytes]:
     """Return the events that the core makes of *drafts* as the first of session `KEY`."""
-    appends = Appends("reply", "batch", VERSION, KINDS, (1 << 26, 1 << 26, 1, 1, 1 << 26))
+    appends = Appends("reply", "batch", VERSION, KINDS, (1 << 26, 1 << 26, 1, 1, 1 << 26), UNPACKED)
     head = Head()
     appends.load(*draft_lines(drafts), [("s", KEY.tenant, KEY.session, 0, head.hash, 0, [len(drafts)])])
     sent, bodies = appends.send(), []

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
-from retold.fold import Context, decode_history, history_of
+from retold.fold import Context, Run, decode_history, history_of
 from retold.policy import SummarizeSpan, Summary
 from retold.ports import Aside, Before, Erased, Log, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot, Unreadable
 from retold.replay import load, verify
@@ -69,9 +69,13 @@ class LogProxy:
         """Pass on."""
         return self.inner.read_kept(key, after=after, until=until)
 
-    def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+    def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned[Recorded], None]:
         """Pass on."""
         return self.inner.scan(partitions=partitions)
+
+    def scan_runs(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned[Recorded | Run], None]:
+        """Pass on."""
+        return self.inner.scan_runs(partitions=partitions)
 
     def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Pass on."""

@@ -34,9 +34,13 @@ def damage(directory: Path, text: bytes) -> None:
     raise AssertionError(f"{text!r} is in no file")
 
 
+LARGE_BYTES = 700_000
+"""The text of an event that is `large`."""
+
+
 def large(draft: Draft) -> Draft:
     """Return *draft* with a text that packing does not keep out of the object store."""
-    item = Message(role="user", content=(Text(text=random.Random(7).randbytes(350_000).hex()),))
+    item = Message(role="user", content=(Text(text=random.Random(7).randbytes(LARGE_BYTES // 2).hex()),))
     return Draft(id=draft.id, at=draft.at, actor=draft.actor, data=ItemAppended(item=item))
 
 

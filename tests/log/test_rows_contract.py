@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from tests.log.conftest import Logs, all_seqs, log_over, read, saying, take
+from tests.log.conftest import Logs, all_seqs, log_over, raw_client, read, saying, take
 
 from retold.errors import ConflictError, InputError
 from retold.events import Draft, Head, SessionKey, check_follows
 from retold.log.link import Link
-from retold.log.names import CLAIM_BYTES
+from retold.log.names import CLAIM_BYTES, EVENTS, PACKED, event_subject
+from retold.log.packing import DEFLATE
 from retold.ports import Log, Row, RowEnd
 
 
@@ -225,5 +226,24 @@ def test_rows_whose_answers_are_lost_are_stored_once(nats_url: str, tenant: str,
             for row, end in zip(rows, ends, strict=True):
                 assert (end.appended, end.error) == (12, None)
                 await check_stored(log, row, end)
+
+    asyncio.run(run())
+
+
+def test_rows_take_no_more_room_than_single_appends(nats_url: str, tenant: str, drafts: Iterator[Draft]) -> None:
+    """A long event that I append with others to many sessions lies in the store packed, as when I append it alone."""
+
+    async def run() -> None:
+        keys = keys_of(tenant, 2)
+        async with log_over(Link, nats_url) as log, raw_client(nats_url) as client:
+            await log.append_rows([Row(key=key, appends=[take(drafts, 1)]) for key in keys])
+            one, *two = [saying(draft, "the same words again " * 200) for draft in take(drafts, 3)]
+            await log.append(keys[0], [one])
+            await log.append_rows([Row(key=keys[1], appends=[two])])
+            kept = [await client.jetstream().get_last_msg(EVENTS, event_subject(key)) for key in keys]
+            assert [(one.headers or {}).get(PACKED) for one in kept] == [DEFLATE, DEFLATE]
+            sizes = [len(one.data or b"") for one in kept]
+            assert abs(sizes[0] - sizes[1]) < 30
+            assert max(sizes) < 500
 
     asyncio.run(run())

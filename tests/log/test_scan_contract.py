@@ -8,13 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.log.conftest import WAIT_S, Logs, log_over, raw_client, read, saying, take
-from tests.log.test_damage import damage
+from tests.log.test_damage import LARGE_BYTES, damage, large
 
 from retold.errors import CorruptLogError, InputError
 from retold.events import Draft, Recorded, SessionKey, SessionOpened, Window
 from retold.log import EmbeddedServer, connect_log, scanning
 from retold.log.link import Link
-from retold.log.names import CLAIM_BYTES, event_subject, partition
+from retold.log.names import event_subject, partition
 from retold.log.tap import Taker
 from retold.ports import Log, Row
 
@@ -103,12 +103,31 @@ def test_a_scan_knows_large_events(logs: Logs, tenant: str, drafts: Iterator[Dra
         keys = keys_of(tenant, 2)
         async with logs.open() as log:
             await fill(log, keys, drafts)
-            await log.append(keys[0], [saying(take(drafts, 1)[0], "x" * (CLAIM_BYTES + 1))])
+            await log.append(keys[0], [large(take(drafts, 1)[0])])
             await log.append(keys[0], take(drafts, 1))
             found, damaged = await scanned(log, keys)
             assert damaged == {}
             assert found[keys[0]] == await read(log, keys[0])
             assert [len(found[key]) for key in keys] == [15, 13]
+
+    asyncio.run(run())
+
+
+def test_a_scan_knows_packed_events(logs: Logs, tenant: str, drafts: Iterator[Draft]) -> None:
+    """An event that lies in the store in fewer bytes comes as it was, however it was appended."""
+
+    async def run() -> None:
+        keys = keys_of(tenant, 3)
+        async with logs.open() as log:
+            await fill(log, keys, drafts)
+            long = [saying(one, "the same words again " * 200) for one in take(drafts, 6)]
+            await log.append_rows([Row(key=keys[0], appends=[long[:1], long[1:3]])])
+            await log.append(keys[1], long[3:])
+            found, damaged = await scanned(log, keys)
+            assert damaged == {}
+            assert [len(found[key]) for key in keys] == [16, 16, 13]
+            for key in keys:
+                assert found[key] == await read(log, key)
 
     asyncio.run(run())
 
@@ -171,13 +190,13 @@ def test_a_long_session_of_large_events_comes_in_pages(
     nats_url: str, tenant: str, drafts: Iterator[Draft], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A session that needs a closer look is not held whole."""
-    monkeypatch.setattr(scanning, "PAGE_BYTES", 3 * CLAIM_BYTES)
+    monkeypatch.setattr(scanning, "PAGE_BYTES", 3 * LARGE_BYTES)
 
     async def run() -> None:
         [key] = keys_of(tenant, 1)
         async with connect_log(nats_url) as log:
             for one in take(drafts, 8):
-                await log.append(key, [saying(one, "x" * (CLAIM_BYTES + 1))])
+                await log.append(key, [large(one)])
             parts = [part.events async for part in log.scan(partitions=[partition(key)])]
             mine = [[one.event.seq for one in part if one.event.session == key.session] for part in parts]
             assert max(map(len, mine)) == 3

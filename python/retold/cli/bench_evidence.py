@@ -103,7 +103,7 @@ def _numbers(value: Any) -> Iterator[int]:
 
 
 def _words(text: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(text)]
+    return [word.lower().rstrip("./'-") for word in _WORD.findall(text)]
 
 
 def _literals(text: str) -> Iterator[str]:

@@ -7,7 +7,6 @@ push consumer and drops it.
 
 import time
 from collections.abc import Iterator
-from contextlib import aclosing
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -16,9 +15,8 @@ from retold.cli.bench_figures import TIMES, Figure, beside, times, verdict
 from retold.cli.bench_fleet import frames, names, plain_headers, prepared, texts
 from retold.cli.bench_race import Difference, Timing, quiet, timing
 from retold.cli.bench_wire import Wire
-from retold.client import Client
 from retold.events import Recorded, SessionKey, decode
-from retold.fold import Builder, Context, fold
+from retold.fold import Context, fold
 from retold.log.names import EVENTS, EVENTS_ALL
 from retold.wiring import connect
 
@@ -73,10 +71,11 @@ async def fold_race(url: str, *, events: int, rounds: int, seed: int) -> Folded:
                 read.append(found.events / (time.perf_counter() - start) / 1e3)
             with quiet():
                 start, processor = time.perf_counter(), time.process_time()
-                contexts = await fold_all(client)
+                found_states = await client.states()
                 folded.append(found.events / (time.perf_counter() - start) / 1e3)
                 used.append((time.process_time() - processor) / found.events * 1e6)
-            _check(found, contexts, samples)
+            assert not found_states.damage, "it was written a moment ago"
+            _check(found, found_states.contexts, samples)
     found.timings += [
         timing(FOLD, "retold", folded, unit="k events/s", more=True),
         timing(FOLD, READ, read, unit="k events/s", more=True),
@@ -84,26 +83,6 @@ async def fold_race(url: str, *, events: int, rounds: int, seed: int) -> Folded:
         timing(MEMORY, "retold", [_memory(samples) for _ in range(rounds)], unit="µs/event"),
     ]
     return found
-
-
-async def fold_all(client: Client) -> dict[SessionKey, Context]:
-    """Return the context of every session of the log, from one scan of it.
-
-    Raises:
-        CorruptLogError: if a session is damaged.
-    """
-    builders: dict[tuple[str, str], Builder] = {}
-    async with aclosing(client.log.scan()) as parts:
-        async for part in parts:
-            for damage in part.damage.values():
-                raise damage
-            for recorded in part.events:
-                place = recorded.event.tenant, recorded.event.session
-                builder = builders.get(place)
-                if builder is None:
-                    builder = builders[place] = Builder()
-                builder.apply(recorded)
-    return {SessionKey(*place): builder.freeze() for place, builder in builders.items()}
 
 
 def _fill(wire: Wire, *, sessions: int, seed: int) -> _Samples:

@@ -12,7 +12,7 @@ from retold.errors import ConflictError, InputError
 from retold.events import Fact, ItemAppended, Policy, SessionKey, SessionOpened, Tuning, Window, session_key
 from retold.policy import check_tuning
 from retold.ports import Clock, Log, SessionEnd
-from retold.replay import At, Past
+from retold.replay import At, Past, States, states
 from retold.tokens import encoding as vocabulary
 
 DEFAULT_WINDOW = Window(hard_limit=200_000)
@@ -143,3 +143,10 @@ class Client:
     async def sessions(self) -> list[SessionEnd]:
         """Return every session and where it ends, ordered by tenant and name."""
         return await self.log.sessions()
+
+    async def states(self, *, partitions: Sequence[int] = ()) -> States:
+        """Return the state of every session, sizes and entries, from one scan of the log; see `retold.replay.states`.
+
+        *partitions* (0 to 63) limits it to some, so that processes can share the work. All states are held at once.
+        """
+        return await states(self.log, partitions=partitions)

@@ -367,7 +367,7 @@ class Session(SelfCompressing):
         Killed in between, the worker does the second.
         """
         seq = await self._record(facts, expected=expected)
-        await publish(self._log, await self._load())
+        await publish(self._log, await load(self._log, self.key, at=seq, base=self._known))
         return seq
 
     async def _record(self, facts: Sequence[Fact], *, expected: int | None = None) -> int:

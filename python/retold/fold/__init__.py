@@ -20,6 +20,7 @@ from retold.fold.folding import advance, base_of, fold, in_decision_order, reach
 from retold.fold.history import History, decode_history, encode_history, history_of, replacement_of
 from retold.fold.judging import DUE_SHARE, INEFFECTIVE_GAIN
 from retold.fold.returning import inherited
+from retold.fold.runs import Run, RunBuilder
 from retold.fold.spans import placeholder_entry, spread, summary_entry
 from retold.fold.telling import item_text, kind_of
 from retold.sizes import Tokens
@@ -34,6 +35,8 @@ __all__ = [
     "Context",
     "Entry",
     "History",
+    "Run",
+    "RunBuilder",
     "Tokens",
     "advance",
     "base_of",

@@ -10,7 +10,7 @@ from typing import Self
 
 from retold.errors import CorruptLogError, InputError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey
-from retold.fold import encode_history, fold, replacement_of
+from retold.fold import Run, encode_history, fold, replacement_of
 from retold.log import streams
 from retold.log.api import Stored
 from retold.log.asides import Asides
@@ -159,11 +159,13 @@ class JetStreamLog:
             async for one in events:
                 yield one
 
-    async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+    def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned[Recorded], None]:
         """Yield the events of all sessions in the stream's order, but for those that need a closer look."""
-        async with aclosing(self._scanner.scan(partitions)) as parts:
-            async for part in parts:
-                yield part
+        return self._scanner.scan(partitions)
+
+    def scan_runs(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned[Recorded | Run], None]:
+        """Yield the events of all sessions as `scan` does, plain items in runs."""
+        return self._scanner.scan_runs(partitions)
 
     async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield every event of the session that can still be read, by position; O(messages of the session)."""

@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, is_tombstone, kept, record
+from retold.fold import Run
 from retold.log.names import checked, partition
 from retold.log.rows import check_rows
 from retold.log.scanning import check_partitions
@@ -110,7 +111,7 @@ class MemoryLog:
             async for recorded in events:
                 yield kept(recorded.body)
 
-    async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned, None]:
+    async def scan(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned[Recorded], None]:
         """Yield session by session."""
         check_partitions(partitions)
         for key in [key for key in self._events if not partitions or partition(key) in partitions]:
@@ -122,6 +123,12 @@ class MemoryLog:
             except CorruptLogError as error:
                 damage[key] = error
             yield Scanned(events=events, damage=damage)
+
+    async def scan_runs(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned[Recorded | Run], None]:
+        """Yield session by session, event by event."""
+        async with aclosing(self.scan(partitions=partitions)) as scanned:
+            async for part in scanned:
+                yield Scanned[Recorded | Run](events=part.events, damage=part.damage, sealed=part.sealed)
 
     async def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield every event that is there."""

@@ -5,14 +5,11 @@ room than what was said. So a body from `PACK_BYTES` on is deflated where that s
 in a header. The chain and every hash are over the body itself, as if it had never been packed.
 """
 
-import zlib
-
 from retold.log.names import EVENT_BYTES_MAX, PACKED
+from retold.wire import Packing
 
 PACK_BYTES = 512
 """Shorter bodies stay as they are: an event of 300 bytes would save a hundred and cost more than its append."""
-PACK_LEVEL = 1
-"""Measured on recorded sessions: level 6 saves another 3% of the bytes and takes 1.6 times as long."""
 PACKED_BYTES_MAX = 2 * EVENT_BYTES_MAX
 """No body is larger when unpacked; what claims to be was not packed here."""
 
@@ -34,15 +31,15 @@ WORDS = (
     b'"name":"exec_command","arguments":"{\\"cmd\\":\\"{\\"command\\":\\"{\\"file_path\\":\\"/Users/'
 )
 """What events of agents mostly hold: a fifth of what a short one takes packed without it."""
+PACKING = Packing(WORDS, PACK_BYTES, PACKED_BYTES_MAX)
+"""How bodies are packed, by whoever packs them."""
+_WORDLESS = Packing(b"", PACK_BYTES, PACKED_BYTES_MAX)
 
 
 def pack(body: bytes, headers: dict[str, str]) -> bytes:
     """Return what is stored for *body*: itself, or fewer bytes, which *headers* then name. 10 to 20 ns a byte."""
-    if len(body) < PACK_BYTES:
-        return body
-    packer = zlib.compressobj(PACK_LEVEL, zdict=WORDS)
-    packed = packer.compress(body) + packer.flush()
-    if len(packed) * 8 > len(body) * 7:
+    packed = PACKING.pack(body)
+    if packed is None:
         return body
     headers[PACKED] = DEFLATE
     return packed
@@ -52,14 +49,9 @@ def unpack(stored: bytes, headers: dict[str, str]) -> bytes:
     """Return the body that `pack` was given. What cannot be unpacked is returned as it is: its hash will not hold."""
     if headers.get(PACKED) != DEFLATE:
         return stored
-    return inflate(stored, words=WORDS) or stored
+    return PACKING.unpack(stored) or stored
 
 
-def inflate(packed: bytes, *, words: bytes = b"") -> bytes | None:
-    """Return what was deflated after *words*; None if it is damaged, or larger than `PACKED_BYTES_MAX`."""
-    unpacker = zlib.decompressobj(zdict=words)
-    try:
-        body = unpacker.decompress(packed, PACKED_BYTES_MAX)
-    except zlib.error:
-        return None
-    return body if unpacker.eof and not unpacker.unused_data else None
+def inflate(packed: bytes) -> bytes | None:
+    """Return what was deflated without words; None if it is damaged, or larger than `PACKED_BYTES_MAX`."""
+    return _WORDLESS.unpack(packed)

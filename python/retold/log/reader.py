@@ -29,6 +29,7 @@ from retold.log.api import Refused, Stored
 from retold.log.blobs import Blobs
 from retold.log.bodies import decode_body, kept_body, mark_of
 from retold.log.headers import erased_of, reaches, seq_of
+from retold.log.hints import at_hint, page_at_hint
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
@@ -168,21 +169,12 @@ class Reader:
             return known
         if seq == self._trails.of(key).erased - 1:
             return await self._before_tombstone(key)
-        stored = await self._hinted(key, seq) or await self._search(key, seq)
+        stored = await at_hint(self._link, key, self._trails.of(key), seq) or await self._search(key, seq)
         if stored is None:
             raise CorruptLogError("it is missing", session=key.session, seq=seq)
         mark = mark_of(stored, key)
         self._trails.of(key).note(mark)
         return mark
-
-    async def _hinted(self, key: SessionKey, seq: int) -> Stored | None:
-        """Return event *seq* from where a snapshot says that it is, if it is there."""
-        hinted = self._trails.of(key).hinted
-        if hinted is None or hinted.head.seq != seq:
-            return None
-        stored = await pages.single(self._link, EVENTS, {"seq": hinted.position})
-        is_there = stored is not None and stored.subject == event_subject(key) and seq_of(stored) == seq
-        return stored if is_there else None
 
     async def recorded(self, stored: Stored, *, key: SessionKey, head: Head) -> Recorded:
         """Return the event that *stored* holds or claims, checked to follow *head*.
@@ -225,9 +217,13 @@ class Reader:
         trail = self._trails.of(key)
         known = trail.seen if until is None else min(until, trail.seen)
         mark = trail.place(after)
-        if mark is None or known <= after:
+        if known <= after:
             return await self._goal(key, until), []
-        page = asyncio.create_task(self._page(key, mark, goal=known))
+        if mark is None:
+            asked = page_at_hint(self._link, key, trail, after=after, until=known)
+        else:
+            asked = self._page(key, mark, goal=known)
+        page = asyncio.create_task(asked)
         try:
             return await self._goal(key, until), await page
         finally:

@@ -12,11 +12,12 @@ Rules:
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import accumulate, chain
 from uuid import uuid4
 
 from retold.errors import InputError, RetoldError
-from retold.events import VERSION, Draft, Head, SessionKey, is_tombstone
+from retold.events import VERSION, Draft, Head, SessionErased, SessionKey
 from retold.events.lines import KINDS, draft_lines
 from retold.log.blobs import HEADROOM_BYTES
 from retold.log.keys import DataKeys
@@ -28,22 +29,24 @@ from retold.log.names import (
     checked,
     event_subject,
 )
-from retold.log.trails import Mark, Trail, Trails
+from retold.log.packing import PACKING
+from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
 from retold.ports import Row, RowEnd
 from retold.wire import Appends
 
 ROUND_EVENTS = 4096
 """About how many events go into one round: 20 ms of work, so that the loop's other tasks need not wait long."""
-ROUNDS_AT_ONCE = 2
-"""While the server stores one round, the next is made."""
-IN_FLIGHT_MAX = 2048
+ROUNDS_AT_ONCE = 4
+"""While the server stores one round, the next is made; between two of them, answers are taken."""
+IN_FLIGHT_MAX = 1024
 """Appends without an answer, a round."""
-BATCHES_IN_FLIGHT_MAX = 16
+BATCHES_IN_FLIGHT_MAX = 8
 """Atomic batches without an answer, a round: the server takes 50 a stream, of all clients together."""
-BYTES_IN_FLIGHT_MAX = 4 * 1024 * 1024
+BYTES_IN_FLIGHT_MAX = 2 * 1024 * 1024
 CAREFUL_MAX = 64
 """Sessions that go the careful way at once."""
+_ERASED = KINDS.index(SessionErased.__name__)
 
 
 class RowWriter:
@@ -54,12 +57,15 @@ class RowWriter:
         self._keys = keys
         self._writer = writer
         self._trails = trails
+        self._making = asyncio.Lock()
 
     async def append(self, rows: Sequence[Row]) -> list[RowEnd]:
         """Append *rows*; see `retold.ports.Log.append_rows`."""
         check_rows(rows)
-        open_rows = [_Progress(row, self._trails.of(row.key)) for row in rows]
-        lots = [open_rows[first::ROUNDS_AT_ONCE] for first in range(ROUNDS_AT_ONCE)]
+        open_rows = [_Progress(row, self._trails) for row in rows]
+        # All rounds lock in the same order, so that no two wait for each other.
+        in_order = sorted(open_rows, key=lambda row: row.subject)
+        lots = [in_order[first::ROUNDS_AT_ONCE] for first in range(ROUNDS_AT_ONCE)]
         async with asyncio.TaskGroup() as tasks:
             for lot in lots:
                 tasks.create_task(self._rounds(lot))
@@ -84,21 +90,35 @@ class RowWriter:
 
     async def _together(self, rows: Sequence["_Progress"]) -> None:
         """Make the next appends of *rows* in one round; those that it cannot make are stuck afterwards."""
-        for row in rows:
-            row.is_stuck = True
-        quota = max(1, ROUND_EVENTS // len(rows))
-        parts, lines, kinds = _readable([part for row in rows if (part := self._part(row, quota)) is not None])
         held: list[_Part] = []
         try:
-            # All rounds lock in the same order, so that no two wait for each other.
-            for part in sorted(parts, key=lambda part: part.row.key):
-                await part.lock.acquire()
-                held.append(part)
-            if parts:
-                await self._run(_Run(self._link, parts, lines, kinds), parts)
+            async with self._making:
+                run = await self._made(rows, held)
+                await asyncio.sleep(0)  # the answers to other rounds are taken before the next one is made
+            if run is not None:
+                await self._run(run, held)
         finally:
             for part in held:
                 part.lock.release()
+
+    async def _made(self, rows: Sequence["_Progress"], held: list["_Part"]) -> "_Run | None":
+        """Return what is to be sent of *rows*; *held* gets the parts of it, whose sessions are locked."""
+        quota = max(1, ROUND_EVENTS // len(rows))
+        found: list[_Part] = []
+        for row in rows:
+            row.is_stuck = True
+            part = self._part(row, quota)
+            if part is not None:
+                await part.lock.acquire()
+                held.append(part)
+                found.append(part)
+        parts, lines, kinds = _readable(found)
+        if len(parts) < len(held):
+            kept = set(map(id, parts))
+            for part in [part for part in held if id(part) not in kept]:
+                part.lock.release()
+                held.remove(part)
+        return _Run(self._link, parts, lines, kinds) if parts else None
 
     async def _run(self, run: "_Run", parts: Sequence["_Part"]) -> None:
         try:
@@ -111,12 +131,10 @@ class RowWriter:
         """Return what of *row* can go on the wire now: appends behind an end that is known and nobody is writing to."""
         if self._keys.is_on or row.trail.sealed or row.trail.erased:
             return None  # the writer seals, and tells of the erasure
-        end, lock = row.trail.end, self._trails.lock(row.key)
-        if end is None or lock.locked() or row.expected not in (None, end.head.seq):
+        end = row.trail.end
+        if end is None or row.lock.locked() or row.expected not in (None, end.head.seq):
             return None
-        part = _Part(row, end, lock, _within(row.row.appends[row.appended : row.appended + quota], quota))
-        if any(is_tombstone(draft.data) for draft in part.drafts):
-            return None
+        part = _Part(row, end, *_within(row.row.appends[row.appended : row.appended + quota], quota))
         part.cut(self._trails.first_written(row.key, part.ids))
         return part if part.appends else None
 
@@ -124,13 +142,13 @@ class RowWriter:
         """Remember what a round has stored of *part*."""
         row, trail = part.row, part.row.trail
         whole = appended == len(part.appends)
+        mark = Mark(head=Head(seq=seq, hash=digest), position=position)
         if appended:
             firsts = accumulate(part.counts, initial=part.end.head.seq + 1)
-            self._trails.wrote_row(row.key, zip(part.ids[:appended], firsts, strict=False))
-            head = Head(seq=seq, hash=digest)
-            trail.note(Mark(head=head, position=position))
-            row.stored(appended, head)
-        trail.end = Mark(head=Head(seq=seq, hash=digest), position=position) if whole else None
+            self._trails.wrote_row(row.key, part.ids[:appended], firsts)
+            trail.note(mark)
+            row.stored(appended, mark.head)
+        trail.end = mark if whole else None
         row.is_stuck = not whole
 
 
@@ -141,10 +159,12 @@ class _Progress:
         is_stuck: whether its next append has to go the careful way.
     """
 
-    def __init__(self, row: Row, trail: Trail) -> None:
+    def __init__(self, row: Row, trails: Trails) -> None:
         self.row = row
         self.key: SessionKey = row.key
-        self.trail = trail
+        self.subject = event_subject(row.key)
+        self.trail = trails.of(row.key)
+        self.lock = trails.lock(row.key)
         self.appended = 0
         self.head: Head | None = None
         self.error: RetoldError | None = None
@@ -168,13 +188,13 @@ class _Progress:
 class _Part:
     """Hold what of one row goes into a round."""
 
-    def __init__(self, row: _Progress, end: Mark, lock: asyncio.Lock, appends: list[Sequence[Draft]]) -> None:
+    def __init__(self, row: _Progress, end: Mark, appends: list[Sequence[Draft]], counts: list[int]) -> None:
         self.row = row
         self.end = end
-        self.lock = lock
+        self.lock = row.lock
         self.appends = appends
+        self.counts = counts
         self.ids = [drafts[0].id for drafts in appends]
-        self.counts = list(map(len, appends))
 
     def cut(self, appends: int) -> None:
         """Leave only the first *appends*."""
@@ -187,7 +207,7 @@ class _Part:
     @property
     def lane(self) -> tuple[str, str, str, int, str, int, list[int]]:
         key, head = self.row.key, self.end.head
-        return event_subject(key), key.tenant, key.session, head.seq, head.hash, self.end.position, self.counts
+        return self.row.subject, key.tenant, key.session, head.seq, head.hash, self.end.position, self.counts
 
 
 class _Run:
@@ -200,7 +220,7 @@ class _Run:
         self._answers = 0
         body_bytes = min(CLAIM_BYTES, link.max_payload_bytes - HEADROOM_BYTES)
         limits = (body_bytes, APPEND_BYTES_MAX, IN_FLIGHT_MAX, BATCHES_IN_FLIGHT_MAX, BYTES_IN_FLIGHT_MAX)
-        self._appends = Appends(link.tap.subject(self._run), uuid4().hex, VERSION, KINDS, limits)
+        self._appends = Appends(link.tap.subject(self._run), uuid4().hex, VERSION, KINDS, limits, PACKING)
         self._appends.load(lines, kinds, [part.lane for part in parts])
 
     async def end(self) -> None:
@@ -251,34 +271,38 @@ def check_rows(rows: Sequence[Row]) -> None:
         seen.add(row.key)
 
 
-def _within(appends: Sequence[Sequence[Draft]], events: int) -> list[Sequence[Draft]]:
-    """Return the first of *appends* that hold about *events* drafts, up to one that the writer has to look at."""
-    if max(map(len, appends)) == min(map(len, appends)) == 1:
-        return list(appends)
+def _within(appends: Sequence[Sequence[Draft]], events: int) -> tuple[list[Sequence[Draft]], list[int]]:
+    """Return the first of *appends* that hold about *events* drafts, up to one that the writer has to look at.
+
+    And how many drafts each of them has.
+    """
+    counts = list(map(len, appends))
+    if counts.count(1) == len(counts):
+        return list(appends), counts
     within: list[Sequence[Draft]] = []
     for drafts in appends:
         if events <= 0 or not 0 < len(drafts) <= APPEND_EVENTS_MAX or len({one.id for one in drafts}) < len(drafts):
             break
         within.append(drafts)
         events -= len(drafts)
-    return within
+    return within, counts[: len(within)]
 
 
 def _readable(parts: list[_Part]) -> tuple[list[_Part], bytes, bytes]:
     """Return *parts* with their lines and kinds (`draft_lines`).
 
-    Those that hold what no reader would take are left out: the writer says in words what is wrong, and with which.
+    Those that hold what no reader would take are left out: the writer says in words what is wrong, and with which. So
+    are those that hold an erasure.
     """
-    try:
-        return parts, *draft_lines(list(chain.from_iterable(part.drafts for part in parts)))
-    except InputError:
-        good = [part for part in parts if _is_readable(part)]
-        return good, *draft_lines(list(chain.from_iterable(part.drafts for part in good)))
+    with suppress(InputError):
+        lines, kinds = draft_lines(list(chain.from_iterable(part.drafts for part in parts)))
+        if _ERASED not in kinds:
+            return parts, lines, kinds
+    good = [part for part in parts if _is_readable(part)]
+    return good, *draft_lines(list(chain.from_iterable(part.drafts for part in good)))
 
 
 def _is_readable(part: _Part) -> bool:
-    try:
-        draft_lines(list(part.drafts))
-    except InputError:
-        return False
-    return True
+    with suppress(InputError):
+        return _ERASED not in draft_lines(list(part.drafts))[1]
+    return False

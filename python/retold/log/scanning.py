@@ -12,21 +12,25 @@ Rules:
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing, suppress
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from retold.errors import CorruptLogError, InputError, SealError, UnavailableError
-from retold.events import VERSION, Recorded, SessionKey, decode
+from retold.events import SEQ_MAX, VERSION, ItemAppended, Recorded, SessionKey, decode
 from retold.events.lines import KINDS, events_of
+from retold.fold import Run
 from retold.log.consumers import SILENCE_S, Consumer, consumer, pull_of
 from retold.log.link import Link, Lost
 from retold.log.names import EVENTS, PARTITIONS, key_of
+from retold.log.packing import PACKING
 from retold.log.reader import Reader
 from retold.ports import Scanned
-from retold.wire import Scan
+from retold.wire import Run as CoreRun
+from retold.wire import Runs, Scan
 
 PAGE_EVENTS = 4096
 """Events of one page: some 20 ms of folding."""
@@ -40,9 +44,15 @@ pull is met with silence or an error, and a new consumer is made."""
 
 _PULL = pull_of(events=PAGE_EVENTS, bytes_max=PAGE_BYTES)
 
-Given = tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]], int]
+Given = tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]]]
 """What `Scan.give` returns."""
+_ODD: Final = 4
+"""The place in it of the sessions that are left out."""
+Page = TypeVar("Page")
 
+HELD_BYTES_MAX = 32 * 1024 * 1024
+"""How many bytes of plain items are held back, so that their runs are long."""
+_APPENDED = KINDS.index(ItemAppended.__name__)
 
 _PLACE = re.compile(
     rb'\{"v":\d+,"id":"(?:[^"\\]|\\.)*","tenant":"([^"\\]*)","session":"([^"\\]*)","seq":(\d+),', re.DOTALL
@@ -57,43 +67,79 @@ class Scanner:
         self._link = link
         self._reader = reader
 
-    async def scan(self, partitions: Sequence[int]) -> AsyncGenerator[Scanned, None]:
+    async def scan(self, partitions: Sequence[int]) -> AsyncGenerator[Scanned[Recorded], None]:
         """Yield the events of *partitions*; see `retold.ports.Log.scan`."""
         check_partitions(partitions)
-        scan = Scan(VERSION, KINDS)
-        position, left_out, silent = 0, set[SessionKey](), 0
+        scan, left_out = Scan(VERSION, KINDS, PACKING), set[SessionKey]()
+        async with aclosing(self._pages(scan, partitions, scan.give)) as pages:
+            async for given in pages:
+                events = _recorded(given)
+                unread = _unread(given, events)
+                kept = [one for one in events if one is not None and (not left_out or one.event.key not in left_out)]
+                if kept:
+                    yield Scanned(events=kept)
+                async with aclosing(self._closer(given, unread, left_out)) as parts:
+                    async for part in parts:
+                        yield part
+
+    async def scan_runs(self, partitions: Sequence[int]) -> AsyncGenerator[Scanned[Recorded | Run], None]:
+        """Yield the events of *partitions*, plain items in runs; see `retold.ports.Log.scan_runs`."""
+        check_partitions(partitions)
+        scan, runs, left_out = Scan(VERSION, KINDS, PACKING), Runs(_APPENDED), set[SessionKey]()
+        async with aclosing(self._pages(scan, partitions, lambda: runs.take(scan))) as pages:
+            async for given, before in pages:
+                events = _recorded(given)
+                unread = _unread(given, events)
+                out = left_out | unread.keys()
+                parts: list[Recorded | Run] = _together(events, before, unread, left_out)
+                if given[_ODD] or unread or runs.held_bytes > HELD_BYTES_MAX:
+                    parts += _kept(runs.rest(), out)
+                if parts:
+                    yield Scanned[Recorded | Run](events=parts)
+                async with aclosing(self._closer(given, unread, left_out)) as rest:
+                    async for part in rest:
+                        yield Scanned[Recorded | Run](events=part.events, damage=part.damage, sealed=part.sealed)
+        if rest_of := _kept(runs.rest(), left_out):
+            yield Scanned[Recorded | Run](events=rest_of)
+
+    async def _pages(
+        self, scan: Scan, partitions: Sequence[int], give: Callable[[], Page]
+    ) -> AsyncGenerator[Page, None]:
+        """Yield what *give* gives of *scan* for each page, by as many consumers as it takes."""
+        position, silent = 0, 0
         while silent <= SILENT_MAX:
             before = position
             async with consumer(self._link, EVENTS, _config(position, partitions)) as made:
                 if made.pending == 0:
                     return
-                async with aclosing(self._consumed(scan, made)) as pages:
-                    async for given in pages:
-                        position = given[-1]
-                        async for part in self._parts(given, left_out):
-                            yield part
+                async with aclosing(self._consumed(scan, made, give)) as pages:
+                    async for page in pages:
+                        yield page
+            position = scan.position
             silent += position == before
         raise UnavailableError(f"{EVENTS} has messages behind position {position} and does not deliver them")
 
-    async def _consumed(self, scan: Scan, made: Consumer) -> AsyncGenerator[Given, None]:
+    async def _consumed(self, scan: Scan, made: Consumer, give: Callable[[], Page]) -> AsyncGenerator[Page, None]:
         """Yield what the consumer delivers, until it has nothing more or is in doubt."""
         pull = _Pull(scan)
         with suppress(Lost):
             async with self._link.tapped(pull) as reply:
                 scan.restart()
-                async with aclosing(self._pages(pull, made, reply)) as pages:
-                    async for given in pages:
-                        yield given
+                async with aclosing(self._pulled(pull, made, reply, give)) as pages:
+                    async for page in pages:
+                        yield page
 
-    async def _pages(self, pull: "_Pull", made: Consumer, reply: str) -> AsyncGenerator[Given, None]:
+    async def _pulled(
+        self, pull: "_Pull", made: Consumer, reply: str, give: Callable[[], Page]
+    ) -> AsyncGenerator[Page, None]:
         """Yield what the consumer delivers; while a page is worked on, the next one is under way."""
         page: asyncio.Task[bool] = asyncio.create_task(self._pull(pull, made, reply))
         try:
             while await page:
-                given = pull.scan.give()
+                given = give()
                 page = asyncio.create_task(self._pull(pull, made, reply))
                 yield given
-            yield pull.scan.give()
+            yield give()
         finally:
             page.cancel()
             await asyncio.wait([page])
@@ -106,19 +152,18 @@ class Scanner:
         await self._link.send(made.next_subject, _PULL, reply=reply)
         return await pull.over() and not pull.scan.is_broken
 
-    async def _parts(self, given: Given, left_out: set[SessionKey]) -> AsyncGenerator[Scanned, None]:
-        kinds, bodies, hashes, lines, odd, _ = given
-        events, unread = _recorded(kinds, bodies, hashes, lines, left_out)
-        if events:
-            yield Scanned(events=events)
-        for key, seq in [*((key_of(name), seq) for name, seq in odd), *unread]:
+    async def _closer(
+        self, given: Given, unread: Mapping[SessionKey, int], left_out: set[SessionKey]
+    ) -> AsyncGenerator[Scanned[Recorded], None]:
+        """Yield the rest of each session that needs a closer look from here on, and leave it out of the scan."""
+        for key, seq in [*((key_of(name), seq) for name, seq in given[_ODD]), *unread.items()]:
             if key not in left_out:
                 left_out.add(key)
-                async with aclosing(self._closer(key, after=seq)) as rest:
+                async with aclosing(self._rest(key, after=seq)) as rest:
                     async for part in rest:
                         yield part
 
-    async def _closer(self, key: SessionKey, *, after: int) -> AsyncGenerator[Scanned, None]:
+    async def _rest(self, key: SessionKey, *, after: int) -> AsyncGenerator[Scanned[Recorded], None]:
         """Yield the rest of a session that needs a closer look, a page at a time."""
         events: list[Recorded] = []
         held = 0
@@ -196,33 +241,59 @@ def check_partitions(partitions: Sequence[int]) -> None:
             raise InputError(f"expected partitions from 0 to {PARTITIONS - 1}, got {number}")
 
 
-def _recorded(
-    kinds: bytes, bodies: list[bytes], hashes: list[str], lines: list[tuple[int, bytes]], left_out: set[SessionKey]
-) -> tuple[list[Recorded], list[tuple[SessionKey, int]]]:
-    """Return the events, and the sessions that hold one that cannot be read, with the last sequence before it."""
+def _recorded(given: Given) -> list[Recorded | None]:
+    """Return the events, and None in the place of each that cannot be read."""
+    kinds, bodies, hashes, lines, *_ = given
     try:
-        events = list(map(Recorded, events_of(kinds, lines), bodies, hashes)) if bodies else []
+        return list(map(Recorded, events_of(kinds, lines), bodies, hashes)) if bodies else []
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _recorded_one_by_one(bodies, left_out)
-    if left_out:
-        events = [one for one in events if one.event.key not in left_out]
-    return events, []
+        return [_decoded(body) for body in bodies]
 
 
-def _recorded_one_by_one(
-    bodies: list[bytes], left_out: set[SessionKey]
-) -> tuple[list[Recorded], list[tuple[SessionKey, int]]]:
-    events: list[Recorded] = []
+def _decoded(body: bytes) -> Recorded | None:
+    try:
+        return decode(body)
+    except CorruptLogError:
+        return None
+
+
+def _unread(given: Given, events: list[Recorded | None]) -> dict[SessionKey, int]:
+    """Return the sessions with an event that cannot be read, and the sequence before it.
+
+    *events* loses what follows in them.
+    """
     unread: dict[SessionKey, int] = {}
-    for body in bodies:
+    if None not in events:
+        return unread
+    for at, (body, recorded) in enumerate(zip(given[1], events, strict=True)):
         place = _PLACE.match(body)
         assert place is not None, "the core has read it"
         tenant, session = (place[group].decode("utf-8", "replace") for group in (1, 2))
         key = SessionKey(tenant=tenant, session=session)
-        if key in left_out or key in unread:
-            continue
-        try:
-            events.append(decode(body))
-        except CorruptLogError:
+        if key in unread:
+            events[at] = None
+        elif recorded is None:
             unread[key] = int(place[3]) - 1
-    return events, list(unread.items())
+    return unread
+
+
+def _together(
+    events: Sequence[Recorded | None],
+    before: Sequence[CoreRun | None],
+    unread: Mapping[SessionKey, int],
+    left_out: AbstractSet[SessionKey],
+) -> list[Recorded | Run]:
+    """Return the events, each behind the run before it, without sessions that are left out."""
+    parts: list[Recorded | Run] = []
+    for run, recorded in zip(before, events, strict=True):
+        if run is not None:
+            parts += (one for one in _kept([run], left_out) if run.seq <= unread.get(one.key, SEQ_MAX))
+        if recorded is not None and (not left_out or recorded.event.key not in left_out):
+            parts.append(recorded)
+    return parts
+
+
+def _kept(runs: Sequence[CoreRun], left_out: AbstractSet[SessionKey]) -> list[Run]:
+    """Return *runs* without those of sessions that are left out."""
+    named = [Run(key=key_of(run.subject), core=run) for run in runs]
+    return [run for run in named if run.key not in left_out]

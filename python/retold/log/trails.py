@@ -7,6 +7,7 @@ trip and never correctness.
 from asyncio import Lock
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from weakref import WeakValueDictionary
 
 from msgspec import Struct
@@ -18,7 +19,8 @@ TRAILS_MAX = 10_000
 MARKS_MAX = 8
 """Places remembered per session: the ends of the latest reads and appends."""
 WRITTEN_MAX = 65_536
-"""Appends remembered by the id of their first draft, to know a repeated call; about 200 bytes each."""
+"""Appends remembered by the id of their first draft, to know a repeated call; the last half of these at least, and
+the newest append's always. About 200 bytes each."""
 
 
 class Mark(Struct, frozen=True):
@@ -98,7 +100,8 @@ class Trails:
     def __init__(self) -> None:
         self._trails: OrderedDict[SessionKey, Trail] = OrderedDict()
         self._locks: WeakValueDictionary[SessionKey, Lock] = WeakValueDictionary()
-        self._written: OrderedDict[str, tuple[SessionKey, int]] = OrderedDict()
+        self._written: dict[str, tuple[SessionKey, int]] = {}
+        self._written_before: dict[str, tuple[SessionKey, int]] = {}
 
     def of(self, key: SessionKey) -> Trail:
         """Return the session's trail, a new one if there is none."""
@@ -114,23 +117,22 @@ class Trails:
 
     def wrote(self, key: SessionKey, *, draft: str, seq: int) -> None:
         """Remember that an append beginning with *draft* was stored at *seq*."""
-        self._written[draft] = (key, seq)
-        if len(self._written) > WRITTEN_MAX:
-            self._written.popitem(last=False)
+        self.wrote_row(key, [draft], [seq])
 
-    def wrote_row(self, key: SessionKey, appends: Iterable[tuple[str, int]]) -> None:
-        """Remember *appends*, each by its first draft and its sequence."""
-        self._written.update({draft: (key, seq) for draft, seq in appends})
-        while len(self._written) > WRITTEN_MAX:
-            self._written.popitem(last=False)
+    def wrote_row(self, key: SessionKey, drafts: Iterable[str], seqs: Iterable[int]) -> None:
+        """Remember appends, each by its first draft and its sequence."""
+        self._written.update(zip(drafts, zip(repeat(key), seqs, strict=False), strict=False))
+        if len(self._written) > WRITTEN_MAX // 2:
+            # Half of them at once: dropping the oldest one by one takes as long as remembering it.
+            self._written, self._written_before = {}, self._written
 
     def first_written(self, key: SessionKey, drafts: Sequence[str]) -> int:
         """Return how many of *drafts* come before the first that is remembered as written; all if none is."""
-        if self._written.keys().isdisjoint(drafts):
+        if self._written.keys().isdisjoint(drafts) and self._written_before.keys().isdisjoint(drafts):
             return len(drafts)
         return next((at for at, draft in enumerate(drafts) if self.written(key, draft) is not None), len(drafts))
 
     def written(self, key: SessionKey, draft: str) -> int | None:
         """Return the sequence that an append beginning with *draft* was stored at, or None if it is not remembered."""
-        found = self._written.get(draft)
+        found = self._written.get(draft) or self._written_before.get(draft)
         return found[1] if found is not None and found[0] == key else None

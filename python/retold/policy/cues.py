@@ -49,7 +49,7 @@ DECISION: Final = re.compile(
     re.IGNORECASE,
 )
 ERROR: Final = re.compile(
-    r"\b\w*(?:Error|Exception)\b:?|\bpanicked at\b|\bFAILED\b|\bfatal:|\berror(?:\[\w+\])?:|exit code:? [1-9]"
+    r"(?:Error|Exception)\b|\bpanicked at\b|\bFAILED\b|\bfatal:|\berror(?:\[\w+\])?:|exit code:? [1-9]"
     r"|错误|失败|异常"
 )
 OPEN: Final = re.compile(

@@ -18,7 +18,7 @@ DECIDED, MEASURED, SPOKEN = 1.2, 0.6, 0.25
 LAST_STEP = (12.0, 2.0)
 """In the first sentence of what was said last, and in those after it."""
 
-CHANGED, TOUCHED = 2.5, 1.0
+CHANGED, TOUCHED = 4.0, 2.0
 """In a line on a file that was changed, and on one that was read."""
 
 FAILED, LEFT_OPEN, WAITING, BEFORE = 0.5, 3.0, 8.0, 0.6
@@ -97,7 +97,7 @@ def _files(entries: Iterable[Entry], before: Iterable[str], fresh: Callable[[int
             text=f"{path}: {', '.join(done)}",
             place=(seq, at, 0),
             weight=(TOUCHED if set(done) <= set(READ) else CHANGED) * fresh(seq),
-            terms=frozenset({path.lower()}),
+            terms=frozenset({path.lower(), f"{path.lower()}: {', '.join(done)}"}),  # that, nothing else tells
             group=path,
         )
         for at, (path, (done, seq)) in enumerate(actions.items())
@@ -107,7 +107,10 @@ def _files(entries: Iterable[Entry], before: Iterable[str], fresh: Callable[[int
 def _errors(entry: Entry, fresh: float) -> list[Line]:
     if not isinstance(entry.item, ToolResult):
         return []
-    lines = text_of(entry).splitlines()
+    text = text_of(entry)
+    if not entry.item.is_error and not ERROR.search(text):
+        return []
+    lines = text.splitlines()
     telling = [line for line in lines if ERROR.search(line)]
     if not telling and entry.item.is_error:
         telling = [line for line in lines if line.strip()][-1:]

@@ -12,6 +12,9 @@ TAIL_SHARE = 0.25
 SUMMARY_TOKENS_MAX = 4_000
 """A summary takes at most this in a window; `retold.compact` gives it what else would be left unused."""
 
+SUMMARY_TOKENS_LEAST = 120
+"""Where a budget was asked for and no more is free, so small a summary is made: it tells more than cut texts."""
+
 SMALL_SUMMARY_TOKENS = 400
 """Within a small budget a summary takes up to this, or half of it: its frame alone takes about 80."""
 
@@ -29,6 +32,7 @@ class Limits(Struct, frozen=True):
         tail: what the newest entries may take when older ones are summarised.
         user: what kept user messages may take beside the tail.
         summary: what a summary may take.
+        summary_least: the least that it may take, where no more is free.
         summary_most: what it may take where the rest leaves so much room below the target.
     """
 
@@ -41,6 +45,7 @@ class Limits(Struct, frozen=True):
     tail: int
     user: int
     summary: int
+    summary_least: int
     summary_most: int
 
 
@@ -69,6 +74,7 @@ def limits_of(window: Window, calibration: Calibration = UNTAUGHT, preset: Prese
         tail=int(size * TAIL_SHARE),
         user=min(preset.user_tokens, size if preset.cut_user else int(size * TAIL_SHARE)),
         summary=summary,
+        summary_least=summary,
         summary_most=summary,
     )
 
@@ -91,6 +97,7 @@ def limits_asked(limits: Limits, requested: CompactionRequested | None) -> Limit
         tail=min(limits.tail, within.tail),
         user=min(limits.user, within.user),
         summary=min(limits.summary, within.summary),
+        summary_least=min(limits.summary_least, within.summary),
         summary_most=min(limits.summary_most, within.summary),
     )
 
@@ -101,6 +108,7 @@ def limits_within(budget_tokens: int, preset: Preset = PRESETS["ladder"]) -> Lim
     A summary may take up to half of it: what a budget that was asked for leaves unused is of no use to anyone, where
     in a window it is the room to go on.
     """
+    summary = min(SUMMARY_TOKENS_MAX, max(budget_tokens // 5, min(budget_tokens // 2, SMALL_SUMMARY_TOKENS)))
     return Limits(
         preset=preset,
         offload_at=budget_tokens,
@@ -110,6 +118,7 @@ def limits_within(budget_tokens: int, preset: Preset = PRESETS["ladder"]) -> Lim
         least_gain=0,
         tail=budget_tokens // 2,
         user=min(preset.user_tokens, budget_tokens // (2 if preset.cut_user else 4)),
-        summary=min(SUMMARY_TOKENS_MAX, max(budget_tokens // 5, min(budget_tokens // 2, SMALL_SUMMARY_TOKENS))),
+        summary=summary,
+        summary_least=min(summary, SUMMARY_TOKENS_LEAST),
         summary_most=budget_tokens // 2,
     )

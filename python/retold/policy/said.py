@@ -63,25 +63,25 @@ def said_lines(entries: Sequence[Entry], *, previous: Sequence[SummaryField], ke
     quoted = [(field.name, line) for field in previous if field.name in QUOTED for line in field.lines]
     before = [read_statement(line, seq=0, place=(number, 0)) for number, (_, line) in enumerate(quoted)]
     own = _statements(entries)
-    all_said = sorted([*own, *_statements(kept)], key=lambda one: (one.seq, one.place))
-    statements = [*before, *all_said]
+    said = [(one, True) for one in own] + [(one, False) for one in _statements(kept)]
+    said.sort(key=lambda one: (one[0].seq, one[0].place))
+    statements = [*before, *(statement for statement, _ in said)]
+    is_told = [*(True for _ in before), *(is_own for _, is_own in said)]
     replaced = superseded(statements)
-    standing = [one for at, one in enumerate(statements) if at not in replaced]
-    told = {entry.seq for entry in entries} | {0}
+    standing = [at for at in range(len(statements)) if at not in replaced]
     first = min((one.seq for one in own), default=0) if not before else 0
     newest = max((one.seq for one in own), default=1)
     lines = [
         _line(one, field=_field(one, quoted, first), age=1 - one.seq / max(1, newest))
-        for one in standing
-        if one.seq in told
+        for one in (statements[at] for at in standing if is_told[at])
     ]
-    return Said(lines, _gone([statements[at] for at in replaced], standing))
+    return Said(lines, _gone([statements[at] for at in replaced], [statements[at] for at in standing]))
 
 
 def without_gone(lines: Sequence[Line], gone: dict[str, frozenset[str]]) -> list[Line]:
     """Return *lines* without those that tell a value which no longer holds, for what it was about.
 
-    An identifier's line is left out whatever it was about.
+    As an identifier, such a value is not told at all.
     """
     return [
         line for line in lines if not any(line.name or line.terms & gone[term] for term in line.terms & gone.keys())

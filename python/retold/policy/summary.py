@@ -22,9 +22,6 @@ from retold.tokens import Encoding, encoding
 TAIL_HALVINGS = 6
 """How often the tail's budget is halved to come under the target before giving up."""
 
-SUMMARY_TOKENS_LEAST = 120
-"""Where no more is free, a summary of so few is made: half of it is its frame, the rest tells more than cut texts."""
-
 CUT_TOKENS = 50
 """Room for what a cut message has beside its text; with less than this of its text, it is left to the summary."""
 
@@ -77,8 +74,8 @@ _ITEM_NUMBER = re.compile(r"i(\d+)")
 
 def plan_summary(context: Context, limits: Limits, bonds: Bonds) -> SummarizeSpan | None:
     """Return what to summarise to come under the target; None if no summary can bring the history there."""
-    least = min(limits.summary, SUMMARY_TOKENS_LEAST)
-    return _plan(context, limits, bonds, least=limits.summary) or _plan(context, limits, bonds, least=least)
+    tried = sorted({limits.summary, limits.summary_least}, reverse=True)
+    return next((plan for least in tried if (plan := _plan(context, limits, bonds, least=least)) is not None), None)
 
 
 def _plan(context: Context, limits: Limits, bonds: Bonds, *, least: int) -> SummarizeSpan | None:

@@ -9,6 +9,7 @@ from retold.replay.playing import Frame, Part, play
 from retold.replay.reading import at_time, history_at, load, seq_at
 from retold.replay.rebuilding import Rebuilt, rebuild
 from retold.replay.several import in_order
+from retold.replay.states import States, states
 from retold.replay.verifying import Verdict, verify, verify_chain
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Part",
     "Past",
     "Rebuilt",
+    "States",
     "Verdict",
     "at_time",
     "compare",
@@ -33,6 +35,7 @@ __all__ = [
     "play",
     "rebuild",
     "seq_at",
+    "states",
     "tagged_seq",
     "verify",
     "verify_chain",

@@ -9,6 +9,7 @@ Rules:
 - A state is the same, to the byte, from whatever it was folded.
 """
 
+import asyncio
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
@@ -132,8 +133,12 @@ class Past:
         A time without a zone is taken as UTC; see `seq_at`. Raises as `history`.
         """
         seq = await self.seq_at(key, at)
-        await self._look(key)
-        stretch = self._covering(key, seq) or await self._read(key, seq)
+        if key in self._sessions:
+            await self._look(key)
+            stretch = self._covering(key, seq) or await self._read(key, seq)
+        else:
+            _, base = await asyncio.gather(self._look(key), self._base(key, Before(seq=seq)))
+            stretch = await self._read_on(key, base, seq)
         if stretch is None:
             await refuse_erased(self._log, key, seq)
             raise InputError(f"expected an existing session, there is none named {key.session!r}")
@@ -265,9 +270,15 @@ class Past:
         """Read the stretch that gives the state after event *seq*, or the last there is; None if there is no event."""
         near = self._covering(key, max(seq - STEP_EVENTS, 1))
         base = near.state(min(near.last, seq)) if near is not None else await self._base(key, Before(seq=seq))
+        return await self._read_on(key, base, seq)
+
+    async def _read_on(self, key: SessionKey, base: Context | None, seq: int) -> Stretch | None:
+        """Read on from *base*: if something is kept, the whole of the last stretch that this takes."""
         if self._bytes_max:
+            first = 0 if base is None else base.seq
+            until = first + -(-max(1, seq - first) // STEP_EVENTS) * STEP_EVENTS
             with suppress(CorruptLogError):  # the damage may lie after what is asked for
-                return await self._read_from(key, base, seq, until=seq + STEP_EVENTS)
+                return await self._read_from(key, base, seq, until=until)
         return await self._read_from(key, base, seq, until=seq)
 
     async def _read_from(self, key: SessionKey, base: Context | None, seq: int, *, until: int) -> Stretch | None:

@@ -7,6 +7,7 @@ use pyo3::types::{PyBytes, PyString};
 use retold_wire::{Hash, Lane, Limits};
 
 use crate::errors::refused;
+use crate::packing::Packing;
 
 /// Subject, tenant, session, its last sequence, hash and position, and how many drafts each append has.
 type Row = (String, String, String, u64, String, u64, Vec<usize>);
@@ -27,17 +28,18 @@ impl Appends {
 #[pymethods]
 impl Appends {
     #[new]
-    #[pyo3(signature = (reply, batch, version, kinds, limits, /))]
+    #[pyo3(signature = (reply, batch, version, kinds, limits, packing, /))]
     fn new(
         reply: &str,
         batch: &str,
         version: u32,
         kinds: Vec<String>,
         limits: (usize, usize, usize, usize, usize),
+        packing: &Packing,
     ) -> Self {
         let (body_bytes, append_bytes, appends, batches, bytes) = limits;
         let limits = Limits { body_bytes, append_bytes, appends, batches, bytes };
-        Self(Mutex::new(retold_wire::Appends::new(reply, batch, version, kinds, limits)))
+        Self(Mutex::new(retold_wire::Appends::new(reply, batch, version, kinds, limits, packing.told())))
     }
 
     #[pyo3(signature = (lines, kinds, rows, /))]

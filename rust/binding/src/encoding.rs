@@ -13,6 +13,13 @@ use crate::text::{at_index, count_with, read_text, read_texts};
 #[pyclass(frozen, module = "retold._core")]
 pub(crate) struct Encoding(retold_tokens::Encoding);
 
+impl Encoding {
+    /// Return the vocabulary itself.
+    pub(crate) fn inner(&self) -> &retold_tokens::Encoding {
+        &self.0
+    }
+}
+
 #[pymethods]
 impl Encoding {
     #[staticmethod]

@@ -21,6 +21,14 @@ impl Ledger {
         Self(Mutex::new(ledger))
     }
 
+    /// Add items behind the last.
+    pub(crate) fn extend(&self, sizes: &[Size]) {
+        let mut ledger = self.lock();
+        for size in sizes {
+            ledger.append(*size);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, retold_tokens::Ledger> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,6 @@
 //! The Python extension `retold._core`.
 //!
-//! Conversion only: every rule lives in `retold-tokens` and `retold-wire`, every docstring in `python/retold/_core.pyi`,
+//! Conversion only: every rule lives in `retold-tokens`, `retold-wire` and `retold-fold`, every docstring in `python/retold/_core.pyi`,
 //! and the doors to it are `retold/tokens.py` and `retold/wire.py`. One file per type or verb.
 //!
 //! Rules: an error is an `InputError` whose message holds no text; a long text is counted without the interpreter's
@@ -15,6 +15,8 @@ mod errors;
 mod ledger;
 mod lists;
 mod numbers;
+mod packing;
+mod runs;
 mod scan;
 mod splitter;
 mod text;
@@ -35,6 +37,10 @@ mod _core {
     use super::encoding::Encoding;
     #[pymodule_export]
     use super::ledger::Ledger;
+    #[pymodule_export]
+    use super::packing::Packing;
+    #[pymodule_export]
+    use super::runs::{Run, Runs};
     #[pymodule_export]
     use super::scan::Scan;
     #[pymodule_export]

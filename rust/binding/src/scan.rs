@@ -4,15 +4,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+use retold_wire::{Events, Found};
 
-/// Kinds, bodies, hashes, the lines of each kind, odd sessions, and the last position.
-type Given<'py> = (
+use crate::packing::Packing;
+
+/// Kinds, bodies, hashes, the lines of each kind, and odd sessions.
+pub(crate) type Given<'py> = (
     Bound<'py, PyBytes>,
     Vec<Bound<'py, PyBytes>>,
     Vec<Bound<'py, PyString>>,
     Vec<(u8, Bound<'py, PyBytes>)>,
     Vec<(String, u64)>,
-    u64,
 );
 
 /// A scan of a stream. Nothing waits for the interpreter's lock with the mutex held, as in `Counter`.
@@ -20,7 +22,7 @@ type Given<'py> = (
 pub(crate) struct Scan(Mutex<retold_wire::Scan>);
 
 impl Scan {
-    fn lock(&self) -> MutexGuard<'_, retold_wire::Scan> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, retold_wire::Scan> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -28,9 +30,9 @@ impl Scan {
 #[pymethods]
 impl Scan {
     #[new]
-    #[pyo3(signature = (version, kinds, /))]
-    fn new(version: u32, kinds: Vec<String>) -> Self {
-        Self(Mutex::new(retold_wire::Scan::new(version, kinds)))
+    #[pyo3(signature = (version, kinds, packing, /))]
+    fn new(version: u32, kinds: Vec<String>, packing: &Packing) -> Self {
+        Self(Mutex::new(retold_wire::Scan::new(version, kinds, packing.told())))
     }
 
     #[pyo3(signature = (frames, /))]
@@ -54,6 +56,11 @@ impl Scan {
     }
 
     #[getter]
+    fn position(&self) -> u64 {
+        self.lock().position()
+    }
+
+    #[getter]
     fn is_broken(&self) -> bool {
         self.lock().is_broken()
     }
@@ -64,9 +71,16 @@ impl Scan {
 
     fn give<'py>(&self, py: Python<'py>) -> PyResult<Given<'py>> {
         let events = self.lock().give();
-        let bodies = events.bodies().map(|body| PyBytes::new(py, body)).collect();
-        let hashes = events.hashes.iter().map(|hash| PyString::from_bytes(py, hash)).collect::<PyResult<_>>()?;
-        let lines = events.lines().into_iter().map(|(kind, lines)| (kind, PyBytes::new(py, &lines))).collect();
-        Ok((PyBytes::new(py, &events.kinds), bodies, hashes, lines, events.odd, events.position))
+        given(py, events)
     }
+}
+
+/// Return what `Scan.give` gives of `events`.
+pub(crate) fn given(py: Python<'_>, events: Events) -> PyResult<Given<'_>> {
+    let kinds: Vec<u8> = events.found.iter().map(|event| event.kind).collect();
+    let bodies = events.found.iter().map(|event| PyBytes::new(py, events.body(event))).collect();
+    let hash = |event: &Found| PyString::from_bytes(py, &event.hash);
+    let hashes = events.found.iter().map(hash).collect::<PyResult<_>>()?;
+    let lines = events.lines().into_iter().map(|(kind, lines)| (kind, PyBytes::new(py, &lines))).collect();
+    Ok((PyBytes::new(py, &kinds), bodies, hashes, lines, events.odd))
 }

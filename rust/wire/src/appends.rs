@@ -10,12 +10,13 @@ use crate::acks::stored_at;
 use crate::drafts::{Draft, lines};
 use crate::events::{Hash, Place, event, hash};
 use crate::frames::{Frame, first_frame, number};
+use crate::packing::{Packer, Packing};
 use crate::publish::{Batch, Headers, publish, put_number};
 
 /// How much may be under way.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The largest event that goes over the wire as it is.
+    /// The largest event that goes over the wire from here.
     pub body_bytes: usize,
     /// The largest append, all its events together.
     pub append_bytes: usize,
@@ -92,6 +93,7 @@ pub struct Appends {
     waiting: VecDeque<usize>,
     waiting_batches: VecDeque<usize>,
     limits: Limits,
+    packer: Packer,
     in_flight: usize,
     batches_in_flight: usize,
     bytes_in_flight: usize,
@@ -101,8 +103,9 @@ pub struct Appends {
 impl Appends {
     /// Return appends whose answers come to `<reply><lane>-<append>`, and whose atomic batches are `<batch>-<number>`.
     #[must_use]
-    pub fn new(reply: &str, batch: &str, version: u32, kinds: Vec<String>, limits: Limits) -> Self {
+    pub fn new(reply: &str, batch: &str, version: u32, kinds: Vec<String>, limits: Limits, packing: Packing) -> Self {
         Self {
+            packer: Packer::new(packing),
             reply: reply.into(),
             batch: batch.into(),
             batches_made: 0,
@@ -280,14 +283,16 @@ impl Appends {
                 return None;
             }
             let is_last = number == count;
+            let packed = self.packer.pack(&body);
             let headers = Headers {
                 id: parts.plain_id()?,
                 seq,
                 expected: (number == 1).then_some(row.lane.position),
+                is_packed: packed.is_some(),
                 batch: (count > 1).then_some(Batch { id: &batch, number, is_last }),
             };
             let reply = if is_last { reply.as_slice() } else { b"" };
-            publish(out, row.lane.subject.as_bytes(), reply, &headers, &body);
+            publish(out, row.lane.subject.as_bytes(), reply, &headers, packed.unwrap_or(&body));
             prev = hash(&body);
         }
         Some((seq, prev))

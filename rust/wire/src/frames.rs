@@ -33,9 +33,14 @@ impl<'a> Message<'a> {
     /// Return the value of header `name`, which has to be written as the server writes it.
     #[must_use]
     pub fn header(&self, name: &[u8]) -> Option<&'a [u8]> {
-        lines(self.headers).find_map(|line| {
-            let value = line.strip_prefix(name)?.strip_prefix(b":")?;
-            Some(value.trim_ascii())
+        self.values().find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+
+    /// Return each header's name and value.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        lines(self.headers).filter_map(|line| {
+            let (name, value) = line.split_at_checked(memchr(b':', line)?)?;
+            Some((name, value.get(1..)?.trim_ascii()))
         })
     }
 
@@ -108,7 +113,15 @@ pub(crate) fn number(digits: &[u8]) -> Option<u64> {
 }
 
 fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
-    block.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    let mut rest = block;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (line, after) = rest.split_at_checked(memchr(b'\n', rest).unwrap_or(rest.len()))?;
+        rest = after.get(1..).unwrap_or_default();
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    })
 }
 
 #[cfg(test)]

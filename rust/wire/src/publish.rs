@@ -1,8 +1,11 @@
 //! A publish with headers, as the server takes it.
 
+use crate::packing::DEFLATE;
+
 const ID: &[u8] = b"NATS/1.0\r\nNats-Msg-Id: ";
 const SEQ: &[u8] = b"\r\nRetold-Seq: ";
 const EXPECTED: &[u8] = b"\r\nNats-Expected-Last-Subject-Sequence: ";
+const PACKED: &[u8] = b"\r\nRetold-Packed: ";
 const BATCH: &[u8] = b"\r\nNats-Batch-Id: ";
 const NUMBER: &[u8] = b"\r\nNats-Batch-Sequence: ";
 const COMMIT: &[u8] = b"\r\nNats-Batch-Commit: 1";
@@ -17,6 +20,8 @@ pub(crate) struct Headers<'a> {
     pub(crate) seq: u64,
     /// Where the subject must end in the stream; None for a later event of a batch.
     pub(crate) expected: Option<u64>,
+    /// Whether the body is packed.
+    pub(crate) is_packed: bool,
     /// The place in an atomic batch.
     pub(crate) batch: Option<Batch<'a>>,
 }
@@ -57,6 +62,10 @@ fn put_headers(out: &mut Vec<u8>, headers: &Headers<'_>) {
         out.extend_from_slice(EXPECTED);
         put_number(out, expected);
     }
+    if headers.is_packed {
+        out.extend_from_slice(PACKED);
+        out.extend_from_slice(DEFLATE);
+    }
     if let Some(batch) = headers.batch {
         out.extend_from_slice(BATCH);
         out.extend_from_slice(batch.id);
@@ -76,7 +85,8 @@ fn header_bytes(headers: &Headers<'_>) -> usize {
         let commit = if batch.is_last { COMMIT.len() } else { 0 };
         [BATCH.len(), batch.id.len(), NUMBER.len(), digits(batch.number as u64), commit].iter().sum()
     });
-    [ID.len(), headers.id.len(), SEQ.len(), digits(headers.seq), expected, batch, END.len()].iter().sum()
+    let packed = if headers.is_packed { PACKED.len().saturating_add(DEFLATE.len()) } else { 0 };
+    [ID.len(), headers.id.len(), SEQ.len(), digits(headers.seq), expected, packed, batch, END.len()].iter().sum()
 }
 
 /// Write `number` in decimal.
@@ -106,9 +116,10 @@ mod tests {
     #[test]
     fn a_frame_names_its_sizes() {
         let mut out = Vec::new();
-        let headers = Headers { id: b"a", seq: 3, expected: Some(9), batch: None };
+        let headers = Headers { id: b"a", seq: 3, expected: Some(9), is_packed: true, batch: None };
         publish(&mut out, b"s", b"r", &headers, b"body");
-        let block = "NATS/1.0\r\nNats-Msg-Id: a\r\nRetold-Seq: 3\r\nNats-Expected-Last-Subject-Sequence: 9\r\n\r\n";
+        let block = "NATS/1.0\r\nNats-Msg-Id: a\r\nRetold-Seq: 3\r\nNats-Expected-Last-Subject-Sequence: 9\r\n\
+            Retold-Packed: deflate-1\r\n\r\n";
         let frame = format!("HPUB s r {} {}\r\n{block}body\r\n", block.len(), block.len() + 4);
         assert_eq!(String::from_utf8(out).unwrap(), frame);
     }
@@ -127,7 +138,8 @@ mod tests {
         for is_last in [false, true] {
             let mut out = Vec::new();
             let batch = Batch { id: b"b", number: 2, is_last };
-            publish(&mut out, b"s", b"", &Headers { id: b"a", seq: 3, expected: None, batch: Some(batch) }, b"");
+            let headers = Headers { id: b"a", seq: 3, expected: None, is_packed: false, batch: Some(batch) };
+            publish(&mut out, b"s", b"", &headers, b"");
             let text = String::from_utf8(out).unwrap();
             assert_eq!(text.contains("Nats-Batch-Commit: 1\r\n"), is_last);
             assert!(text.contains("\r\nNats-Batch-Id: b\r\nNats-Batch-Sequence: 2\r\n"));

@@ -3,9 +3,13 @@
 #![allow(clippy::arithmetic_side_effects, reason = "small numbers")]
 
 use proptest::prelude::*;
-use retold_wire::{Appends, Frame, Lane, LaneEnd, Limits, first_frame};
+use retold_wire::{Appends, Frame, Lane, LaneEnd, Limits, Packing, Unpacker, first_frame};
 
 const LIMITS: Limits = Limits { body_bytes: 1000, append_bytes: 5000, appends: 4, batches: 2, bytes: 1_000_000 };
+
+fn packing() -> Packing {
+    Packing { words: b"words".to_vec(), from_bytes: 300, bytes_max: 10_000 }
+}
 
 fn lane(session: usize, appends: &[usize]) -> Lane {
     Lane {
@@ -29,7 +33,7 @@ fn drafts(count: usize, text: &str) -> (Vec<u8>, Vec<u8>) {
 fn loaded(lanes: Vec<Lane>, text: &str) -> Appends {
     let count = lanes.iter().flat_map(|lane| &lane.appends).sum();
     let (text, kinds) = drafts(count, text);
-    let mut appends = Appends::new("r", "b", 1, vec!["K".into()], LIMITS);
+    let mut appends = Appends::new("r", "b", 1, vec!["K".into()], LIMITS, packing());
     appends.load(&text, &kinds, lanes);
     appends
 }
@@ -134,4 +138,19 @@ fn an_event_that_is_too_large_is_not_sent_and_ends_its_lane() {
 fn what_is_sent_is_no_frame_of_the_server() {
     let mut appends = loaded(vec![lane(0, &[1])], "x");
     assert!(matches!(first_frame(&appends.send()), Some((Frame::Other, _))));
+}
+
+#[test]
+fn a_long_event_is_sent_packed() {
+    let text = "x".repeat(500);
+    let mut appends = loaded(vec![lane(0, &[1]), lane(1, &[1])], &text);
+    let sent = appends.send();
+    let line = sent.split(|byte| *byte == b'\n').next().unwrap();
+    let words: Vec<&str> = std::str::from_utf8(line).unwrap().trim_end().split(' ').collect();
+    let (headers, total): (usize, usize) = (words[3].parse().unwrap(), words[4].parse().unwrap());
+    let (block, stored) = sent[line.len() + 1..][..total].split_at(headers);
+    assert_eq!(header(std::str::from_utf8(block).unwrap(), "Retold-Packed"), Some("deflate-1"));
+    assert!(stored.len() < 400, "{}", stored.len());
+    let body = Unpacker::new(packing()).unpack(stored).unwrap().to_vec();
+    assert!(String::from_utf8(body.clone()).unwrap().contains(&text));
 }
