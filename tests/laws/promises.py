@@ -10,6 +10,8 @@ from retold.fold import PRIMING, Context, Entry, Tokens, count_item, item_hash
 from retold.policy import Limits
 from retold.tokens import encoding
 
+_IN_THE_USERS_PLACE = ("summary", "compressed")
+
 
 class Made(Struct, frozen=True):
     """Hold a compaction that was made.
@@ -51,7 +53,7 @@ def must_stay(context: Context) -> list[Entry]:
     told = [
         entry
         for entry in context.entries
-        if isinstance(entry.item, Message) and entry.item.role == "user" and entry.form != "summary"
+        if isinstance(entry.item, Message) and entry.item.role == "user" and entry.form not in _IN_THE_USERS_PLACE
     ]
     latest = {told[-1].item.id} if told else set()
     return [

@@ -80,7 +80,7 @@ SAID = ("user", "say", "think", "call", "result", "late", "system", "image", "op
 CHANGED = ("extend", "edit", "pin", "rewind", "restore", "window", "erase")
 """What changes the history that a plan was made on."""
 BRANCHED = ("undo", "tag", "untag")
-"""What takes a compaction back, and what names places. Both name sequences, so they are told where they were made."""
+"""What takes a compaction back, and what names places: both by sequences, so they are told where they were made."""
 MANAGED = ("compress", "recall")
 """What a model does with its own history: put blocks in the place of ranges, and have what they stand for back."""
 WORKED = ("decide", "commit", "compact", "fail")
@@ -330,8 +330,7 @@ class Story:
         self.decided_seq = place
         window = context.window if number % 4 else structs.replace(context.window, pre_rot=1_000)
         try:
-            decision = decide(context, window)
-            if decision is None:
+            if (decision := decide(context, window)) is None:
                 return
             self.limits = limits_for(context, window)
             replacement = carry_out(context, self.limits)

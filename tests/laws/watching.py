@@ -45,9 +45,9 @@ class WatchedStory(Story):
         """Append *facts*, and remember what they say."""
         for fact in facts:
             super().write(fact)
-            if isinstance(fact, ItemAppended | ItemExtended | HistoryEdited):
+            if isinstance(fact, ItemAppended | ItemExtended | HistoryEdited | SessionRewound):
                 entries = self.context.entries
-                for entry in entries if isinstance(fact, HistoryEdited) else entries[-1:]:
+                for entry in entries[-1:] if isinstance(fact, ItemAppended | ItemExtended) else entries:
                     if entry.form in ("whole", "edited"):
                         self.said[entry.item.id] = msgspec.json.encode(entry.item)
 

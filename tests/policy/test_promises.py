@@ -14,7 +14,7 @@ from tests.laws.logs import HandClock, read
 from tests.laws.promises import Made, breaches
 from tests.laws.settings import TIMES, law
 from tests.laws.small import LATEST, call, message, result, told, work
-from tests.laws.stories import BRANCHED, CHANGED, SAID, WINDOWS, WORKED, Move, moves
+from tests.laws.stories import BRANCHED, CHANGED, MANAGED, SAID, WINDOWS, WORKED, Move, moves
 from tests.laws.watching import WatchedStory
 
 from retold.client import Client, import_transcript, read_lines
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(7_200)]
 SESSIONS = 16
 """How many sessions are made up; each is told under every preset."""
 
-_VERBS = (*SAID, *CHANGED, *BRANCHED, *WORKED)
+_VERBS = (*SAID, *CHANGED, *BRANCHED, *MANAGED, *WORKED)
 _DATA = Path(__file__).parents[2].parent / "shared" / "data"
 _SMALL_BYTES = 2_000
 _LARGEST = 1
