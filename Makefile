@@ -83,7 +83,7 @@ bench: build
 bench-core:
 	cd benches/core && CARGO_TARGET_DIR=../../target/benches cargo bench --locked
 
-# The peers for `make bench` to run beside: other tokenizers, LangGraph, pyeventsourcing. None is needed for anything else.
+# The peers for `make bench` to run beside: other tokenizers, LangChain, LangGraph, pyeventsourcing. None is needed for anything else.
 bench-peers: build
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r pyproject.toml --extra bench
 

@@ -24,6 +24,7 @@ from retold.cli import (
     counting,
     differing,
     doctor,
+    explaining,
     exporting,
     importing,
     keeping,
@@ -110,6 +111,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "import": importing.import_files,
     "sessions": reading.sessions,
     "show": reading.show,
+    "explain": explaining.explain,
     "history": reading.history,
     "replay": replaying.replay,
     "rebuild": replaying.rebuild,
@@ -139,6 +141,7 @@ for _name, _command in _COMMANDS.items():
 _bench = typer.Typer(no_args_is_help=True, help="Measure this machine, beside the peers that are installed.")
 _bench.command("tokens")(_ended(bench.count))
 _bench.command("append")(_ended(bench.append))
+_bench.command("savings")(_ended(bench.savings))
 _bench.command("replay")(_ended(bench.replay))
 _bench.command("pipeline")(_ended(bench.pipeline))
 _bench.command("fidelity")(_ended(bench.fidelity))

@@ -174,6 +174,18 @@ def fidelity(
     run_fidelity(asked)
 
 
+def savings(
+    turns: Annotated[int, typer.Option(help="Turns of the made session, about 3,500 tokens each.", min=1)] = 200,
+    data: Annotated[Path, typer.Option(help="Where the recorded sessions are.")] = Path("../shared/data"),
+    as_json: Json = False,
+) -> None:
+    """Add up what each preset sends, request by request, and how much of it a prompt cache keeps, beside peers."""
+    from retold.cli.bench_savings import Asked as AskedOfSavings  # noqa: PLC0415 - as above
+    from retold.cli.bench_savings import run_savings  # noqa: PLC0415 - as above
+
+    run_savings(AskedOfSavings(data=data, turns=turns, as_json=as_json))
+
+
 def _end(*, ok: bool) -> None:
     if not ok:
         raise typer.Exit(1)

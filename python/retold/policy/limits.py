@@ -29,6 +29,7 @@ class Limits(Struct, frozen=True):
         target: what a compaction aims at.
         ceiling: what a request may never exceed.
         least_gain: what a compaction must free to be worth it.
+        recent: the newest entries of this size are offloaded only as far as the target asks; None: all of them.
         tail: what the newest entries may take when older ones are summarised.
         user: what kept user messages may take beside the tail.
         summary: what a summary may take.
@@ -42,6 +43,7 @@ class Limits(Struct, frozen=True):
     target: int
     ceiling: int
     least_gain: int
+    recent: int | None
     tail: int
     user: int
     summary: int
@@ -71,6 +73,7 @@ def limits_of(window: Window, calibration: Calibration = UNTAUGHT, preset: Prese
         target=calibration.counted(whole * preset.target_percent // 100),
         ceiling=calibration.counted(window.input_limit),
         least_gain=calibration.grown(int(due / DUE_SHARE * INEFFECTIVE_GAIN)),
+        recent=size * preset.recent_percent // 100,
         tail=int(size * TAIL_SHARE),
         user=min(preset.user_tokens, size if preset.cut_user else int(size * TAIL_SHARE)),
         summary=summary,
@@ -94,6 +97,7 @@ def limits_asked(limits: Limits, requested: CompactionRequested | None) -> Limit
     return structs.replace(
         limits,
         target=target,
+        recent=None,
         tail=min(limits.tail, within.tail),
         user=min(limits.user, within.user),
         summary=min(limits.summary, within.summary),
@@ -116,6 +120,7 @@ def limits_within(budget_tokens: int, preset: Preset = PRESETS["ladder"]) -> Lim
         target=budget_tokens,
         ceiling=budget_tokens,
         least_gain=0,
+        recent=None,
         tail=budget_tokens // 2,
         user=min(preset.user_tokens, budget_tokens // (2 if preset.cut_user else 4)),
         summary=summary,

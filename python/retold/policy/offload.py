@@ -2,6 +2,9 @@
 
 The placeholder tells what it was and how to get it back: the original is in the log, and its hash in the event.
 
+What is older than the newest entries of `Limits.recent` leaves at once, what is newer only as far as the target asks:
+each offload has all that stands behind it sent anew, so few that go far are cheaper than many (`benches/README.md`).
+
 Order: results that a later one repeats, then results of a call that was made again, then the oldest first, and last
 reasoning from before the latest user message. Its placeholder is empty, and no provider is sent it: with the reasoning
 of a turn that is over, none can do anything but forget it.
@@ -65,8 +68,9 @@ def plan_offload(
     """
     sizes, vocabulary = ledger_of(context.entries), encoding(context.encoding)
     chosen: dict[int, Placeholder] = {}
-    for at in _candidates(context, limits.preset, bonds):
-        if sizes.upper + PRIMING <= limits.target:
+    recent = 0 if limits.recent is None else len(sizes) - sizes.fit(limits.recent, from_end=True)
+    for at in _candidates(context, limits.preset, bonds, recent=recent):
+        if at >= recent and sizes.upper + PRIMING <= limits.target:
             break
         entry = bonds.entries[at]
         placeholder = _placeholder(entry, tool=_tool_of(at, bonds), stand_in=stand_in)
@@ -151,18 +155,19 @@ def check_stand_in(other: Item, placeholder: Item) -> Item:
     return other
 
 
-def _candidates(context: Context, preset: Preset, bonds: Bonds) -> list[int]:
-    """Return the positions that may be offloaded, in the order in which they should be."""
+def _candidates(context: Context, preset: Preset, bonds: Bonds, *, recent: int) -> list[int]:
+    """Return the positions that may be offloaded, in the order in which they should be: those from *recent* on last."""
     end = max(0, len(bonds.items) - preset.keep_recent)
     fixed = fixed_positions(context, bonds)
     may_leave = [*bonds.calls, *bonds.results, *(bonds.messages if preset.offload_messages else ())]
     large = [at for at in may_leave if at < end and at not in fixed and _may_leave(bonds.entries[at])]
     repeats, again = _repeated(bonds), _called_again(bonds)
-    order = sorted((at not in repeats, at not in again, at) for at in large)
+    order = [(at >= recent, False, at not in repeats, at not in again, at) for at in large]
     turn = min(end, bonds.latest_user or 0)
     thoughts = bonds.of_kind(Reasoning)
     forgotten = [at for at in thoughts[: bisect_left(thoughts, turn)] if at not in fixed]
-    return [at for _, _, at in order] + [at for at in forgotten if bonds.entries[at].form in _WHOLE]
+    order += [(at >= recent, True, True, True, at) for at in forgotten if bonds.entries[at].form in _WHOLE]
+    return [place[-1] for place in sorted(order)]
 
 
 def _may_leave(entry: Entry) -> bool:

@@ -3,6 +3,7 @@
 from retold.fold import item_text
 from retold.replay.comparing import compare
 from retold.replay.diffing import Change, Compaction, Diff, Lost, diff
+from retold.replay.explaining import Compacted, Explanation, NotMade, Summarised
 from retold.replay.past import Past
 from retold.replay.places import TAG_CHARACTERS_MAX, At, tagged_seq
 from retold.replay.playing import Frame, Part, play
@@ -11,23 +12,30 @@ from retold.replay.rebuilding import Rebuilt, rebuild
 from retold.replay.several import in_order
 from retold.replay.states import States, states
 from retold.replay.verifying import Verdict, verify, verify_chain
+from retold.replay.versions import Version, explain_version, versions
 
 __all__ = [
     "TAG_CHARACTERS_MAX",
     "At",
     "Change",
+    "Compacted",
     "Compaction",
     "Diff",
+    "Explanation",
     "Frame",
     "Lost",
+    "NotMade",
     "Part",
     "Past",
     "Rebuilt",
     "States",
+    "Summarised",
     "Verdict",
+    "Version",
     "at_time",
     "compare",
     "diff",
+    "explain_version",
     "history_at",
     "in_order",
     "item_text",
@@ -39,4 +47,5 @@ __all__ = [
     "tagged_seq",
     "verify",
     "verify_chain",
+    "versions",
 ]
