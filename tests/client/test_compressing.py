@@ -14,10 +14,8 @@ from retold.events import Form, HistoryEdited, Window
 from retold.fold import Context
 from retold.formats import to_items
 from retold.log import MemoryLog
-from retold.policy import replace
-from retold.policy.bonds import Bonds
+from retold.policy import choose, replace
 from retold.policy.limits import limits_within
-from retold.policy.truncate import plan_truncate
 from retold.replay import load
 
 LONG = "FAILED test_x: 1 != 2\n" * 60
@@ -264,7 +262,7 @@ def test_a_block_that_was_cut_is_still_opened_to_what_it_stands_for() -> None:
         before = await _state(session)
         await session.compress([{"first": "i2", "last": "i4", "messages": "it fails " * 700}])
         context = await _state(session)
-        replacement = replace(context, plan_truncate(context, limits_within(400), Bonds(context.entries)))
+        replacement = replace(context, choose(context, limits_within(400), without=("offload", "summary")))
         assert replacement is not None
         await write(log, session.key, replacement.facts, clock=clock)
         block = (await _state(session)).entries[1]

@@ -80,7 +80,7 @@ SAID = ("user", "say", "think", "call", "result", "late", "system", "image", "op
 CHANGED = ("extend", "edit", "pin", "rewind", "restore", "window", "erase")
 """What changes the history that a plan was made on."""
 BRANCHED = ("undo", "tag", "untag")
-"""What takes a compaction back, and what names places. Both name sequences, so they are told where they were made."""
+"""What takes a compaction back, and what names places: both by sequences, so they are told where they were made."""
 MANAGED = ("compress", "recall")
 """What a model does with its own history: put blocks in the place of ranges, and have what they stand for back."""
 WORKED = ("decide", "commit", "compact", "fail")
@@ -275,14 +275,12 @@ class Story:
         context = self.context
         runs = movable_runs(context, number % max(1, len(context.entries)), len(context.entries) - 1)
         ids = [entry.item.id for entry in context.entries]
-        text = (f"done {number}",)
-        ranges = [Range(first=ids[run.start], last=ids[run.stop - 1], messages=text) for run in runs]
+        ranges = [Range(ids[run.start], ids[run.stop - 1], (f"done {number}",)) for run in runs]
         chosen = ranges[-1:] if number % 2 else ranges[:2]
         with suppress(InputError):
             plan = plan_compression(context, chosen)
-            at = {item_id: position for position, item_id in enumerate(ids)}
             for block in plan.blocks:
-                entries = [context.entries[at[item_id]] for item_id in block.items]
+                entries = [context.entries[ids.index(item_id)] for item_id in block.items]
                 has_summary = newest_summary(context.entries) in block.items
                 originals = tuple(Original(one.item, one.seq, one.form, one.original) for one in entries)
                 self.covered[block.block] = (originals, context.summary if has_summary else ())
@@ -330,8 +328,7 @@ class Story:
         self.decided_seq = place
         window = context.window if number % 4 else structs.replace(context.window, pre_rot=1_000)
         try:
-            decision = decide(context, window)
-            if decision is None:
+            if (decision := decide(context, window)) is None:
                 return
             self.limits = limits_for(context, window)
             replacement = carry_out(context, self.limits)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from tests.laws.settings import law
 from tests.laws.texts import CHINESE, OUTPUT, PROSE, TEXTS
 
@@ -236,3 +237,16 @@ def test_a_summary_is_smaller_than_what_it_stands_for() -> None:
     result = retold.compact(messages, budget_tokens=whole // 3)
     assert result.tier == "summary"
     assert result.tokens <= whole // 3
+
+
+def test_what_a_fork_inherited_is_told_as_what_was_said_there() -> None:
+    """Entries from before a fork have sequences of 0 and less; they are told alike, and named by their own."""
+    told = [*_said("Never touch the vendor folder.", "Use port 8080.", "Look on."), *_said("Done.", role="assistant")]
+    previous = [SummaryField(name="constraints", lines=("Never push to main.",))]
+    inherited = [structs.replace(entry, seq=entry.seq - 2) for entry in told]
+    fields = [
+        extract.extract_summary(entries, previous=previous, budget_tokens=2_000, item_id="s1", encoding=_VOCABULARY)
+        for entries in (told, inherited)
+    ]
+    assert [field.lines for field in fields[0]] == [field.lines for field in fields[1]]
+    assert [field.seqs for field in fields[1]] == [tuple(seq - 2 for seq in field.seqs) for field in fields[0]]

@@ -122,7 +122,7 @@ def run_savings(asked: Asked) -> None:
     shared = shared_dialogues(asked.data) if asked.data.is_dir() else []
     parts = [_part(*one, known) for one in _sets(made, shared)]
     notes = [
-        f"No model is called: LangChain gets a summary of {SUMMARY_TOKENS:,} tokens free, Retold extracts its own.",
+        f"No model is called: LangChain is given a summary of {SUMMARY_TOKENS:,} tokens, Retold extracts its own.",
         "The agent preset is for a model that compresses by itself; here none does, and it acts at the limit alone.",
     ]
     if not shared:

@@ -6,13 +6,13 @@ from typing import Any
 
 from retold.client import branching
 from retold.client.appending import Expected, expected_seq, items_of
-from retold.client.checking import check_edit, check_sizes, check_usage, check_window
+from retold.client.checking import check_edit, check_usage
 from retold.client.compressing import CONFLICTS_MAX, SelfCompressing
 from retold.client.decompressing import covered, opened, restored
 from retold.client.erasing import Order, check_inherits, erase_session
+from retold.client.steering import Steered
 from retold.errors import ConflictError, InputError
 from retold.events import (
-    CompactionRequested,
     Fact,
     HistoryEdited,
     Item,
@@ -26,13 +26,11 @@ from retold.events import (
     SessionUntagged,
     UsageReported,
     Window,
-    WindowChanged,
     session_key,
 )
 from retold.fold import Context, History, history_of, is_sealed, open_text
 from retold.log.drafting import drafts_of
 from retold.log.publishing import publish
-from retold.policy import limits_for
 from retold.ports import Clock, Erased, Log
 from retold.replay import (
     At,
@@ -48,10 +46,9 @@ from retold.replay import (
     seq_at,
     tagged_seq,
 )
-from retold.tokens import encoding as vocabulary
 
 
-class Session(SelfCompressing):
+class Session(SelfCompressing, Steered):
     """Append to one session and read its histories. Get it from `Client.session`.
 
     Every append returns the sequence of its last event, and is durable by then as far as the server's profile says.
@@ -160,37 +157,6 @@ class Session(SelfCompressing):
         new = tuple(item for message in items for item in items_of(message))
         check_edit(context, new, first=start, last=end)
         return await self._record_and_publish([HistoryEdited(items=new, first=first, last=last)], expected=context.seq)
-
-    async def request_compaction(self, *, target_tokens: int = 0, reason: str = "") -> int:
-        """Ask the worker to compact now, whatever the size; return the request's sequence. Raises as `append`.
-
-        *target_tokens* is what the history is to come under; 0 is the policy's own target.
-        """
-        check_sizes(target_tokens=target_tokens)
-        return await self._record([CompactionRequested(target_tokens=target_tokens, reason=reason)])
-
-    async def manage(self) -> int | None:
-        """Ask the worker to compact if the size calls for it; return the request's sequence, or None if it does not.
-
-        For sessions whose `Tuning` is manual: nothing else compacts those. Raises as `append`.
-        """
-        context = await self._load()
-        if context.requested is not None or context.tokens.upper < limits_for(context).offload_at:
-            return None
-        return await self._record([CompactionRequested(reason="managed")])
-
-    async def change_window(self, window: Window, *, encoding: str | None = None) -> int:
-        """Go on under *window*, since the agent changes its model; return the event's sequence. Raises as `append`.
-
-        What does not fit there is compacted at once. *encoding* is the new model's vocabulary; None keeps the present
-        one.
-
-        Raises:
-            InputError: if *window* leaves no room, or there is no vocabulary of that name; nothing was recorded.
-        """
-        if encoding is not None:
-            vocabulary(encoding)
-        return await self._record([WindowChanged(window=check_window(window), encoding=encoding)])
 
     async def close(self, *, reason: str = "") -> int:
         """Mark the session as done; return the event's sequence. An item appended later opens it again.

@@ -216,9 +216,9 @@ class Reader:
         """
         trail = self._trails.of(key)
         known = trail.seen if until is None else min(until, trail.seen)
-        mark = trail.place(after)
         if known <= after:
             return await self._goal(key, until), []
+        mark = trail.marks.get(after)
         if mark is None:
             asked = page_at_hint(self._link, key, trail, after=after, until=known)
         else:

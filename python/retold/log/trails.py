@@ -77,11 +77,6 @@ class Trail:
         """Remember where *mark* is said to be."""
         self.hinted = mark
 
-    def place(self, seq: int) -> Mark | None:
-        """Return where event *seq* is, or is said to be; None if that is not known."""
-        hinted = self.hinted if self.hinted is not None and self.hinted.head.seq == seq else None
-        return self.marks.get(seq) or hinted
-
     def moved(self, mark: Mark) -> None:
         """Forget every place but *mark*: the session's messages were written anew, elsewhere in the stream."""
         self.end = None

@@ -13,6 +13,8 @@ other languages what the user said is told by its values and rare words.
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from msgspec import structs
+
 from retold.events import SummaryField
 from retold.fold import Entry, count_item
 from retold.policy.choosing import Line, choose_lines
@@ -43,6 +45,9 @@ def extract_summary(
     The fields are those of `FIELDS`, in that order; a field may be empty. *item_id* is the summary's own id, *kept* the
     entries that stay in the history beside it. O(characters of the entries), with a logarithm for the choice.
     """
+    # What a fork inherits has a sequence of 0 or less, and 0 stands for what the summary before told.
+    moved = max(0, 1 - min((entry.seq for entry in (*entries, *kept)), default=1))
+    entries, kept = _moved(entries, moved), _moved(kept, moved)
     said = said_lines(entries, previous=previous, kept=kept)
     agent = [*done_lines(entries, previous=previous), *value_lines(entries, previous=previous)]
     lines = _once([*said.lines, *without_gone(agent, said.gone)]) or _any_line(entries)
@@ -59,8 +64,12 @@ def extract_summary(
     )
     if not chosen and lines:
         chosen = [max(lines, key=lambda line: line.weight)]
-    fields = [_field(name, [line for line in chosen if line.field == name]) for name in FIELDS]
+    fields = [_field(name, [line for line in chosen if line.field == name], moved) for name in FIELDS]
     return within_budget(fields, budget_tokens=budget_tokens, encoding=encoding, item_id=item_id, covers=covers)
+
+
+def _moved(entries: Sequence[Entry], by: int) -> Sequence[Entry]:
+    return [structs.replace(entry, seq=entry.seq + by) for entry in entries] if by else entries
 
 
 def _any_line(entries: Sequence[Entry]) -> list[Line]:
@@ -78,12 +87,12 @@ def _once(lines: Iterable[Line]) -> list[Line]:
     return list(newest.values())
 
 
-def _field(name: str, lines: Sequence[Line]) -> SummaryField:
-    """Return the section *name* with its *lines*, those of one group joined, in order."""
+def _field(name: str, lines: Sequence[Line], moved: int) -> SummaryField:
+    """Return the section *name* with its *lines*, those of one group joined, in order; sequences were *moved*."""
     groups: dict[str, list[Line]] = {}
     for line in sorted(lines, key=lambda line: line.place):
         groups.setdefault(line.group, []).append(line)
-    seqs = sorted({line.place[0] for line in lines} - {0})
+    seqs = sorted(seq - moved for seq in {line.place[0] for line in lines} - {0})
     return SummaryField(name=name, lines=tuple(map(_joined, groups.values())), seqs=tuple(seqs))
 
 
