@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from retold.events import Item, Message, Opaque, Place, Put, Span, SummaryField, Text, plain_text
 from retold.fold import Context, Entry, Tokens, count_item, ledger_of
 from retold.ledger import Ledger
+from retold.policy.blocks import without_marks
 from retold.policy.bonds import Bonds
 from retold.policy.cutting import cut_item
 from retold.policy.decisions import SummarizeSpan
@@ -61,7 +62,8 @@ _TITLES = {
 _NAMES = {title: name for name, title in _TITLES.items()}
 
 _WRITTEN = re.compile(
-    r'\s*<retold-summary id="s(?P<number>\d+)" entries="\d+">\n(?P<body>.*)\n</retold-summary>\s*', re.DOTALL
+    r'\s*<retold-summary id="s(?P<number>[0-9]{1,9})" entries="[0-9]{1,9}">\n(?P<body>.*)\n</retold-summary>\s*',
+    re.DOTALL,
 )
 
 _HEAD = (
@@ -99,10 +101,11 @@ def _plan(context: Context, limits: Limits, bonds: Bonds, *, least: int) -> Summ
 def summary_message(fields: Sequence[SummaryField], *, item_id: str, covers: Sequence[str]) -> Message:
     """Return the message that a summary of the items *covers* is sent as: user-level data inside a marked block.
 
-    It names the items that it stands for, so that whoever misses something knows what to ask for.
+    It names the items that it stands for, so that whoever misses something knows what to ask for. A line that has our
+    marks, as a tool's output may, cannot close the block.
     """
     sections = [
-        f"{section_title(field.name)}\n" + "\n".join(f"- {line}" for line in field.lines)
+        f"{section_title(field.name)}\n" + "\n".join(f"- {without_marks(line)}" for line in field.lines)
         for field in fields
         if field.lines
     ]
