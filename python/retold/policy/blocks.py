@@ -37,13 +37,18 @@ class CompressedBlock(Struct, frozen=True):
     text: str
 
 
+def without_marks(text: str) -> str:
+    """Return *text* without what could open or close a block of ours."""
+    return _MARK.sub("&lt;", text)
+
+
 def block_message(block: CompressedBlock) -> Message:
     """Return the item of *block*, without an id of its own: the fold gives it."""
     items = block.first if block.first == block.last else f"{block.first}-{block.last}"
     lines = (
         f'<retold-compressed id="{block.id}" items="{items}" entries="{block.covers}">',
         _HEAD,
-        _MARK.sub("&lt;", block.text),
+        without_marks(block.text),
         "</retold-compressed>",
     )
     return Message(role="compressed", content=(Text("\n".join(lines)),))

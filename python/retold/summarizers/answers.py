@@ -4,7 +4,7 @@ Rules:
 - An answer is rejected if it is empty, refused, cut off, of another shape, or larger than it may be.
 - Rules and files are computed from the log, and stand first, as they are. A model may add a rule only as a quotation of
   the user, and a file only if its path was named: text that a tool returned cannot become a rule.
-- A line is one line, and cannot end the block that a summary is sent in.
+- A line is one line: it cannot open a section of the summary.
 """
 
 import re
@@ -29,7 +29,6 @@ QUOTE_CHARACTERS_MIN = 8
 """A shorter quotation proves nothing: it is found in any text."""
 
 _FENCE = re.compile(r"\s*```(?:json)?\s*\n(?P<inner>.*)\n\s*```\s*", re.DOTALL)
-_BLOCK = re.compile(r"<(?=/?retold-summary)")
 _QUOTES = "\"'`“”‘’«»「」„ "  # noqa: RUF001 - what quotations are put in
 
 
@@ -103,7 +102,7 @@ def merge(
 
 
 def _lines(written: Sequence[str]) -> tuple[str, ...]:
-    plain = (_BLOCK.sub("(", " ".join(line.split())).lstrip("-*# ") for line in written[:LINES_MAX])
+    plain = (" ".join(line.split()).lstrip("-*# ") for line in written[:LINES_MAX])
     return tuple(dict.fromkeys(line for line in plain if line))
 
 
