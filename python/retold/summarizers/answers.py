@@ -93,10 +93,12 @@ def merge(
     What it adds to a computed field must be found in *covered*. Which events a model's lines come from is not known.
     """
     known = {field.name: field for field in computed}
+    texts = [_text(entry) for entry in covered]
+    said = [" ".join(text.split()) for entry, text in zip(covered, texts, strict=True) if is_user(entry)]
     fields = []
     for name in FIELDS:
         own = known.get(name, SummaryField(name=name, lines=()))
-        added = [line for line in lines.get(name, ()) if name not in known or _is_found(name, line, own.lines, covered)]
+        added = [line for line in lines.get(name, ()) if name not in known or _is_found(name, line, own.lines, said if name != "files" else texts)]
         fields.append(SummaryField(name=name, lines=(*own.lines, *added), seqs=own.seqs))
     return tuple(fields)
 
@@ -106,16 +108,16 @@ def _lines(written: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(line for line in plain if line))
 
 
-def _is_found(name: str, line: str, known: Sequence[str], covered: Sequence[Entry]) -> bool:
+def _is_found(name: str, line: str, known: Sequence[str], texts: Sequence[str]) -> bool:
+    """Return whether *line* is new, and found in *texts*: all of them for a file, the user's for a rule."""
     if line in known:
         return False
     if name == "files":
         path = line.rpartition(": ")[0] or line
         paths = {one.rpartition(": ")[0] for one in known}
-        return path not in paths and any(path in _text(entry) for entry in covered)
+        return path not in paths and any(path in text for text in texts)
     quotation = line.strip(_QUOTES)
-    said = (" ".join(_text(entry).split()) for entry in covered if is_user(entry))
-    return len(quotation) >= QUOTE_CHARACTERS_MIN and any(quotation in text for text in said)
+    return len(quotation) >= QUOTE_CHARACTERS_MIN and any(quotation in text for text in texts)
 
 
 def _text(entry: Entry) -> str:
