@@ -235,7 +235,7 @@ def test_a_summary_is_made_of_all_that_it_stands_for(policy: Policy) -> None:
 def test_what_i_said_is_not_in_the_summary_and_the_tail(policy: Policy) -> None:
     """A message of mine that stays is not told again by the summary, over several compactions."""
     story = told([message("system", "Be brief.")], policy=policy, window=Window(hard_limit=12_000, pre_rot=6_000))
-    for number in range(60):
+    for number in range(100):
         story.say("user", f"Request {number}: Never forget the word w{number}w.")
         story.write(ItemAppended(item=call(f"c{number}")), ItemAppended(item=result(f"c{number}", PROSE * 12)))
         story.tell([Move("compact", 1)])

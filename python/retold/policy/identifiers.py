@@ -13,8 +13,11 @@ from retold.events import Item, Message, Opaque, Reasoning, ToolCall, ToolResult
 TEXT_CHARACTERS_MAX = 20_000
 """Of one text, this much is searched: half from its head, half from its tail."""
 
-_WORD = re.compile(r"[^\s\"'`<>()\[\]{},;=|\\\u2e80-\uffff]+")
-_TELLING = re.compile(r"\d|_|/|[a-z][A-Z]|[A-Za-z]\.[A-Za-z]")
+_PART = r"[^\s\"'`<>()\[\]{},;=|\\\u2e80-\uffff]"
+_TELLING = r"\d|_|/|[a-z][A-Z]|[A-Za-z]\.[A-Za-z]"
+_WORD = re.compile(rf"(?<!{_PART}){_PART}*?(?:{_TELLING}){_PART}*")
+"""A whole word that tells: found in one pass, for most words do not."""
+
 _ENDS = ".:!?*#-…"
 
 _LENGTHS = range(3, 201)
@@ -36,8 +39,8 @@ def _identifiers(texts: Iterable[str]) -> set[str]:
     pieces: set[str] = set()
     for text in texts:
         pieces.update(_searched(text).split())
-    words = {word.strip(_ENDS) for word in set(_WORD.findall("\n".join(pieces))) if len(word) in _LENGTHS}
-    return {word for word in words if len(word) in _LENGTHS and _TELLING.search(word)}
+    words = {word for word in _WORD.findall("\n".join(pieces)) if len(word) in _LENGTHS}
+    return {word for word in (word.strip(_ENDS) for word in words) if len(word) in _LENGTHS}
 
 
 def _searched(text: str) -> str:

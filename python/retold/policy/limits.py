@@ -73,7 +73,7 @@ def limits_of(window: Window, calibration: Calibration = UNTAUGHT, preset: Prese
         target=calibration.counted(whole * preset.target_percent // 100),
         ceiling=calibration.counted(window.input_limit),
         least_gain=calibration.grown(int(due / DUE_SHARE * INEFFECTIVE_GAIN)),
-        recent=size * preset.recent_percent // 100,
+        recent=None if preset.recent_percent == 100 else size * preset.recent_percent // 100,
         tail=int(size * TAIL_SHARE),
         user=min(preset.user_tokens, size if preset.cut_user else int(size * TAIL_SHARE)),
         summary=summary,

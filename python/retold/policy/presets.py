@@ -40,7 +40,7 @@ class Preset(Struct, frozen=True):
         offload_messages: whether messages are offloaded too, not only calls, results and reasoning.
         keep_recent: how many of the newest entries are never offloaded.
         recent_percent: offloading takes all that is older than the newest entries of this size; what is newer, only as
-            far as the target asks. What stays whole is what the next offload has sent anew.
+            far as the target asks; 100: so with all. What stays whole is what the next offload has sent anew.
         tail: what of the newest stays whole beside a summary: so many tokens (`Limits.tail`), the newest
             `keep_recent` entries, or nothing but what must.
         user_tokens: the most that kept user messages take beside the tail.
@@ -55,7 +55,7 @@ class Preset(Struct, frozen=True):
     offload: Literal["as needed", "all", "never"] = "as needed"
     offload_messages: bool = False
     keep_recent: int = 8
-    recent_percent: int = 10
+    recent_percent: int = 100
     tail: Literal["tokens", "entries", "nothing"] = "tokens"
     user_tokens: int = 20_000
     cut_user: bool = False
@@ -75,7 +75,7 @@ _CODEX: Final = Preset(
 )
 
 PRESETS: Final[Mapping[Policy, Preset]] = {
-    "ladder": Preset(),
+    "ladder": Preset(recent_percent=10),
     "agkit": Preset(
         target_percent=80,
         offload="all",

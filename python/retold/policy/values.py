@@ -108,9 +108,11 @@ def told_shortly(text: str, *, characters: int) -> str:
     values.sort(key=lambda value: (not is_literal(value), value.isdigit()))
     told = ""
     for value in values:
-        more = f"{told}, {value}" if told else value
-        if len(more) <= characters:
-            told = more
+        room = characters - len(told) - (2 if told else 0)
+        if room < 1:
+            break
+        if len(value) <= room:
+            told = f"{told}, {value}" if told else value
     return told
 
 

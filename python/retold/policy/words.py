@@ -59,9 +59,12 @@ def matter_of(text: str) -> set[str]:
     return {term for term in terms_of(text) if not is_literal(term) and term not in _FRAME and term not in _FRAME_ZH}
 
 
+_LITERAL = re.compile(r"[\d_/@]")
+
+
 def is_literal(term: str) -> bool:
     """Return whether *term* is a value rather than a word: it has a digit, or is written as names of things are."""
-    return any(letter.isdigit() or letter in "_/@" for letter in term)
+    return _LITERAL.search(term) is not None or (not term.isascii() and any(map(str.isdigit, term)))
 
 
 def _terms(word: str) -> Iterator[str]:
