@@ -98,7 +98,11 @@ def merge(
     fields = []
     for name in FIELDS:
         own = known.get(name, SummaryField(name=name, lines=()))
-        added = [line for line in lines.get(name, ()) if name not in known or _is_found(name, line, own.lines, said if name != "files" else texts)]
+        added = [
+            line
+            for line in lines.get(name, ())
+            if name not in known or _is_found(name, line, own.lines, said if name != "files" else texts)
+        ]
         fields.append(SummaryField(name=name, lines=(*own.lines, *added), seqs=own.seqs))
     return tuple(fields)
 

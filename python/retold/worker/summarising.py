@@ -42,7 +42,9 @@ class SummaryWriter:
         failed: list[str] = []
         if self._remote is not None and PRESETS[context.policy].is_remote:
             wider = cover_blocks(context, decision, self._remote.form)
-            summary = await self._tried(self._remote.name, partial(_remote, self._remote, context, wider), context, failed)
+            summary = await self._tried(
+                self._remote.name, partial(_remote, self._remote, context, wider), context, failed
+            )
             if summary is not None:
                 yield wider, summary
                 failed.append(f"{self._remote.name}: too long")
