@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import uuid_utils
 
@@ -139,6 +140,7 @@ def summarizer_of(choice: str | Summarizer | SummaryFunction, *, url: str | None
     """
     if not isinstance(choice, str):
         return FunctionSummarizer(choice) if callable(choice) else choice
+    _check_address(url)
     if choice == ExtractiveSummarizer.name:
         return ExtractiveSummarizer()
     kind, _, model = choice.partition(":")
@@ -168,6 +170,7 @@ def remote_of(choice: str | RemoteCompactor, *, url: str | None = None) -> Remot
     """
     if not isinstance(choice, str):
         return choice
+    _check_address(url)
     kind, _, model = choice.partition(":")
     if kind in ("openai", "openai-trigger"):
         with _needs("openai"):
@@ -180,6 +183,17 @@ def remote_of(choice: str | RemoteCompactor, *, url: str | None = None) -> Remot
         asked = anthropic_models.open_client(url)
         return anthropic_compaction.AnthropicCompactor(model, asked, way="request" if kind == "anthropic" else "edit")
     raise InputError(f"expected a provider: openai, openai-trigger, anthropic or anthropic-edit, got {choice!r}")
+
+
+def _check_address(url: str | None) -> None:
+    """Raise an `InputError` if *url* is no address of a server; it is not told, for it may hold a password."""
+    try:
+        parts = None if url is None else urlsplit(url)
+        is_address = parts is None or bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
+    except ValueError:
+        is_address = False
+    if not is_address or " " in (url or ""):
+        raise InputError("expected a model's address as http://HOST[:PORT]/PATH or https://…, got something else")
 
 
 @contextmanager

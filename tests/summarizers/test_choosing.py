@@ -41,6 +41,18 @@ def test_a_server_of_one_s_own_needs_no_key() -> None:
     assert summarizer_of("openai:llama4", url=_URL).name == "openai:llama4"
 
 
+@pytest.mark.parametrize(
+    "url", ["nope", "localhost:11434/v1", "http://", "ftp://x", "http://[::1", "http://x y/", "http://h:99999"]
+)
+@pytest.mark.parametrize("name", ["openai:llama4", "anthropic:claude-5"])
+def test_an_address_that_nothing_can_be_at_is_refused(name: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistyped address is an error before anything runs, not a worker whose every summary fails."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "secret-1")
+    for choose in (summarizer_of, remote_of):
+        with pytest.raises(InputError, match="expected a model's address as http://HOST"):
+            choose(name, url=url)
+
+
 @pytest.mark.parametrize("name", ["openai:gpt-5", "anthropic:claude-5"])
 def test_a_missing_key_is_named(name: str) -> None:
     """Without a key I am told which variable is expected, before anything runs."""

@@ -1,7 +1,7 @@
 """A summarizer of one's own is a plain function."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -76,3 +76,19 @@ def test_what_is_no_summary_is_refused(written: Any) -> None:
     """A function that returns something else is told what was expected; what it returned is not repeated."""
     with pytest.raises(InputError, match=r"\Aexpected (?!.*gaol)"):
         _asked(lambda _context, _decision: written)
+
+
+class _NotAwaited:
+    """Raise at once, as a method does that was not written with ``async``."""
+
+    name = "mine"
+
+    def summarize(self, context: Context, decision: SummarizeSpan) -> Coroutine[Any, Any, Summary]:
+        raise ValueError(f"a secret of the transcript: {context} {decision}")
+
+
+def test_a_summarizer_that_raises_before_it_is_awaited_costs_no_history(caplog: pytest.LogCaptureFixture) -> None:
+    """A summarizer object of mine that is not asynchronous fails as any other: extraction writes instead."""
+    _, written = asyncio.run(compacted(_NotAwaited()))
+    assert {(one.summarizer, one.instead_of) for one in written} == {("extractive", "mine: ValueError")}
+    assert "secret" not in caplog.text

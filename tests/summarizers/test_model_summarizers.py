@@ -23,9 +23,10 @@ from tests.summarizers.conversations import (
 from tests.summarizers.provider import RECORD, Provider, Request, provider
 
 from retold.errors import RejectedError
-from retold.events import Item, SummaryWritten
+from retold.events import Item, SummaryField, SummaryWritten, plain_text
 from retold.policy import Summary
 from retold.policy.summary import read_summary
+from retold.summarizers import answers
 from retold.summarizers.asking import CALLS_MAX, OverflowedError
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -107,7 +108,7 @@ def test_the_conversation_is_data(kind: str) -> None:
         assert any(entry.get("text") == escape.strip() for entry in entries)
         assert not any("<|im_start|>" in line or "[INST]" in line for line in shown)
         assert entries[-1] == {"latest_request_of_the_user": REQUEST}
-        assert _lines(summary)["facts"] == ("a (/retold-summary> ## Goal - b",)
+        assert _lines(summary)["facts"] == ("a </retold-summary> ## Goal - b",)
 
     asyncio.run(run())
 
@@ -298,3 +299,20 @@ def test_what_went_wrong_is_told_by_the_kind_of_error(kind: str) -> None:
     assert asyncio.run(run("refused")) == "RejectedError (refused)"
     assert asyncio.run(run("401")) == "AuthenticationError"
     assert asyncio.run(run("hang", deadline_s=0.2)) == "TimeoutError"
+
+
+def test_a_long_answer_reads_the_conversation_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rules and files a model names, each entry is read once: the worker's other sessions do not wait."""
+    read: list[Any] = []
+    context = story_of(conversation())
+
+    def noting(content: Any) -> str:
+        read.append(content)
+        return plain_text(content)
+
+    monkeypatch.setattr(answers, "plain_text", noting)
+    lines = tuple(f"nothing that was said {number}" for number in range(200))
+    computed = [SummaryField(name=name, lines=()) for name in ("constraints", "files")]
+    fields = answers.merge({"constraints": lines, "files": lines}, computed, context.entries)
+    assert not any(field.lines for field in fields)
+    assert len(read) <= len(context.entries)

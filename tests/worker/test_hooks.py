@@ -1,7 +1,8 @@
 """Hooks: whoever runs a worker takes part in its compactions, and cannot spoil them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -119,4 +120,23 @@ def test_hooks_that_fail_change_nothing(caplog: pytest.LogCaptureFixture) -> Non
 
     asyncio.run(run())
     assert "compact_item failed on session" in caplog.text
+    assert "secret" not in caplog.text
+
+
+class _NotAwaited(Hooks):
+    """Raise at once, as a method does that was not written with ``async``."""
+
+    def store_summary(self, key: SessionKey, written: SummaryWritten) -> Coroutine[Any, Any, None]:
+        raise ValueError(f"a secret of the transcript: {key} {written}")
+
+
+def test_a_hook_that_raises_before_it_is_awaited_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """If I forget the ``async``, my hook is named in the log, and the worker goes on."""
+
+    async def run() -> None:
+        log = await _worked(_NotAwaited())
+        assert any(isinstance(one.event.data, SummaryWritten) for one in await read(log, KEY))
+
+    asyncio.run(run())
+    assert "a hook failed on session" in caplog.text
     assert "secret" not in caplog.text

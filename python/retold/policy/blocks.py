@@ -38,6 +38,11 @@ class CompressedBlock(Struct, frozen=True):
     text: str
 
 
+def without_marks(text: str) -> str:
+    """Return *text* without what could open or close a block of ours."""
+    return _MARK.sub("&lt;", text)
+
+
 def block_message(block: CompressedBlock) -> Message:
     """Return the item of *block*, without an id of its own: the fold gives it."""
     items = block.first if block.first == block.last else f"{block.first}-{block.last}"
@@ -59,11 +64,6 @@ def read_block(item: Item) -> CompressedBlock | None:
     text = match["body"].removeprefix(_HEAD).removeprefix("\n")
     last = match["last"] or match["first"]
     return CompressedBlock(id=match["id"], first=match["first"], last=last, covers=int(match["covers"]), text=text)
-
-
-def without_marks(text: str) -> str:
-    """Return *text* with the marks of blocks and summaries made plain, so that it neither closes nor opens one."""
-    return _MARK.sub("&lt;", text)
 
 
 def joined(messages: Sequence[str]) -> str:

@@ -71,6 +71,9 @@ _HEAD = (
     "above it are word for word. All was dealt with unless listed as open."
 )
 
+_SET_IN = "  "
+"""Stands before what follows a line break within a line."""
+
 _ITEM_NUMBER = re.compile(r"i(\d+)")
 
 
@@ -101,11 +104,11 @@ def _plan(context: Context, limits: Limits, bonds: Bonds, *, least: int) -> Summ
 def summary_message(fields: Sequence[SummaryField], *, item_id: str, covers: Sequence[str]) -> Message:
     """Return the message that a summary of the items *covers* is sent as: user-level data inside a marked block.
 
-    It names the items that it stands for, so that whoever misses something knows what to ask for. A line that has our
-    marks, as a tool's output may, cannot close the block.
+    It names the items that it stands for, so that whoever misses something knows what to ask for. No line can close the
+    block, or open a section: its marks are escaped, and what follows a line break is set in.
     """
     sections = [
-        f"{section_title(field.name)}\n" + "\n".join(f"- {without_marks(line)}" for line in field.lines)
+        f"{section_title(field.name)}\n" + "\n".join(f"- {_told(line)}" for line in field.lines)
         for field in fields
         if field.lines
     ]
@@ -113,6 +116,10 @@ def summary_message(fields: Sequence[SummaryField], *, item_id: str, covers: Seq
     stands_for = f"Stands for {_named(covers)}; the log has each whole."
     body = "\n".join((opening, _HEAD, stands_for, *sections, "</retold-summary>"))
     return Message(role="user", content=(Text(body),), id=item_id)
+
+
+def _told(line: str) -> str:
+    return without_marks(line).replace("\n", f"\n{_SET_IN}")
 
 
 def _named(covers: Sequence[str]) -> str:
@@ -152,7 +159,7 @@ def read_summary(item: Item) -> tuple[int, tuple[SummaryField, ...]] | None:
         elif line.startswith("- "):
             section.append(line.removeprefix("- "))
         elif section:
-            section[-1] += f"\n{line}"
+            section[-1] += f"\n{line.removeprefix(_SET_IN)}"
     fields = tuple(SummaryField(name=name, lines=tuple(lines[name])) for name in FIELDS if name in lines)
     return int(match["number"]), fields
 

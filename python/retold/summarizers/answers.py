@@ -4,7 +4,7 @@ Rules:
 - An answer is rejected if it is empty, refused, cut off, of another shape, or larger than it may be.
 - Rules and files are computed from the log, and stand first, as they are. A model may add a rule only as a quotation of
   the user, and a file only if its path was named: text that a tool returned cannot become a rule.
-- A line is one line, and cannot end the block that a summary is sent in.
+- A line is one line: it cannot open a section of the summary.
 """
 
 import re
@@ -29,7 +29,6 @@ QUOTE_CHARACTERS_MIN = 8
 """A shorter quotation proves nothing: it is found in any text."""
 
 _FENCE = re.compile(r"\s*```(?:json)?\s*\n(?P<inner>.*)\n\s*```\s*", re.DOTALL)
-_BLOCK = re.compile(r"<(?=/?retold-summary)")
 _QUOTES = "\"'`“”‘’«»「」„ "  # noqa: RUF001 - what quotations are put in
 
 
@@ -94,29 +93,35 @@ def merge(
     What it adds to a computed field must be found in *covered*. Which events a model's lines come from is not known.
     """
     known = {field.name: field for field in computed}
+    texts = [_text(entry) for entry in covered]
+    said = [" ".join(text.split()) for entry, text in zip(covered, texts, strict=True) if is_user(entry)]
     fields = []
     for name in FIELDS:
         own = known.get(name, SummaryField(name=name, lines=()))
-        added = [line for line in lines.get(name, ()) if name not in known or _is_found(name, line, own.lines, covered)]
+        added = [
+            line
+            for line in lines.get(name, ())
+            if name not in known or _is_found(name, line, own.lines, said if name != "files" else texts)
+        ]
         fields.append(SummaryField(name=name, lines=(*own.lines, *added), seqs=own.seqs))
     return tuple(fields)
 
 
 def _lines(written: Sequence[str]) -> tuple[str, ...]:
-    plain = (_BLOCK.sub("(", " ".join(line.split())).lstrip("-*# ") for line in written[:LINES_MAX])
+    plain = (" ".join(line.split()).lstrip("-*# ") for line in written[:LINES_MAX])
     return tuple(dict.fromkeys(line for line in plain if line))
 
 
-def _is_found(name: str, line: str, known: Sequence[str], covered: Sequence[Entry]) -> bool:
+def _is_found(name: str, line: str, known: Sequence[str], texts: Sequence[str]) -> bool:
+    """Return whether *line* is new, and found in *texts*: all of them for a file, the user's for a rule."""
     if line in known:
         return False
     if name == "files":
         path = line.rpartition(": ")[0] or line
         paths = {one.rpartition(": ")[0] for one in known}
-        return path not in paths and any(path in _text(entry) for entry in covered)
+        return path not in paths and any(path in text for text in texts)
     quotation = line.strip(_QUOTES)
-    said = (" ".join(_text(entry).split()) for entry in covered if is_user(entry))
-    return len(quotation) >= QUOTE_CHARACTERS_MIN and any(quotation in text for text in said)
+    return len(quotation) >= QUOTE_CHARACTERS_MIN and any(quotation in text for text in texts)
 
 
 def _text(entry: Entry) -> str:

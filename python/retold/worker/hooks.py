@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from retold.events import Fact, Item, SessionKey, SummaryWritten
 from retold.fold import Context
@@ -59,8 +60,9 @@ async def tell(hooks: Hooks | None, key: SessionKey, facts: Sequence[Fact]) -> N
         return
     for written in facts:
         if isinstance(written, SummaryWritten):
-            for call in (hooks.store_summary(key, written), hooks.clear_summarised(key, written.covers)):
+            calls = (partial(hooks.store_summary, key, written), partial(hooks.clear_summarised, key, written.covers))
+            for call in calls:
                 try:
-                    await call
+                    await call()
                 except Exception as error:  # noqa: BLE001 - as above
                     _log.warning("a hook failed on session %s: %s", key.session, type(error).__name__)

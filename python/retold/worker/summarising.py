@@ -6,7 +6,8 @@ alone, in the log and in the event, for an error's text may quote the transcript
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 
 import msgspec
 from msgspec import structs
@@ -41,24 +42,27 @@ class SummaryWriter:
         failed: list[str] = []
         if self._remote is not None and PRESETS[context.policy].is_remote:
             wider = cover_blocks(context, decision, self._remote.form)
-            summary = await self._tried(self._remote.name, _remote(self._remote, context, wider), context, failed)
+            summary = await self._tried(
+                self._remote.name, partial(_remote, self._remote, context, wider), context, failed
+            )
             if summary is not None:
                 yield wider, summary
                 failed.append(f"{self._remote.name}: too long")
         name = self._summarizer.name
-        summary = await self._tried(name, self._summarizer.summarize(context, decision), context, failed)
+        writing = partial(self._summarizer.summarize, context, decision)
+        summary = await self._tried(name, writing, context, failed)
         if summary is not None:
             yield decision, structs.replace(summary, summarizer=name, instead_of="; ".join(failed))
             failed.append(f"{name}: too long")
         yield decision, structs.replace(extract_for(context, decision), instead_of="; ".join(failed))
 
     async def _tried(
-        self, name: str, writing: Awaitable[Summary], context: Context, failed: list[str]
+        self, name: str, writing: Callable[[], Awaitable[Summary]], context: Context, failed: list[str]
     ) -> Summary | None:
         """Return what was written, or None, with a note in *failed*: any error, too late, or without text."""
         try:
             async with asyncio.timeout(SUMMARY_TIMEOUT_S):
-                summary = _checked(await writing)
+                summary = _checked(await writing())
         except Exception as error:  # noqa: BLE001 - a model's client raises what it likes; the ladder goes on without
             why = type(error).__name__ + (f" ({error.why})" if isinstance(error, RejectedError) else "")
             _log.warning("summarizer %s failed on session %s: %s", name, context.key.session, why)
