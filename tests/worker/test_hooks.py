@@ -60,7 +60,7 @@ class _Failing(Hooks):
         if item.id.endswith("2"):
             raise ValueError("a secret of the transcript")
         if isinstance(placeholder, ToolResult):
-            return structs.replace(placeholder, content="gone")  # type: ignore[arg-type]
+            return structs.replace(placeholder, content="gone")
         return structs.replace(placeholder, id="i0")
 
     async def store_summary(self, key: SessionKey, written: SummaryWritten) -> None:
