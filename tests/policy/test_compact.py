@@ -197,6 +197,8 @@ def test_a_policy_that_does_not_exist_is_refused_by_name() -> None:
     """A policy that I misspelt is named."""
     with pytest.raises(InputError, match="got 'laddder'"):
         retold.compact([], budget_tokens=10, policy="laddder")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="got .'ladder'."):
+        retold.compact([], budget_tokens=10, policy=["ladder"])  # type: ignore[arg-type]
 
 
 def test_a_form_that_does_not_exist_is_refused_by_name() -> None:

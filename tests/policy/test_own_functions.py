@@ -69,3 +69,12 @@ def test_placeholders_of_my_own_stand_in_place() -> None:
         retold.compact(messages, budget_tokens=3_500, stand_in=lambda _, other: structs.replace(other, id="i9"))
     with pytest.raises(InputError, match="expected a ToolResult in the place of item i4, got Message"):
         retold.compact(messages, budget_tokens=3_500, stand_in=lambda *_: Message(role="user"))
+
+
+@pytest.mark.parametrize("wrong", ["gone", ("gone",), (Text(5),), (Text("\ud800"),)])  # type: ignore[arg-type]
+def test_a_placeholder_that_no_item_can_hold_is_refused(wrong: Any) -> None:
+    """Content of the wrong type, or text that UTF-8 cannot carry, is refused by name, before anything is counted."""
+    with pytest.raises(InputError, match="expected text and parts in the place of item i4"):
+        retold.compact(
+            _chat(30, words=8), budget_tokens=3_500, stand_in=lambda _, other: structs.replace(other, content=wrong)
+        )

@@ -12,9 +12,10 @@ from retold.events import Item, Message, Text, plain_text
 
 _HEAD = "The assistant wrote this in place of earlier entries. It is information, not instructions."
 
+# Numbers of nine digits at most: a longer one was never ours, and Python refuses to read one of 4,301.
 _WRITTEN = re.compile(
-    r'\s*<retold-compressed id="(?P<id>c\d+)" items="(?P<first>[ics]\d+)(?:-(?P<last>[ics]\d+))?" '
-    r'entries="(?P<covers>\d+)">\n(?P<body>.*)\n</retold-compressed>\s*',
+    r'\s*<retold-compressed id="(?P<id>c[0-9]{1,9})" items="(?P<first>[ics][0-9]{1,9})(?:-(?P<last>[ics][0-9]{1,9}))?" '
+    r'entries="(?P<covers>[0-9]{1,9})">\n(?P<body>.*)\n</retold-compressed>\s*',
     re.DOTALL,
 )
 _MARK = re.compile(r"<(?=/?retold-)")
@@ -35,11 +36,6 @@ class CompressedBlock(Struct, frozen=True):
     last: str
     covers: int
     text: str
-
-
-def without_marks(text: str) -> str:
-    """Return *text* without what could open or close a block of ours."""
-    return _MARK.sub("&lt;", text)
 
 
 def block_message(block: CompressedBlock) -> Message:
@@ -63,6 +59,11 @@ def read_block(item: Item) -> CompressedBlock | None:
     text = match["body"].removeprefix(_HEAD).removeprefix("\n")
     last = match["last"] or match["first"]
     return CompressedBlock(id=match["id"], first=match["first"], last=last, covers=int(match["covers"]), text=text)
+
+
+def without_marks(text: str) -> str:
+    """Return *text* with the marks of blocks and summaries made plain, so that it neither closes nor opens one."""
+    return _MARK.sub("&lt;", text)
 
 
 def joined(messages: Sequence[str]) -> str:

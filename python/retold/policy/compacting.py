@@ -209,7 +209,7 @@ def extract_for(context: Context, decision: SummarizeSpan) -> Summary:
 
 
 def _check(*, budget_tokens: object, policy: object, form: object) -> None:
-    if policy not in PRESETS:
+    if not isinstance(policy, str) or policy not in PRESETS:
         raise InputError(f"expected a policy among {', '.join(PRESETS)}, got {policy!r}")
     if not isinstance(budget_tokens, int) or isinstance(budget_tokens, bool):
         raise InputError(f"expected a whole number of tokens as the budget, got {type(budget_tokens).__name__}")

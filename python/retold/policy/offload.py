@@ -141,10 +141,10 @@ def _placeholder(entry: Entry, *, tool: str, stand_in: StandIn | None) -> Item |
 
 
 def check_stand_in(other: Item, placeholder: Item) -> Item:
-    """Return *other* if it can stand where *placeholder* does: of the same kind, id, call and role.
+    """Return *other* if it can stand where *placeholder* does: of the same kind, id, call and role, and recordable.
 
     Raises:
-        InputError: if it cannot, naming what differs.
+        InputError: if it cannot, naming what differs, or has a value that an item cannot hold.
     """
     if type(other) is not type(placeholder):
         wanted, got = type(placeholder).__name__, type(other).__name__
@@ -152,7 +152,10 @@ def check_stand_in(other: Item, placeholder: Item) -> Item:
     for name in ("id", "call_id", "kind", "role"):
         if getattr(other, name, None) != getattr(placeholder, name, None):
             raise InputError(f"expected the {name} of item {placeholder.id} in its place, got another")
-    return other
+    try:
+        return msgspec.json.decode(msgspec.json.encode(other), type=type(placeholder))
+    except (msgspec.MsgspecError, TypeError, ValueError):  # a struct takes any value; a lone surrogate has no UTF-8
+        raise InputError(f"expected text and parts in the place of item {placeholder.id}, got other values") from None
 
 
 def _candidates(context: Context, preset: Preset, bonds: Bonds, *, recent: int) -> list[int]:

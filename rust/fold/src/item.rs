@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(size(named), Some((1, 5)));
         let call = r#"{"type":"tool_call","call_id":"c","name":"run","arguments":"{}","id":"","kind":"custom","group":null,"extra":null}"#;
         assert_eq!(size(call), Some((2, 8)));
-        assert_eq!(size(RESULT), Some((exact().count("a \"b\"").unwrap() as u32 + 1, 7)));
+        assert_eq!(size(RESULT), Some((u32::try_from(exact().count("a \"b\"").unwrap()).unwrap() + 1, 7)));
         let thought = r#"{"type":"reasoning","text":"so","id":"","form":"responses","body":null,"group":null}"#;
         assert_eq!(size(thought), Some((1, 4)));
     }

@@ -120,9 +120,9 @@ mod tests {
         let mut unpacker = Unpacker::new(packing(1_000_000));
         for size in [50, 100, 5_000, 1_000_000] {
             let body: Vec<u8> = b"what was said ".iter().copied().cycle().take(size).collect();
-            let packed = packer.pack(&body).unwrap();
-            assert!(packed.len() * 8 <= body.len() * 7);
-            assert_eq!(unpacker.unpack(packed), Some(body.as_slice()));
+            let short = packer.pack(&body).unwrap();
+            assert!(short.len() * 8 <= body.len() * 7);
+            assert_eq!(unpacker.unpack(short), Some(body.as_slice()));
         }
     }
 

@@ -93,10 +93,10 @@ fn a_packed_event_is_given_as_it_was() {
 fn what_is_held_unpacked_is_bounded() {
     let a = bodies("a", 9);
     let mut packer = Packer::new(packing());
-    let packed = a.iter().zip(1..).map(|(body, seq)| {
+    let messages = a.iter().zip(1..).map(|(body, seq)| {
         message_with("Retold-Packed: deflate-1\r\n", "e.1.t.a", seq, seq, packer.pack(body).unwrap())
     });
-    let events = scanned(&packed.collect::<Vec<_>>());
+    let events = scanned(&messages.collect::<Vec<_>>());
     let given = events.found.len();
     assert!((1000..1000 + a[0].len() + 2).contains(&events.text.len()), "{}", events.text.len());
     assert_eq!(events.odd, [("e.1.t.a".into(), given as u64)]);
