@@ -62,7 +62,8 @@ _TITLES = {
 _NAMES = {title: name for name, title in _TITLES.items()}
 
 _WRITTEN = re.compile(
-    r'\s*<retold-summary id="s(?P<number>\d+)" entries="\d+">\n(?P<body>.*)\n</retold-summary>\s*', re.DOTALL
+    r'\s*<retold-summary id="s(?P<number>[0-9]{1,9})" entries="[0-9]{1,9}">\n(?P<body>.*)\n</retold-summary>\s*',
+    re.DOTALL,
 )
 
 _HEAD = (
