@@ -38,11 +38,6 @@ class CompressedBlock(Struct, frozen=True):
     text: str
 
 
-def without_marks(text: str) -> str:
-    """Return *text* without what could open or close a block of ours."""
-    return _MARK.sub("&lt;", text)
-
-
 def block_message(block: CompressedBlock) -> Message:
     """Return the item of *block*, without an id of its own: the fold gives it."""
     items = block.first if block.first == block.last else f"{block.first}-{block.last}"
