@@ -61,6 +61,11 @@ def read_block(item: Item) -> CompressedBlock | None:
     return CompressedBlock(id=match["id"], first=match["first"], last=last, covers=int(match["covers"]), text=text)
 
 
+def without_marks(text: str) -> str:
+    """Return *text* with the marks of blocks and summaries made plain, so that it neither closes nor opens one."""
+    return _MARK.sub("&lt;", text)
+
+
 def joined(messages: Sequence[str]) -> str:
     """Return the replacement *messages* of a range as one text, an empty line between two."""
     return "\n\n".join(message.strip() for message in messages)
