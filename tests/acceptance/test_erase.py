@@ -49,7 +49,7 @@ def canary(name: str, number: int) -> str:
 def planted(name: str) -> Iterator[Any]:
     """Yield what a session says, `CANARIES` canaries in all: in texts, arguments, blocks, large bodies, names."""
     word = (canary(name, number) for number in range(CANARIES))
-    large = "".join(random.Random(name).choices("abcdefgh ijklmnop", k=450_000))  # does not compress below a claim
+    large = "".join(random.Random(name).choices("abcdefgh ijklmnop", k=600_000))  # does not compress below a claim
     for turn in range(CANARIES // 10):
         call = f"call-{turn}"
         yield Message(role="user", content=(Text(f"{next(word)} Please look at failure {turn}."),), name=next(word))
