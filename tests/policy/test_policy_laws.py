@@ -1,10 +1,9 @@
 """Laws of the policy: whatever the conversation, a compaction keeps what must be kept and comes under its target."""
 
-from collections.abc import Sequence
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.laws.promises import bundles, must_stay
 from tests.laws.settings import law
 from tests.laws.stories import SAID, WORKED, Move, Story, long_story, stories, whole_stories
 from tests.laws.texts import BLOB, CHINESE, OUTPUT, PROSE, WORD
@@ -41,41 +40,6 @@ def _compacted(story: Story, percent: int) -> tuple[Context, Limits, Replacement
         return context, limits, carry_out(context, limits)
     except FloorError as floor:
         return context, limits, floor
-
-
-def _bundles(entries: Sequence[Entry]) -> list[set[str]]:
-    """Return the ids that may not be parted: a call with every result that answers it, and calls made in parallel."""
-    newest: dict[str, set[str]] = {}
-    bundles: list[set[str]] = []
-    before: Entry | None = None
-    for entry in entries:
-        item = entry.item
-        if isinstance(item, ToolCall):
-            parallel = before is not None and isinstance(before.item, ToolCall)
-            if not parallel:
-                bundles.append(set())
-            bundles[-1].add(item.id)
-            newest[item.call_id] = bundles[-1]
-        elif isinstance(item, ToolResult) and item.call_id in newest:
-            newest[item.call_id].add(item.id)
-        before = entry
-    return bundles
-
-
-def _must_stay(context: Context) -> list[Entry]:
-    """Return what no compaction may touch: system and developer text, pins, and the latest message of the user."""
-    told = [
-        entry
-        for entry in context.entries
-        if isinstance(entry.item, Message) and entry.item.role == "user" and entry.form != "summary"
-    ]
-    latest = {told[-1].item.id} if told else set()
-    return [
-        entry
-        for entry in context.entries
-        if entry.item.id in {*context.pinned, *latest}
-        or (isinstance(entry.item, Message) and entry.item.role in ("system", "developer"))
-    ]
 
 
 @law(80)
@@ -126,7 +90,7 @@ def test_calls_are_never_parted_from_their_results_nor_from_each_other(story: St
     if isinstance(result, FloorError):
         return
     after = {entry.item.id for entry in result.entries}
-    for bundle in _bundles(context.entries):
+    for bundle in bundles(context.entries):
         assert bundle <= after or bundle.isdisjoint(after), (bundle, bundle & after)
 
 
@@ -137,7 +101,7 @@ def test_pins_instructions_and_the_latest_user_message_stay_word_for_word(story:
     context, _, result = _compacted(story, percent)
     if isinstance(result, FloorError):
         return
-    must = _must_stay(context)
+    must = must_stay(context)
     ids = {entry.item.id for entry in must}
     stayed = [entry.item for entry in result.entries if entry.item.id in ids]
     assert stayed == [entry.item for entry in must]
@@ -178,14 +142,14 @@ def test_the_receipt_adds_up(story: Story, percent: int) -> None:
 
 @law(80)
 @given(_CONVERSATIONS, _SHARES)
-def test_a_summary_never_stands_for_what_must_stay(story: Story, percent: int) -> None:
+def test_a_summary_never_stands_for_whatmust_stay(story: Story, percent: int) -> None:
     """No pin, no instruction, no latest user message is among the entries that a summary stands for."""
     context, _, result = _compacted(story, percent)
     if isinstance(result, FloorError):
         return
     for fact in result.facts:
         if isinstance(fact, SummaryWritten):
-            assert set(fact.covers).isdisjoint(entry.item.id for entry in _must_stay(context))
+            assert set(fact.covers).isdisjoint(entry.item.id for entry in must_stay(context))
 
 
 @law(80)
@@ -342,5 +306,5 @@ def test_a_late_second_result_does_not_lose_its_call() -> None:
         if isinstance(result, FloorError):
             continue
         after = {entry.item.id for entry in result.entries}
-        assert all(bundle <= after or bundle.isdisjoint(after) for bundle in _bundles(context.entries))
+        assert all(bundle <= after or bundle.isdisjoint(after) for bundle in bundles(context.entries))
         assert not any(isinstance(entry.item, Opaque) for entry in result.entries)
