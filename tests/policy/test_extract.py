@@ -64,6 +64,21 @@ _CHANGED = [
 ]
 
 
+@pytest.mark.parametrize("between", [7, 4_000])
+def test_a_summary_does_not_hang_on_the_events_between_the_entries(between: int) -> None:
+    """A late worker's own events stand elsewhere, so sequences differ; the summary says the same."""
+    lines = OUTPUT.splitlines()
+    said = [
+        _entry(Message(role="assistant", content=(Text(f"{PROSE} {' '.join(lines[at - 3 : at])}"),), id=f"i{at}"), at)
+        for at in range(3, 40)
+    ]
+    later = [structs.replace(entry, seq=entry.seq + (between if entry.seq > 20 else 0)) for entry in said]
+    for budget in (300, 600, 900):
+        assert _lines(later[4:], kept=later[:4], budget_tokens=budget) == _lines(
+            said[4:], kept=said[:4], budget_tokens=budget
+        )
+
+
 @pytest.mark.parametrize(("first", "then", "old", "new"), _CHANGED, ids=[case[3] for case in _CHANGED])
 @pytest.mark.parametrize("where", ["together", "in the summary before", "in what stays"])
 def test_of_two_values_for_one_matter_only_the_newer_is_told(

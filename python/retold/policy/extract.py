@@ -10,7 +10,7 @@ It is the default summarizer and what a worker falls back on when a model fails.
 other languages what the user said is told by its values and rare words.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from msgspec import structs
@@ -45,9 +45,10 @@ def extract_summary(
     The fields are those of `FIELDS`, in that order; a field may be empty. *item_id* is the summary's own id, *kept* the
     entries that stay in the history beside it. O(characters of the entries), with a logarithm for the choice.
     """
-    # What a fork inherits has a sequence of 0 or less, and 0 stands for what the summary before told.
-    moved = max(0, 1 - min((entry.seq for entry in (*entries, *kept)), default=1))
-    entries, kept = _moved(entries, moved), _moved(kept, moved)
+    # The ages of lines must not hang on the events of the log between the entries: a late worker's stand elsewhere.
+    seqs = sorted({entry.seq for entry in (*entries, *kept)})
+    places = {seq: place for place, seq in enumerate(seqs, 1)}
+    entries, kept = _placed(entries, places), _placed(kept, places)
     said = said_lines(entries, previous=previous, kept=kept)
     agent = [*done_lines(entries, previous=previous), *value_lines(entries, previous=previous)]
     lines = _once([*said.lines, *without_gone(agent, said.gone)]) or _any_line(entries)
@@ -64,12 +65,13 @@ def extract_summary(
     )
     if not chosen and lines:
         chosen = [max(lines, key=lambda line: line.weight)]
-    fields = [_field(name, [line for line in chosen if line.field == name], moved) for name in FIELDS]
+    fields = [_field(name, [line for line in chosen if line.field == name], seqs) for name in FIELDS]
     return within_budget(fields, budget_tokens=budget_tokens, encoding=encoding, item_id=item_id, covers=covers)
 
 
-def _moved(entries: Sequence[Entry], by: int) -> Sequence[Entry]:
-    return [structs.replace(entry, seq=entry.seq + by) for entry in entries] if by else entries
+def _placed(entries: Sequence[Entry], places: Mapping[int, int]) -> Sequence[Entry]:
+    """Return *entries* with their places, from 1, for sequences; 0 stands for what the summary before told."""
+    return [structs.replace(entry, seq=places[entry.seq]) for entry in entries]
 
 
 def _any_line(entries: Sequence[Entry]) -> list[Line]:
@@ -87,13 +89,15 @@ def _once(lines: Iterable[Line]) -> list[Line]:
     return list(newest.values())
 
 
-def _field(name: str, lines: Sequence[Line], moved: int) -> SummaryField:
-    """Return the section *name* with its *lines*, those of one group joined, in order; sequences were *moved*."""
+def _field(name: str, lines: Sequence[Line], seqs: Sequence[int]) -> SummaryField:
+    """Return the section *name* of *lines*, those of one group joined, in order; place 1 is the first of *seqs*."""
     groups: dict[str, list[Line]] = {}
     for line in sorted(lines, key=lambda line: line.place):
         groups.setdefault(line.group, []).append(line)
-    seqs = sorted(seq - moved for seq in {line.place[0] for line in lines} - {0})
-    return SummaryField(name=name, lines=tuple(map(_joined, groups.values())), seqs=tuple(seqs))
+    told = sorted({line.place[0] for line in lines} - {0})
+    return SummaryField(
+        name=name, lines=tuple(map(_joined, groups.values())), seqs=tuple(seqs[place - 1] for place in told)
+    )
 
 
 def _joined(lines: Sequence[Line]) -> str:
