@@ -1,7 +1,7 @@
 """One session, as an agent uses it: append what happened, ask for the history to send next."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 from retold.client import branching
@@ -11,6 +11,7 @@ from retold.client.compressing import CONFLICTS_MAX, SelfCompressing
 from retold.client.decompressing import covered, opened, restored
 from retold.client.erasing import Order, check_inherits, erase_session
 from retold.client.steering import Steered
+from retold.client.waiting import WAIT_S, sendable
 from retold.errors import ConflictError, InputError
 from retold.events import (
     Fact,
@@ -45,6 +46,7 @@ from retold.replay import (
     play,
     seq_at,
     tagged_seq,
+    watch,
 )
 
 
@@ -269,20 +271,51 @@ class Session(SelfCompressing, Steered):
         """Return the session's tags, each with the sequence that it stands for."""
         return dict((await self._load()).tags)
 
-    async def history(self, *, at: At | None = None) -> History:
+    async def history(
+        self,
+        *,
+        at: At | None = None,
+        at_least: int | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - it ends in a history, not in an error
+    ) -> History:
         """Return the history to send: now, or as it was after event *at*, at that time or tag, or when that item came.
 
         A time is UTC if it has no zone. An item is named by its id (``i12``; ``s3`` is a summary). What was read is
         kept warm: where the session was read before, this takes milliseconds and no event is read again.
 
+        With *at_least* or *timeout*, it has everything up to that sequence and can be sent: where the worker has not
+        compacted what is larger than the window, that is waited for *timeout* seconds (by default `WAIT_S`), and then
+        compacted here. `History.is_local` says so; nothing is recorded, and nothing waits where the history fits.
+
         Raises:
             InputError: if the session does not reach *at* or had not begun, or *at* is neither a sequence nor a time
-                nor a tag nor an item of it.
+                nor a tag nor an item of it; if *at_least* is no sequence, *timeout* is below 0, or they come with *at*.
+            UnavailableError: if the session does not reach *at_least* in time.
+            FloorError: if what must be kept verbatim is larger than the window.
             CorruptLogError: if an event on the way is missing or damaged.
         """
         if at is not None:
+            if at_least is not None or timeout is not None:
+                raise InputError("expected a past state, or one to wait for, got both")
             return await self._past.history(self.key, at)
-        return history_of(await self._load())
+        if at_least is None and timeout is None:
+            return history_of(await self._load())
+        wait_s = WAIT_S if timeout is None else timeout
+        return await sendable(self._log, self.key, self._load, at_least=at_least or 0, timeout_s=wait_s)
+
+    async def watch(self, *, after: int = 0) -> AsyncGenerator[History, None]:
+        """Yield the newest replacement history if its version is later than *after*, then each that takes its place.
+
+        It never ends: an agent that takes each from here on sends what was compacted as soon as it was. An edit, a
+        rewind, an undo replace the history, too.
+
+        Raises:
+            CorruptLogError: at the first event that is missing or damaged.
+            UnavailableError: if the log could not be reached.
+        """
+        async with aclosing(watch(self._log, self.key, base=await self._load(), after=after)) as histories:
+            async for history in histories:
+                yield history
 
     def replay(
         self,
