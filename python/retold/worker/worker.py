@@ -93,17 +93,21 @@ class Worker:
 
     async def _let_go(self, partitions: frozenset[int], patience_s: float) -> None:
         """Stop working on the sessions of *partitions*, and forget them."""
-        tasks = [task for task, key in self._working.items() if partition(key) in partitions]
-        if tasks and patience_s:
-            await asyncio.wait(tasks, timeout=patience_s)
-        for task in tasks:
+        if patience_s and (running := self._tasks_of(partitions)):
+            await asyncio.wait(running, timeout=patience_s)
+        running = self._tasks_of(partitions)
+        for task in running:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=LET_GO_S)
+        # All at once: what is listed again from here on, because the partition came back, is to be worked on.
         for key in [key for key in (*self._live, *self._waiting) if partition(key) in partitions]:
-            self._waiting.discard(key)  # what waited for its turn is listed again when the partition comes back
+            self._waiting.discard(key)
             self._live.pop(key, None)
             self._compactor.forget(key)
+        if running:
+            await asyncio.wait(running, timeout=LET_GO_S)
+
+    def _tasks_of(self, partitions: frozenset[int]) -> list[asyncio.Task[None]]:
+        return [task for task, key in self._working.items() if partition(key) in partitions]
 
     async def drain(self) -> None:
         """Bring every session that exists now up to its end, then return. Safe beside `run`."""
