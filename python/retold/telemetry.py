@@ -78,8 +78,8 @@ class Telemetry(Protocol):
         """Learn that somebody else wrote first."""
         ...
 
-    def leases(self, held: int) -> None:
-        """Learn how many partitions this worker holds now."""
+    def let_go(self, partitions: frozenset[int]) -> None:
+        """Learn that the sessions of *partitions* are other workers' now."""
         ...
 
 
@@ -116,5 +116,5 @@ class NoTelemetry:
     def conflicted(self) -> None:
         """Do nothing."""
 
-    def leases(self, held: int) -> None:
+    def let_go(self, partitions: frozenset[int]) -> None:
         """Do nothing."""

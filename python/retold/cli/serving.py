@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -119,7 +118,7 @@ async def _up(
     *,
     keys: Path | None,
 ) -> None:
-    from retold.wiring import connect, embedded_server, monitored, worker_for  # noqa: PLC0415 - loads the client
+    from retold.wiring import connect, embedded_server, leases_for, monitored, worker_for  # noqa: PLC0415 - loads the client
 
     async with (
         embedded_server(options.directory, profile=profile) as server,
@@ -133,7 +132,7 @@ async def _up(
             typer.echo(f"Sealed. Other commands need RETOLD_KEY_FILE={keys}; keep a copy of it away from the store.")
         _tell_port(monitor)
         working = worker_for(client.log, summarizer=models[0], remote=models[1], monitor=monitor)
-        await run_until_stopped(working, stop, on_stop=partial(_tell_stop, monitor))
+        await run_until_stopped(working, leases_for(client.log), stop, monitor=monitor)
 
 
 def _key_file() -> Path:
@@ -149,7 +148,7 @@ def _key_file() -> Path:
 
 
 async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
-    from retold.wiring import monitored, worker_for  # noqa: PLC0415 - loads the client
+    from retold.wiring import leases_for, monitored, worker_for  # noqa: PLC0415 - loads the client
 
     async with options.client(actor="worker") as client:
         stop = None if once else Stop()
@@ -160,18 +159,12 @@ async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
             async with monitored(client.log) as monitor:
                 _tell_port(monitor)
                 running = worker_for(client.log, summarizer=models[0], remote=models[1], monitor=monitor)
-                await run_until_stopped(running, stop, on_stop=partial(_tell_stop, monitor))
+                await run_until_stopped(running, leases_for(client.log), stop, monitor=monitor)
         damaged = running.damaged
     for error in damaged.values():
         sys.stderr.write(f"retold: set aside: {error}\n")
     if damaged:
         raise typer.Exit(1)
-
-
-def _tell_stop(monitor: "Monitor | None") -> None:
-    """Let nobody send this worker anything more: it is not ready."""
-    if monitor is not None:
-        monitor.health.is_stopping = True
 
 
 def _tell_port(monitor: "Monitor | None") -> None:

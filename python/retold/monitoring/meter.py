@@ -16,6 +16,8 @@ from opentelemetry.trace import Span
 
 from retold.events import Fact, HistoryReplaced, SessionKey, SummaryWritten
 from retold.fold import Context
+from retold.lease_ports import Partitions
+from retold.log.names import partition
 from retold.monitoring import spans
 from retold.monitoring.metrics import Metrics
 from retold.policy import Decision, tier_of
@@ -47,7 +49,11 @@ class _Open(Struct):
 
 
 class Meter:
-    """Count and time what a worker tells; see `retold.telemetry.Telemetry` for each method."""
+    """Count and time what a worker tells; see `retold.telemetry.Telemetry` for each method.
+
+    Attributes:
+        partitions: what the worker has leases on, once it says.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.metrics = Metrics()
@@ -58,7 +64,7 @@ class Meter:
         self._aside: set[SessionKey] = set()
         self._open: dict[SessionKey, _Open] = {}
         self._unpublished: dict[SessionKey, datetime] = {}
-        self.held_leases = 0
+        self.partitions: Partitions | None = None
         gauge = self.metrics.gauge
         gauge("retold_lag_events").set_function(lambda: self.lag.events)
         gauge("retold_lag_sessions").set_function(lambda: self.lag.sessions)
@@ -66,6 +72,11 @@ class Meter:
         gauge("retold_sessions_live").set_function(lambda: len(self._held))
         gauge("retold_sessions_quarantined").set_function(lambda: len(self._aside))
         gauge("retold_leases_held").set_function(lambda: self.held_leases)
+
+    @property
+    def held_leases(self) -> int:
+        """Return how many partitions the worker holds; 0 while it does not say."""
+        return 0 if self.partitions is None else len(self.partitions.followed)
 
     @property
     def lag(self) -> Lag:
@@ -164,9 +175,12 @@ class Meter:
         """Count it."""
         self.metrics.counter("retold_conflicts_total").inc()
 
-    def leases(self, held: int) -> None:
-        """Note it."""
-        self.held_leases = held
+    def let_go(self, partitions: frozenset[int]) -> None:
+        """Forget its sessions."""
+        for sessions in (self._waiting, self._held, self._unpublished, self._folded):
+            for key in [key for key in sessions if partition(key) in partitions]:
+                del sessions[key]
+        self._aside = {key for key in self._aside if partition(key) not in partitions}
 
     @contextmanager
     def asking(self, name: str, context: Context) -> Iterator["Asked"]:
