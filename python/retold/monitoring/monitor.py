@@ -49,6 +49,7 @@ async def open_monitor(broker: Broker, clock: Clock, settings: Settings) -> Asyn
         if settings.http_port is not None:
             app = application(meter, health, broker)
             port = await stack.enter_async_context(serving(app, host=settings.http_host, port=settings.http_port))
+        await stack.enter_async_context(broker.watching_strays())
         await stack.enter_async_context(broker.reporting(Reporter(name, meter, health).answer))
         yield Monitor(name=name, meter=meter, health=health, port=port)
 
