@@ -132,7 +132,7 @@ class Compactor:
         context = live.context
         plan = plan_id(context)
         try:
-            decision = decide_with(self._hooks, context)
+            decision = await decide_with(self._hooks, context)
             if decision is None:
                 return
             if not _is_planned(context) and not await self._write(live, context, [_planned(context, decision)]):
