@@ -3,6 +3,7 @@
 The history is shown as it is sent to the model, up to where the block will stand.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import anthropic
@@ -82,6 +83,8 @@ class AnthropicCompactor:
         body: dict[str, Any] = {"messages": messages}
         if system:
             body["system"] = system
+        if tools := _tools(messages):
+            body["tools"] = tools
         if self._way == "request":
             body["compaction"] = {"type": "summarize"}
         else:
@@ -92,3 +95,13 @@ class AnthropicCompactor:
             model=model, max_tokens=BLOCK_TOKENS_MAX, messages=[], betas=[_BETAS[self._way]], extra_body=body
         )
         return await raw.read()
+
+
+def _tools(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a definition of each tool that *messages* call: Anthropic refuses calls and results of no tool.
+
+    A worker knows a tool's name and not its schema, so any object is one.
+    """
+    blocks = (block for message in messages for block in message["content"] if isinstance(block, Mapping))
+    names = sorted({block["name"] for block in blocks if block.get("type") == "tool_use"})
+    return [{"name": name, "input_schema": {"type": "object"}} for name in names]
