@@ -94,9 +94,10 @@ async def _up(
     *,
     keys: Path | None,
 ) -> None:
-    from retold.wiring import connect, embedded_server, worker_for  # noqa: PLC0415 - loads the client
+    from retold.wiring import closing_models, connect, embedded_server, worker_for  # noqa: PLC0415 - loads the client
 
     async with (
+        closing_models(*models),
         embedded_server(options.directory, profile=profile) as server,
         connect(server.url, actor="worker", keys=keys) as client,
     ):
@@ -122,9 +123,9 @@ def _key_file() -> Path:
 
 
 async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
-    from retold.wiring import worker_for  # noqa: PLC0415 - loads the client
+    from retold.wiring import closing_models, worker_for  # noqa: PLC0415 - loads the client
 
-    async with options.client(actor="worker") as client:
+    async with closing_models(*models), options.client(actor="worker") as client:
         running = worker_for(client.log, summarizer=models[0], remote=models[1])
         if once:
             await running.drain()

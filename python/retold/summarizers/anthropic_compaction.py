@@ -54,6 +54,10 @@ class AnthropicCompactor:
         url = client.base_url
         self._provider = "anthropic" if url.host == _OWN_HOST else url.netloc.decode()
 
+    async def aclose(self) -> None:
+        """Close the client."""
+        await self._client.close()
+
     async def compact(self, context: Context, decision: SummarizeSpan) -> Compaction:
         """Return the provider's block.
 

@@ -49,6 +49,10 @@ class OpenAICompactor:
         host = client.base_url.host
         self._provider = "openai" if host == _OWN_HOST else client.base_url.netloc.decode()
 
+    async def aclose(self) -> None:
+        """Close the client."""
+        await self._client.close()
+
     async def compact(self, context: Context, decision: SummarizeSpan) -> Compaction:
         """Return the provider's block.
 
