@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from tests.laws.logs import HandClock, worker_on
@@ -9,7 +10,7 @@ from tests.laws.texts import OUTPUT
 
 from retold.client import Client, Session
 from retold.errors import InputError
-from retold.events import Window
+from retold.events import Tuning, Window
 from retold.fold import Context
 from retold.log import MemoryLog
 from retold.replay import load, verify
@@ -114,6 +115,29 @@ def test_a_fork_starts_under_the_window_of_its_place_or_the_one_that_i_name() ->
         named = await session.fork("named", at="before", window=SMALL)
         assert (await load(log, then.key)).window == LARGE
         assert (await _brought_up(log, named)).tokens.upper <= SMALL.input_limit
+
+    _run(test)
+
+
+@pytest.mark.parametrize("wrong", [None, 200_000, {"hard_limit": 200_000}, "200k", Tuning()], ids=repr)
+def test_what_is_no_window_is_refused(wrong: Any) -> None:
+    """Something else than a window, or than a tuning, is named, wherever I give it."""
+
+    async def test(log: MemoryLog, session: Session) -> None:
+        client = Client(log, HandClock("other"))
+        end = await log.head(session.key)
+        with pytest.raises(InputError, match="expected a Window"):
+            await session.change_window(wrong)
+        if wrong is not None:
+            with pytest.raises(InputError, match="expected a Window"):
+                await session.fork("b", window=wrong)
+            with pytest.raises(InputError, match="expected a Window"):
+                await client.session("b", window=wrong)
+        if not isinstance(wrong, Tuning | None):
+            with pytest.raises(InputError, match="expected a Tuning"):
+                await client.session("b", window=LARGE, tuning=wrong)
+        assert await log.head(session.key) == end
+        assert len(await log.sessions()) == 1
 
     _run(test)
 
