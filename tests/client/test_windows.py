@@ -49,7 +49,7 @@ async def _brought_up(log: MemoryLog, session: Session) -> Context:
 def test_a_rewind_keeps_the_window_of_the_model_that_i_use(encoding: str | None) -> None:
     """I go on with a smaller model, then rewind to before that: what comes back is brought under its window."""
 
-    async def steps(log: MemoryLog, session: Session) -> None:
+    async def run(log: MemoryLog, session: Session) -> None:
         await _work(session, 12)
         await session.tag("before")
         before = await load(log, session.key)
@@ -65,13 +65,13 @@ def test_a_rewind_keeps_the_window_of_the_model_that_i_use(encoding: str | None)
         settled = await _brought_up(log, session)
         assert settled.tokens.upper <= SMALL.input_limit
 
-    _run(steps)
+    _run(run)
 
 
 def test_a_rewind_to_a_smaller_window_leaves_the_larger_one_in_use() -> None:
     """I go on with a larger model, then rewind to before that: nothing is compacted for a model that I left."""
 
-    async def steps(log: MemoryLog, session: Session) -> None:
+    async def run(log: MemoryLog, session: Session) -> None:
         await session.change_window(SMALL)
         await _work(session, 1)
         await session.tag("before")
@@ -83,13 +83,13 @@ def test_a_rewind_to_a_smaller_window_leaves_the_larger_one_in_use() -> None:
         assert context.tokens.upper > SMALL.hard_limit
         assert not any(entry.form != "whole" for entry in context.entries)
 
-    _run(steps)
+    _run(run)
 
 
 def test_an_undo_keeps_the_window_of_the_model_that_i_use() -> None:
     """I undo a compaction that was made for the larger model: what comes back is brought under the smaller window."""
 
-    async def steps(log: MemoryLog, session: Session) -> None:
+    async def run(log: MemoryLog, session: Session) -> None:
         await _work(session, 60)
         version = (await _brought_up(log, session)).version
         assert version > 0
@@ -101,13 +101,13 @@ def test_an_undo_keeps_the_window_of_the_model_that_i_use() -> None:
         settled = await _brought_up(log, session)
         assert settled.tokens.upper <= SMALL.input_limit
 
-    _run(steps)
+    _run(run)
 
 
 def test_a_fork_starts_under_the_window_of_its_place_or_the_one_that_i_name() -> None:
     """A fork starts as the session was, its window too; I name another where it is for another model."""
 
-    async def steps(log: MemoryLog, session: Session) -> None:
+    async def run(log: MemoryLog, session: Session) -> None:
         await _work(session, 12)
         await session.tag("before")
         await session.change_window(SMALL)
@@ -116,14 +116,14 @@ def test_a_fork_starts_under_the_window_of_its_place_or_the_one_that_i_name() ->
         assert (await load(log, then.key)).window == LARGE
         assert (await _brought_up(log, named)).tokens.upper <= SMALL.input_limit
 
-    _run(steps)
+    _run(run)
 
 
 @pytest.mark.parametrize("wrong", [None, 200_000, {"hard_limit": 200_000}, "200k", Tuning()], ids=repr)
 def test_what_is_no_window_is_refused(wrong: Any) -> None:
     """Something else than a window, or than a tuning, is named, wherever I give it."""
 
-    async def steps(log: MemoryLog, session: Session) -> None:
+    async def run(log: MemoryLog, session: Session) -> None:
         client = Client(log, HandClock("other"))
         end = await log.head(session.key)
         with pytest.raises(InputError, match="expected a Window"):
@@ -139,17 +139,17 @@ def test_what_is_no_window_is_refused(wrong: Any) -> None:
         assert await log.head(session.key) == end
         assert len(await log.sessions()) == 1
 
-    _run(steps)
+    _run(run)
 
 
 def test_a_window_that_leaves_no_room_is_refused() -> None:
     """A window without room for a request, or a vocabulary that nobody has, is refused, and nothing is recorded."""
 
-    async def steps(log: MemoryLog, session: Session) -> None:
+    async def run(log: MemoryLog, session: Session) -> None:
         end = await log.head(session.key)
         for window, encoding in ((Window(hard_limit=0), None), (Window(hard_limit=9, reserve=9), None), (SMALL, "x")):
             with pytest.raises(InputError):
                 await session.change_window(window, encoding=encoding)
         assert await log.head(session.key) == end
 
-    _run(steps)
+    _run(run)

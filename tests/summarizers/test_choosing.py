@@ -204,9 +204,9 @@ def test_a_worker_closes_the_clients_that_it_opened(
     asyncio.run(run())
 
 
-def _noting(open_client: Callable[[str | None], Any], opened: list[Any]) -> Callable[[str | None], Any]:
-    def opening(base_url: str | None) -> Any:
-        opened.append(open_client(base_url))
+def _noting(open_client: Callable[..., Any], opened: list[Any]) -> Callable[..., Any]:
+    def opening(base_url: str | None, *, key: str | None = None) -> Any:
+        opened.append(open_client(base_url, key=key))
         return opened[-1]
 
     return opening
