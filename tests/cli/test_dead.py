@@ -52,7 +52,6 @@ async def _plant(url: str) -> tuple[int, int]:
 
 def test_dead_letters_are_listed_shown_and_looked_at_again(tmp_path: Path) -> None:
     """Who operates a worker sees what it could not take, by position, and gets it out of the way when it is mended."""
-
     # The commands have event loops of their own, in the main thread, as their signals want.
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
