@@ -9,9 +9,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import Token
 from datetime import datetime
 
 from msgspec import Struct
+from opentelemetry import trace
+from opentelemetry.context import Context as OtelContext
+from opentelemetry.context import attach, detach
 from opentelemetry.trace import Span
 
 from retold.events import Fact, HistoryReplaced, SessionKey, SummaryWritten
@@ -43,6 +47,7 @@ class _Wait(Struct):
 
 class _Open(Struct):
     span: Span
+    token: Token[OtelContext]
     tier: str
     began_s: float
     appended_at: datetime | None
@@ -135,7 +140,8 @@ class Meter:
         """Start a span, and the clock."""
         self._end(context.key, "abandoned")  # one that was broken off
         span = spans.start_compaction(context, decision)
-        self._open[context.key] = _Open(span, tier_of(decision), time.monotonic(), context.latest)
+        token = attach(trace.set_span_in_context(span))  # so that what is logged names the trace
+        self._open[context.key] = _Open(span, token, tier_of(decision), time.monotonic(), context.latest)
 
     def compacted(self, context: Context, facts: Sequence[Fact]) -> None:
         """Count tokens before and after, and end the span."""
@@ -209,6 +215,10 @@ class Meter:
         self.metrics.histogram("retold_compaction_seconds", tier=opened.tier).observe(seconds)
         opened.span.set_attribute(spans.OUTCOME, outcome)
         opened.span.end()
+        if (
+            trace.get_current_span() is opened.span
+        ):  # else the task that began it was cancelled, and its context with it
+            detach(opened.token)
 
 
 class Asked:
