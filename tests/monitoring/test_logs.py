@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
+from stamina.instrumentation import set_on_retry_hooks
 
 from retold.errors import UnavailableError
 from retold.monitoring import logs
@@ -23,6 +24,7 @@ def logging_as_it_was() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    set_on_retry_hooks(None)
 
 
 def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -57,6 +57,7 @@ class Meter:
     """Count and time what a worker tells; see `retold.telemetry.Telemetry` for each method.
 
     Attributes:
+        events: how many were folded.
         partitions: what the worker has leases on, once it says.
     """
 
@@ -70,6 +71,8 @@ class Meter:
         self._open: dict[SessionKey, _Open] = {}
         self._unpublished: dict[SessionKey, datetime] = {}
         self.partitions: Partitions | None = None
+        self.events = 0
+        self.metrics.read_from("retold_events_folded_total", lambda: {(): self.events})
         gauge = self.metrics.gauge
         gauge("retold_lag_events").set_function(lambda: self.lag.events)
         gauge("retold_lag_sessions").set_function(lambda: self.lag.sessions)
@@ -110,7 +113,7 @@ class Meter:
 
     def brought_up(self, size: SessionSize, *, events: int) -> None:
         """Count what was folded."""
-        self.metrics.counter("retold_events_folded_total").inc(events)
+        self.events += events
         self._held[size.key] = size
         self._held.move_to_end(size.key)
         self._folded[size.key] = size.seq
