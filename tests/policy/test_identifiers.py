@@ -6,20 +6,20 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from retold.errors import InputError
-from retold.identifiers import count_identifiers, identifiers_in, tell_shortly
-from retold.policy.values import told_of
 from tests.laws.settings import law
 from tests.laws.texts import TEXTS
 from tests.policy.slow_identifiers import slow_identifiers, slowly_told
 
+from retold.errors import InputError
+from retold.identifiers import count_identifiers, identifiers_in, tell_shortly
+from retold.policy.values import told_of
+
 _EDGES = " \t\n\x0b\x1c\x1f\x85\xa0\u1680\u2003\u2028\u3000\u200b\ufeff._-/:!?*#…,;=|\\\"'`<>()[]{}@"
-_DIGITS = "0９８²①٣४𝟗一"
+_DIGITS = "0\uff19\uff18²①٣४\U0001d7d7一"
 _LETTERS = "abAB\u00e9ßЖ中ゝ\uff21\U0001f600\U00020000\u2e7f\u2e80\uffff"
 _PIECES = (
     *(_EDGES + _DIGITS + _LETTERS),
-    *("src/app.py", "load_file", "aB", "v1.2", "e.g", "12345", "x" * 199, "９９", "…", "--", "\r\n", "用_2"),
+    *("src/app.py", "load_file", "aB", "v1.2", "e.g", "12345", "x" * 199, "\uff19\uff19", "…", "--", "\r\n", "用_2"),
 )
 _SIZES = (0, 1, 5, 40, 240)
 

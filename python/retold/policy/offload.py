@@ -30,7 +30,7 @@ from retold.events import (
     ToolResult,
     plain_text,
 )
-from retold.fold import PRIMING, Context, Entry, count_item, ledger_of
+from retold.fold import PRIMING, Context, Entry, Tokens, count_item, count_items, ledger_of
 from retold.formats import address_of
 from retold.identifiers import tell_shortly
 from retold.policy.bonds import Bonds
@@ -39,7 +39,7 @@ from retold.policy.limits import Limits
 from retold.policy.pins import fixed_positions
 from retold.policy.presets import Preset
 from retold.policy.values import told_of
-from retold.tokens import encoding
+from retold.tokens import Encoding, encoding
 
 StandIn = Callable[[Item, Item], Item | None]
 """Given an item and its placeholder, return what is to stand there, or None to keep the item as it is."""
@@ -74,13 +74,15 @@ def plan_offload(
     chosen: dict[int, Placeholder] = {}
     recent = 0 if limits.recent is None else len(sizes) - sizes.fit(limits.recent, from_end=True)
     order = _candidates(context, limits.preset, bonds, recent=recent)
-    for at, usual in _placeholders(order, bonds, recent=recent):
+    for at, usual, size in _placeholders(order, bonds, vocabulary, recent=recent):
         if at >= recent and sizes.upper + PRIMING <= limits.target:
             break
         entry = bonds.entries[at]
         placeholder = usual if stand_in is None else _checked(stand_in(entry.item, usual), usual)
-        tokens = entry.tokens if placeholder is None else count_item(placeholder, vocabulary)
-        if placeholder is not None and tokens.upper < entry.tokens.upper:
+        if placeholder is None:
+            continue
+        tokens = size if placeholder is usual else count_item(placeholder, vocabulary)
+        if tokens.upper < entry.tokens.upper:
             chosen[at] = Placeholder(placeholder, tokens)
             sizes.put(at, tokens)
     if not chosen:
@@ -107,19 +109,21 @@ def body_of(entries: Sequence[Entry], replaced: Mapping[int, Span | None]) -> tu
     return tuple(body)
 
 
-def _placeholders(order: Sequence[int], bonds: Bonds, *, recent: int) -> Iterator[tuple[int, Item]]:
-    """Yield each position of *order* with the item that may stand for its entry.
+def _placeholders(
+    order: Sequence[int], bonds: Bonds, vocabulary: Encoding, *, recent: int
+) -> Iterator[tuple[int, Item, Tokens]]:
+    """Yield each position of *order* with the item that may stand for its entry, and what that takes.
 
-    They are made a batch at a time, for the core reads many results in one call: first all that leave at once, then as
-    many as may not be asked for without loss.
+    They are made a batch at a time, for the core reads and counts many in one call: first all that leave at once, then
+    as many as may not be asked for without loss.
     """
     start, end = 0, sum(at < recent for at in order)
     while start < len(order):
         batch = order[start:end]
-        results = [at for at in batch if isinstance(bonds.items[at], ToolResult)]
+        results = [at for at in batch if type(bonds.items[at]) is ToolResult]
         told = dict(zip(results, tell_shortly([_told(bonds.entries[at]) for at in results]), strict=True))
-        for at in batch:
-            yield at, _placeholder(bonds.entries[at], tool=_tool_of(at, bonds), has=told.get(at, ""))
+        items = [_placeholder(bonds.entries[at], tool=_tool_of(at, bonds), has=told.get(at, "")) for at in batch]
+        yield from zip(batch, items, count_items(items, vocabulary), strict=True)
         start, end = end, end + BATCH
 
 

@@ -130,18 +130,18 @@ def read_line(line: str) -> list[Identifier]:
 
 def _take_leaves(name: str, value: Any, found: list[Identifier]) -> None:
     """Add the values in *value*, which is called *name*, to *found*, until it has `VALUES_MAX`."""
-    if isinstance(value, str):
-        if 1 < len(value) <= VALUE_CHARACTERS_MAX and name and ", " not in value and "\n" not in value:
-            found.append(Identifier(name, value))
-    elif isinstance(value, dict):
-        for key, inner in value.items():
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else ((name, inner) for inner in value):
             if len(found) >= VALUES_MAX:
                 return
             _take_leaves(key, inner, found)
-    elif isinstance(value, list):
-        for inner in value:
-            if len(found) >= VALUES_MAX:
-                return
-            _take_leaves(name, inner, found)
-    elif isinstance(value, int | float) and not isinstance(value, bool) and name:
-        found.append(Identifier(name, str(value)))
+    elif name and (leaf := _leaf(value)) is not None:
+        found.append(Identifier(name, leaf))
+
+
+def _leaf(value: Any) -> str | None:
+    """Return *value* as it is told, None if it is a text or says nothing by itself."""
+    if isinstance(value, str):
+        is_told = 1 < len(value) <= VALUE_CHARACTERS_MAX and ", " not in value and "\n" not in value
+        return value if is_told else None
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

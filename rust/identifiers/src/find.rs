@@ -61,14 +61,18 @@ pub(crate) fn each_identifier<'text>(text: &'text str, mut take: impl FnMut(&'te
     let (head, tail) = searched(text);
     for part in [head, tail] {
         each_word(part, |word| {
-            if is_of_length(word) {
-                let word = word.trim_matches(ENDS);
-                if is_of_length(word) {
-                    take(word);
-                }
+            let inner = without_ends(word);
+            if is_of_length(word) && (inner.len() == word.len() || is_of_length(inner)) {
+                take(inner);
             }
         });
     }
+}
+
+fn without_ends(word: &str) -> &str {
+    let is_plain = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric); // most words begin and end so
+    let bytes = word.as_bytes();
+    if is_plain(bytes.first()) && is_plain(bytes.last()) { word } else { word.trim_matches(ENDS) }
 }
 
 fn is_of_length(word: &str) -> bool {

@@ -87,23 +87,15 @@ fn fits(value: &str, characters: usize) -> bool {
 
 /// Return whether `value` is a number, else a name, which has a digit or is written as names of things are, else a word.
 fn rank_of(value: &str) -> Rank {
-    let (mut tells, mut is_number) = (false, true);
-    if value.is_ascii() {
-        for byte in value.bytes() {
-            let is_digit = byte.is_ascii_digit();
-            tells |= is_digit | matches!(byte, b'_' | b'/' | b'@');
-            is_number &= is_digit;
-        }
+    let (is_number, tells) = if value.is_ascii() {
+        let tells = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'_' | b'/' | b'@');
+        (value.bytes().all(|byte| byte.is_ascii_digit()), value.bytes().any(tells))
     } else {
-        for character in value.chars() {
-            let is_digit = is_digit(character);
-            tells |= is_digit || matches!(character, '_' | '/' | '@');
-            is_number &= is_digit;
-        }
-    }
-    match (tells, is_number) {
-        (_, true) => Rank::Number,
-        (true, false) => Rank::Name,
+        (value.chars().all(is_digit), value.chars().any(|one| is_digit(one) || matches!(one, '_' | '/' | '@')))
+    };
+    match (is_number, tells) {
+        (true, _) => Rank::Number,
+        (false, true) => Rank::Name,
         (false, false) => Rank::Word,
     }
 }
