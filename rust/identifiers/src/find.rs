@@ -10,6 +10,9 @@ const TEXT_CHARACTERS_MAX: usize = 20_000;
 /// A shorter one says too little.
 const CHARACTERS_MIN: usize = 3;
 
+/// So many bytes are as many characters at least: none has more than four.
+const BYTES_SURELY_MIN: usize = 4 * CHARACTERS_MIN;
+
 /// What is longer is data.
 const CHARACTERS_MAX: usize = 200;
 
@@ -28,11 +31,9 @@ pub fn identifiers_in(text: &str) -> Vec<&str> {
 
 /// Return the first eight bytes of `text` as a number: in the same order, and compared at once.
 pub(crate) fn beginning(text: &str) -> u64 {
-    let bytes = text.as_bytes();
-    match bytes.first_chunk() {
-        Some(first) => u64::from_be_bytes(*first),
-        None => bytes.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte)) << (64 - 8 * bytes.len() as u32),
-    }
+    let mut first = [0; 8];
+    first.iter_mut().zip(text.bytes()).for_each(|(to, byte)| *to = byte);
+    u64::from_be_bytes(first)
 }
 
 /// Return how many identifiers `texts` have, each counted once, and how many of them `others` have as well.
@@ -76,7 +77,7 @@ fn without_ends(word: &str) -> &str {
 }
 
 fn is_of_length(word: &str) -> bool {
-    let is_surely = (CHARACTERS_MIN * 4..=CHARACTERS_MAX).contains(&word.len()); // a character has at most four bytes
+    let is_surely = (BYTES_SURELY_MIN..=CHARACTERS_MAX).contains(&word.len());
     is_surely || (word.len() >= CHARACTERS_MIN && (CHARACTERS_MIN..=CHARACTERS_MAX).contains(&word.chars().count()))
 }
 
@@ -162,6 +163,7 @@ fn next_that_may_tell(bytes: &[u8], at: usize) -> Option<usize> {
 const LANES: usize = 16;
 
 /// Return whether `byte` is a digit, a dot, a slash, an underscore, a capital or outside of ASCII; without a branch.
+#[expect(clippy::needless_bitwise_bool, reason = "a branch would keep the compiler from looking at many bytes at once")]
 const fn may_tell(byte: u8) -> bool {
     (byte.wrapping_sub(b'.') < 12) | (byte == b'_') | (byte.wrapping_sub(b'A') < 26) | (byte >= 0x80)
 }
@@ -183,10 +185,13 @@ const FORMS: [u8; 256] = forms();
 
 const fn forms() -> [u8; 256] {
     let mut forms = [WIDE; 256];
+    let (ascii, _) = forms.split_at_mut(128);
+    let mut rest = ascii;
     let mut byte: u8 = 0;
-    while byte < 128 {
-        forms[byte as usize] = form_of(byte);
-        byte += 1;
+    while let Some((form, behind)) = rest.split_first_mut() {
+        *form = form_of(byte);
+        byte = byte.wrapping_add(1);
+        rest = behind;
     }
     forms
 }
@@ -197,9 +202,24 @@ const fn form_of(byte: u8) -> u8 {
         b'a'..=b'z' => LOWER,
         b'A'..=b'Z' => UPPER,
         b'.' => DOT,
-        b'\t'..=b'\r' | 0x1c..=b' ' => END,
-        b'"' | b'\'' | b'`' | b'<' | b'>' | b'(' | b')' | b'[' | b']' | b'{' | b'}' => END,
-        b',' | b';' | b'=' | b'|' | b'\\' => END,
+        b'\t'..=b'\r'
+        | 0x1c..=b' '
+        | b'"'
+        | b'\''
+        | b'`'
+        | b'<'
+        | b'>'
+        | b'('
+        | b')'
+        | b'['
+        | b']'
+        | b'{'
+        | b'}'
+        | b','
+        | b';'
+        | b'='
+        | b'|'
+        | b'\\' => END,
         _ => 0,
     }
 }
