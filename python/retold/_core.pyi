@@ -1,5 +1,5 @@
 # ruff: noqa: PYI021 - the compiled module has no docstrings of its own; this is where its text lives
-"""The core, in Rust. The doors to it are `retold.tokens` and, for what goes over the wire, `retold.wire`.
+"""The core, in Rust. The doors to it are `retold.tokens`, `retold.identifiers` and, for the wire, `retold.wire`.
 
 A text is a `str`, or `bytes` of UTF-8; it is borrowed, never copied. A lone surrogate or invalid UTF-8 raises
 InputError with its position (in characters of the `str`, in bytes of the `bytes`), never with the text. Calls on long
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal, Self, TypeAlias, final
 
 __all__ = ["ENCODINGS", "RECONSTRUCTIONS", "Appends", "Counter", "Encoding", "Ledger", "Packing", "Run", "Runs", "Scan"]
-__all__ += ["Splitter", "Vocabulary", "check_vocabularies"]
+__all__ += ["Splitter", "Vocabulary", "check_vocabularies", "count_identifiers", "identifiers_in", "tell_shortly"]
 
 _Size: TypeAlias = tuple[int, int, int]
 """Tokens exact, reconstructed and estimated; of an item, each from 0 to 2^32 - 1."""
@@ -29,6 +29,22 @@ ENCODINGS: Final[tuple[str, ...]]
 
 RECONSTRUCTIONS: Final[tuple[str, ...]]
 """The names of the built-in encodings whose counts are reconstructed."""
+
+def identifiers_in(text: str | bytes, /) -> list[str]:
+    """Return the identifiers of *text*, each once, ascending. O(characters).
+
+    Of a text of more than 20,000 characters the first and the last 10,000 are searched.
+    """
+
+def count_identifiers(texts: Sequence[str | bytes], others: Sequence[str | bytes], /) -> tuple[int, int]:
+    """Return how many identifiers *texts* have, each counted once, and how many of them *others* have as well."""
+
+def tell_shortly(sources: Sequence[tuple[str | bytes | Sequence[str], int]], /) -> list[str]:
+    """Return, for each text and size in characters, its identifiers in at most that size, as ``one, two``.
+
+    Those that are no bare numbers come first. Where a list of values is given, those are told, each once, those that
+    are no bare numbers or words first. What does not fit is left out for what does.
+    """
 
 def check_vocabularies() -> list[Vocabulary]:
     """Hash the published file of every built-in vocabulary, and the embedded one of a reconstruction. About 50 ms."""
