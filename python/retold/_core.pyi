@@ -71,7 +71,7 @@ class Encoding:
 
     @staticmethod
     def from_json(name: str, json: bytes, /) -> Encoding:
-        """Return an encoding, called *name*, from the content of a `tokenizer.json`; InputError if it is not understood."""
+        """Return an encoding of that name from a `tokenizer.json`; InputError if that is no such file."""
 
     name: Final[str]
     """The name."""
@@ -219,7 +219,7 @@ class Ledger:
 
     @staticmethod
     def restore(snapshot: bytes, /) -> Ledger:
-        """Return the ledger that *snapshot* was taken of; InputError if it is damaged, foreign or of another version."""
+        """Return the ledger of *snapshot*; InputError if it is damaged, foreign or of another version."""
 
     def __len__(self) -> int:
         """Return the number of items. O(1)."""
