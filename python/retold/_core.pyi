@@ -31,20 +31,13 @@ RECONSTRUCTIONS: Final[tuple[str, ...]]
 """The names of the built-in encodings whose counts are reconstructed."""
 
 def identifiers_in(text: str | bytes, /) -> list[str]:
-    """Return the identifiers of *text*, each once, ascending. O(characters).
-
-    Of a text of more than 20,000 characters the first and the last 10,000 are searched.
-    """
+    """Return the identifiers of *text*, each once, ascending. O(characters). Of a long text both ends are searched."""
 
 def count_identifiers(texts: Sequence[str | bytes], others: Sequence[str | bytes], /) -> tuple[int, int]:
     """Return how many identifiers *texts* have, each counted once, and how many of them *others* have as well."""
 
 def tell_shortly(sources: Sequence[tuple[str | bytes | Sequence[str], int]], /) -> list[str]:
-    """Return, for each text and size in characters, its identifiers in at most that size, as ``one, two``.
-
-    Those that are no bare numbers come first. Where a list of values is given, those are told, each once, those that
-    are no bare numbers or words first. What does not fit is left out for what does.
-    """
+    """Return the identifiers of each text, or the values given, in at most its size in characters (`identifiers`)."""
 
 def check_vocabularies() -> list[Vocabulary]:
     """Hash the published file of every built-in vocabulary, and the embedded one of a reconstruction. About 50 ms."""
@@ -74,19 +67,11 @@ class Encoding:
 
     @staticmethod
     def builtin(name: str, /) -> Encoding:
-        """Return a built-in encoding.
-
-        Raises:
-            InputError: the name is not one of `ENCODINGS` or `RECONSTRUCTIONS`.
-        """
+        """Return a built-in encoding; InputError if *name* is not one of `ENCODINGS` or `RECONSTRUCTIONS`."""
 
     @staticmethod
     def from_json(name: str, json: bytes, /) -> Encoding:
-        """Return an encoding from the content of a Hugging Face `tokenizer.json`, under *name*.
-
-        Raises:
-            InputError: the content is not understood.
-        """
+        """Return an encoding of that name from a `tokenizer.json`; InputError if that is no such file."""
 
     name: Final[str]
     """The name."""
@@ -234,11 +219,7 @@ class Ledger:
 
     @staticmethod
     def restore(snapshot: bytes, /) -> Ledger:
-        """Return the ledger that *snapshot* was taken of.
-
-        Raises:
-            InputError: the snapshot is damaged, foreign or of another version.
-        """
+        """Return the ledger of *snapshot*; InputError if it is damaged, foreign or of another version."""
 
     def __len__(self) -> int:
         """Return the number of items. O(1)."""
