@@ -78,6 +78,10 @@ class Telemetry(Protocol):
         """Learn that somebody else wrote first."""
         ...
 
+    def leases(self, held: int) -> None:
+        """Learn how many partitions this worker holds now."""
+        ...
+
     def let_go(self, partitions: frozenset[int]) -> None:
         """Learn that the sessions of *partitions* are other workers' now."""
         ...
@@ -114,6 +118,9 @@ class NoTelemetry:
         """Do nothing."""
 
     def conflicted(self) -> None:
+        """Do nothing."""
+
+    def leases(self, held: int) -> None:
         """Do nothing."""
 
     def let_go(self, partitions: frozenset[int]) -> None:

@@ -74,8 +74,6 @@ async def run_until_stopped(worker: "Worker", ownership: "Ownership", stop: Stop
 
     From then on *monitor* says that it is not ready.
     """
-    if monitor is not None:
-        monitor.meter.partitions = ownership
     work = asyncio.ensure_future(worker.run(ownership))
     asked = asyncio.ensure_future(stop.asked())
     hurried = asyncio.ensure_future(stop.hurried())

@@ -20,7 +20,6 @@ from opentelemetry.trace import Span
 
 from retold.events import Fact, HistoryReplaced, SessionKey, SummaryWritten
 from retold.fold import Context
-from retold.lease_ports import Partitions
 from retold.log.names import partition
 from retold.monitoring import spans
 from retold.monitoring.metrics import Metrics
@@ -58,7 +57,7 @@ class Meter:
 
     Attributes:
         events: how many were folded.
-        partitions: what the worker has leases on, once it says.
+        held_leases: how many partitions the worker holds.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -70,7 +69,7 @@ class Meter:
         self._aside: set[SessionKey] = set()
         self._open: dict[SessionKey, _Open] = {}
         self._unpublished: dict[SessionKey, datetime] = {}
-        self.partitions: Partitions | None = None
+        self.held_leases = 0
         self.events = 0
         self.metrics.read_from("retold_events_folded_total", lambda: {(): self.events})
         gauge = self.metrics.gauge
@@ -80,11 +79,6 @@ class Meter:
         gauge("retold_sessions_live").set_function(lambda: len(self._held))
         gauge("retold_sessions_quarantined").set_function(lambda: len(self._aside))
         gauge("retold_leases_held").set_function(lambda: self.held_leases)
-
-    @property
-    def held_leases(self) -> int:
-        """Return how many partitions the worker holds; 0 while it does not say."""
-        return 0 if self.partitions is None else len(self.partitions.followed)
 
     @property
     def lag(self) -> Lag:
@@ -183,6 +177,10 @@ class Meter:
     def conflicted(self) -> None:
         """Count it."""
         self.metrics.counter("retold_conflicts_total").inc()
+
+    def leases(self, held: int) -> None:
+        """Note it."""
+        self.held_leases = held
 
     def let_go(self, partitions: frozenset[int]) -> None:
         """Forget its sessions."""
