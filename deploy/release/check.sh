@@ -11,7 +11,7 @@ export SOURCE_DATE_EPOCH
 
 echo "== sdist, and what is in it"
 rm -f "$out"/retold-*
-.venv/bin/maturin sdist --out "$out" --quiet
+.venv/bin/maturin sdist --out "$out" 2> "$work/told" || { cat "$work/told" >&2; exit 1; }
 sdist=$(ls "$out"/retold-*.tar.gz)
 tar --list --gzip --file "$sdist" > "$work/listed"
 for needed in pyproject.toml Cargo.lock README.md LICENSE rust/tokens/vocab/o200k.vocab rust/tokens/vocab/LICENSE-tiktoken \
