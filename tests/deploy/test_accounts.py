@@ -201,6 +201,27 @@ def test_a_worker_compacts_with_the_least_it_may(accounts: Accounts) -> None:
     asyncio.run(run())
 
 
+def test_an_agent_watches_what_workers_make_of_its_session(accounts: Accounts) -> None:
+    """An agent's user is given each history that a worker publishes, and reads what it wrote itself."""
+
+    async def run() -> None:
+        async with (
+            connect(accounts.url("acme", "agent")) as client,
+            connect(accounts.url("acme", "worker"), actor="worker") as worker,
+            run_worker(worker),
+            asyncio.timeout(WAIT_S),
+        ):
+            session = await client.session("watched", window=WINDOW)
+            seq = 0
+            for number in range(30):
+                seq = await session.append({"role": "user", "content": f"Look at failure {number}. " * 20})
+            async with aclosing(session.watch()) as histories:
+                assert (await anext(histories)).version > 0
+            assert (await session.history(at_least=seq)).seq >= seq
+
+    asyncio.run(run())
+
+
 def test_an_editor_takes_back_what_was_said(accounts: Accounts) -> None:
     """An editor's user rewinds a session, which replaces what is published."""
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from retold.log.faults import FAULT_NAMES
 from retold.monitoring.metrics import METRICS, exported_names
 
