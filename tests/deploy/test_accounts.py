@@ -28,12 +28,12 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
     """Give a server with the shipped accounts, whose streams each account's admin has created."""
     with running_accounts(tmp_path_factory.mktemp("accounts")) as found:
 
-        async def set_up() -> None:
+        async def run() -> None:
             for tenant in ("acme", "globex"):
                 async with connect(found.url(tenant, "admin")):
                     pass
 
-        asyncio.run(set_up())
+        asyncio.run(run())
         yield found
 
 
@@ -42,10 +42,10 @@ async def _raw(url: str) -> AsyncIterator[tuple[RawClient, asyncio.Queue[str]]]:
     """Connect as any NATS program would; what the server reproaches it with goes into the queue."""
     told = asyncio.Queue[str]()
 
-    async def note(error: Exception) -> None:
+    async def run(error: Exception) -> None:
         told.put_nowait(str(error))
 
-    client = await nats.connect(url, error_cb=note)
+    client = await nats.connect(url, error_cb=run)
     try:
         yield client, told
     finally:
