@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-metrics = pytest.importorskip("retold.monitoring.metrics")
-faults = pytest.importorskip("retold.log.faults")
+from retold.log.faults import FAULT_NAMES
+from retold.monitoring.metrics import METRICS, exported_names
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SCRAPED = frozenset({"up"})
 """What Prometheus itself says of a target."""
@@ -42,7 +43,7 @@ def test_every_expression_names_metrics_that_a_worker_exports(expressions: list[
     """No panel is empty, no alert silent and no scaler blind because a metric is called otherwise."""
     named = {name for expression in expressions for name in names_in(expression)}
     assert len(named) >= 2
-    assert named <= metrics.exported_names() | SCRAPED
+    assert named <= exported_names() | SCRAPED
 
 
 def test_a_metric_that_is_not_exported_is_found() -> None:
@@ -55,7 +56,7 @@ def test_the_dashboard_shows_every_metric_of_retold() -> None:
     """What a worker exports can be seen, but for what only says who it is."""
     shown = {name.removesuffix("_bucket") for expression in _dashboard() for name in names_in(expression)}
     identity = {"retold_build_info", "retold_worker_info", "retold_state"}
-    assert {metric.name for metric in metrics.METRICS} - identity <= shown
+    assert {metric.name for metric in METRICS} - identity <= shown
 
 
 def test_the_faults_in_the_alerts_are_those_that_are_counted() -> None:
@@ -63,7 +64,7 @@ def test_the_faults_in_the_alerts_are_those_that_are_counted() -> None:
     asked = [re.findall(r'fault=~?"([^"]*)"', alert["expr"]) for alert in _alerts().values()]
     named = {fault for one in asked for faults in one for fault in faults.split("|")}
     assert named
-    assert named <= set(faults.FAULT_NAMES)
+    assert named <= set(FAULT_NAMES)
 
 
 def test_every_alert_has_a_section_in_the_runbook() -> None:
