@@ -105,7 +105,7 @@ bench-peers: build
 
 lock: $(VENV)/.installed
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra openai --extra anthropic --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -o deploy/runtime.lock
+	$(BIN)/uv pip compile pyproject.toml --extra openai --extra anthropic --extra otel --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -o deploy/runtime.lock
 	cargo generate-lockfile
 
 clean:
