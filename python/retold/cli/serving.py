@@ -120,9 +120,17 @@ async def _up(
     *,
     keys: Path | None,
 ) -> None:
-    from retold.wiring import connect, embedded_server, leases_for, monitored, worker_for  # noqa: PLC0415 - loads the client
+    from retold.wiring import (  # noqa: PLC0415 - loads the client
+        closing_models,
+        connect,
+        embedded_server,
+        leases_for,
+        monitored,
+        worker_for,
+    )
 
     async with (
+        closing_models(*models),
         embedded_server(options.directory, profile=profile) as server,
         connect(server.url, actor="worker", keys=keys) as client,
         monitored(client.log) as monitor,
@@ -150,9 +158,9 @@ def _key_file() -> Path:
 
 
 async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
-    from retold.wiring import leases_for, monitored, worker_for  # noqa: PLC0415 - loads the client
+    from retold.wiring import closing_models, leases_for, monitored, worker_for  # noqa: PLC0415 - loads the client
 
-    async with options.client(actor="worker") as client:
+    async with closing_models(*models), options.client(actor="worker") as client:
         if once:
             running = worker_for(client.log, summarizer=models[0], remote=models[1])
             await running.drain()

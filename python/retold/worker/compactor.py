@@ -136,7 +136,7 @@ class Compactor:
         context = live.context
         plan = plan_id(context)
         try:
-            decision = decide_with(self._hooks, context)
+            decision = await decide_with(self._hooks, context)
             if decision is None:
                 return
             self._telemetry.compacting(context, decision)

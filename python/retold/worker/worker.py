@@ -17,7 +17,7 @@ from retold.telemetry import NoTelemetry, SessionSize, Telemetry
 from retold.worker.compactor import Compactor
 from retold.worker.hooks import Hooks
 from retold.worker.live import LiveSession
-from retold.worker.ownership import Everything, Ownership
+from retold.worker.ownership import Everything, Ownership, tell_held
 
 LIVE_MAX = 256
 """How many sessions are held folded; the one that was idle longest is dropped and loaded again when it grows."""
@@ -86,6 +86,7 @@ class Worker:
         owned = ownership or Everything()
         self._noted |= (await self._log.aside()).keys()
         async with owned.kept(self._let_go), asyncio.TaskGroup() as tasks:
+            tasks.create_task(tell_held(owned, self._telemetry.leases))
             async for end in self._log.wakes(owned):
                 if not owned.holds(end.key):
                     continue
