@@ -11,9 +11,10 @@ import pytest
 from nats.aio.client import Client as RawClient
 from tests.deploy.accounts import Accounts, running_accounts
 
-from retold.errors import InputError
+from retold.client import Client
+from retold.errors import InputError, UnavailableError
 from retold.events import SessionKey, Window
-from retold.log import names
+from retold.log import JetStreamLog, names
 from retold.wiring import connect, run_worker
 
 SESSIONS = 10
@@ -54,6 +55,12 @@ async def _raw(url: str) -> AsyncIterator[tuple[RawClient, asyncio.Queue[str]]]:
 
 def _canary(tenant: str, number: int) -> str:
     return f"canary-{tenant}-{number}-{sha256(f'{tenant}/{number}'.encode()).hexdigest()}"
+
+
+def _refusals(client: Client) -> int:
+    """Return how often the server has refused what *client* did, also what it did not wait for."""
+    assert isinstance(client.log, JetStreamLog)
+    return client.log.broker.faults.counts()["no_permission"]
 
 
 async def _everything(url: str) -> str:
@@ -174,6 +181,7 @@ def test_an_agent_does_its_work_with_the_least_it_may(accounts: Accounts) -> Non
             assert {"work", "work-too", "fleet-2"} <= {end.key.session for end in await client.sessions()}
             async with aclosing(client.log.follow(session.key)) as events, asyncio.timeout(WAIT_S):
                 assert [(await anext(events)).event.seq for _ in range(6)] == [1, 2, 3, 4, 5, 6]
+            assert _refusals(client) == 0
 
     asyncio.run(run())
 
@@ -190,6 +198,7 @@ def test_a_worker_compacts_with_the_least_it_may(accounts: Accounts) -> None:
             async with asyncio.timeout(WAIT_S):
                 await running.drain()
             assert running.damaged == {}
+            assert _refusals(worker) == 0
         async with connect(accounts.url("globex", "agent")) as client:
             session = await client.existing("compacted")
             history = await session.history()
@@ -232,6 +241,22 @@ def test_an_editor_takes_back_what_was_said(accounts: Accounts) -> None:
             await session.append({"role": "user", "content": "two"})
             await session.rewind(to=2)
             assert len((await session.history()).as_chat()) == 1
+            assert _refusals(client) == 0
+
+    asyncio.run(run())
+
+
+def test_who_lacks_a_permission_is_told_so_and_does_not_wait(accounts: Accounts) -> None:
+    """What an agent's user may not do fails at the server's word, naming what it may not, and no session."""
+
+    async def run() -> None:
+        async with connect(accounts.url("acme", "agent")) as client, asyncio.timeout(WAIT_S):
+            session = await client.session("not-permitted")
+            await session.append({"role": "user", "content": "one"})
+            with pytest.raises(UnavailableError, match="does not let this user publish to") as refused:
+                await session.rewind(to=1)
+            assert "not-permitted" not in str(refused.value)
+            assert len((await session.history()).as_chat()) == 0, "the rewind itself is an event, and recorded"
 
     asyncio.run(run())
 
