@@ -10,8 +10,8 @@ from tests.log.conftest import raw_client
 from retold.client import Client
 from retold.errors import CorruptLogError
 from retold.events import SessionKey
+from retold.lease_ports import PARTITIONS
 from retold.log import names
-from retold.log.names import PARTITIONS
 from retold.wiring import connect
 
 LARGE = "large, and not to be packed below a claim: " + "".join(f"{number * number:x}" for number in range(120_000))
