@@ -32,3 +32,13 @@ def test_the_chart_and_the_package_have_one_version() -> None:
     core = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
     chart = dict(re.findall(r"^(\w+): (.+)$", (ROOT / "deploy/helm/retold/Chart.yaml").read_text(), re.MULTILINE))
     assert {package, core, chart["version"], chart["appVersion"]} == {package}
+
+
+def test_the_image_installs_what_the_package_needs() -> None:
+    """The lock that the image is made from has every dependency and the extras that it is made with."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["openai"], *extras["anthropic"], *extras["otel"]]
+    names = {re.split(r"[^A-Za-z0-9_-]", one)[0].lower() for one in needed}
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "deploy/runtime.lock").read_text(), re.MULTILINE))
+    assert names <= locked
