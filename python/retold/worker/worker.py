@@ -13,10 +13,11 @@ from retold.events import SessionKey
 from retold.log.names import partition
 from retold.model_ports import RemoteCompactor, Summarizer
 from retold.ports import Aside, Clock, Log
+from retold.telemetry import NoTelemetry, SessionSize, Telemetry
 from retold.worker.compactor import Compactor
 from retold.worker.hooks import Hooks
 from retold.worker.live import LiveSession
-from retold.worker.ownership import Everything, Ownership
+from retold.worker.ownership import Everything, Ownership, tell_held
 
 LIVE_MAX = 256
 """How many sessions are held folded; the one that was idle longest is dropped and loaded again when it grows."""
@@ -54,15 +55,16 @@ class Worker:
         *,
         remote: RemoteCompactor | None = None,
         hooks: Hooks | None = None,
-        actor: str = "worker",
+        telemetry: Telemetry | None = None,
     ) -> None:
-        """Work on *log*, writing as *actor*; *remote* compacts the sessions whose policy is ``codex-remote``.
+        """Work on *log*; *remote* compacts the sessions whose policy is ``codex-remote``.
 
-        *hooks* take part in compactions.
+        *hooks* take part in compactions, *telemetry* is told of what is done.
         """
         self._log = log
         self._working: dict[asyncio.Task[None], SessionKey] = {}
-        self._compactor = Compactor(log, clock, summarizer, remote=remote, hooks=hooks, actor=actor)
+        self._telemetry = telemetry or NoTelemetry()
+        self._compactor = Compactor(log, clock, summarizer, remote=remote, hooks=hooks, telemetry=self._telemetry)
         self._live: OrderedDict[SessionKey, LiveSession] = OrderedDict()
         self._places = asyncio.Semaphore(AT_ONCE_MAX)
         self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
@@ -70,26 +72,41 @@ class Worker:
         self._damaged: dict[SessionKey, CorruptLogError | SealError] = {}
         self._pauses: dict[SessionKey, float] = {}
         self._noted: set[SessionKey] = set()
+        self._stopped = asyncio.Event()
 
     @property
     def damaged(self) -> dict[SessionKey, CorruptLogError | SealError]:
         """Return the sessions that were set aside, each with what is wrong: damage, or a key that is not here."""
         return dict(self._damaged)
 
+    def stop(self) -> None:
+        """Begin nothing more; `run` returns when what was begun is done."""
+        self._stopped.set()
+
     async def run(self, ownership: Ownership | None = None) -> None:
-        """Work until cancelled, on the sessions that *ownership* gives; None is all.
+        """Work until stopped or cancelled, on the sessions that *ownership* gives; None is all.
 
         What was being done when it is cancelled is done again by the next worker.
         """
         owned = ownership or Everything()
         self._noted |= (await self._log.aside()).keys()
         async with owned.kept(self._let_go), asyncio.TaskGroup() as tasks:
-            async for end in self._log.wakes(owned):
-                if end.key not in self._waiting and owned.holds(end.key):
-                    self._waiting.add(end.key)
-                    task = tasks.create_task(self._work_owned(end.key, owned))
-                    self._working[task] = end.key
-                    task.add_done_callback(self._working.pop)
+            telling = tasks.create_task(tell_held(owned, self._telemetry.leases))
+            taking = tasks.create_task(self._take(owned, tasks))
+            await self._stopped.wait()
+            telling.cancel()
+            taking.cancel()
+
+    async def _take(self, owned: Ownership, tasks: asyncio.TaskGroup) -> None:
+        async for end in self._log.wakes(owned):
+            if not owned.holds(end.key):
+                continue
+            self._telemetry.woke(end.key, end.seq)
+            if end.key not in self._waiting:
+                self._waiting.add(end.key)
+                task = tasks.create_task(self._work_owned(end.key, owned))
+                self._working[task] = end.key
+                task.add_done_callback(self._working.pop)
 
     async def _let_go(self, partitions: frozenset[int], patience_s: float) -> None:
         """Stop working on the sessions of *partitions*, and forget them."""
@@ -103,6 +120,7 @@ class Worker:
             self._waiting.discard(key)
             self._live.pop(key, None)
             self._compactor.forget(key)
+        self._telemetry.let_go(partitions)
         if running:
             await asyncio.wait(running, timeout=LET_GO_S)
 
@@ -117,7 +135,10 @@ class Worker:
                 tasks.create_task(self._work(end.key))
 
     async def _work_owned(self, key: SessionKey, owned: Ownership) -> None:
-        await asyncio.sleep(self._pauses.get(key, 0))
+        if pause_s := self._pauses.get(key, 0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._stopped.wait()
         if owned.holds(key):
             await self._work(key)
 
@@ -126,6 +147,8 @@ class Worker:
         async with lock, self._places:
             # A wake that comes from here on needs another pass: this one may have read past it already.
             self._waiting.discard(key)
+            if self._stopped.is_set():
+                return
             try:
                 await self._bring_up(key)
             except CorruptLogError as error:
@@ -138,6 +161,7 @@ class Worker:
             _log.error("set aside: %s", error)
         self._damaged[key] = error
         self._live.pop(key, None)
+        self._telemetry.set_aside(key)
 
     async def _set_aside(self, key: SessionKey, error: CorruptLogError) -> None:
         self._note(key, error)
@@ -158,6 +182,7 @@ class Worker:
         self._noted.discard(key)
         self._damaged.pop(key, None)
         self._pauses.pop(key, None)
+        self._telemetry.taken_back(key)
 
     async def _bring_up(self, key: SessionKey) -> None:
         async for attempt in stamina.retry_context(on=UnavailableError, attempts=None, timeout=RETRY_SECONDS_MAX):
@@ -172,11 +197,27 @@ class Worker:
 
     async def _advance(self, key: SessionKey) -> None:
         while True:
-            live = self._live.pop(key, None) or await self._compactor.open(key)
+            live = self._live.pop(key, None)
+            before = 0 if live is None else live.read_events
+            live = live or await self._compactor.open(key)
             await self._compactor.advance(live)
             if not live.is_stale:
                 break
         self._live[key] = live
+        self._telemetry.brought_up(_size_of(live), events=live.read_events - before)
         while len(self._live) > LIVE_MAX:
             forgotten, _ = self._live.popitem(last=False)
             self._compactor.forget(forgotten)
+            self._telemetry.dropped(forgotten)
+
+
+def _size_of(live: LiveSession) -> SessionSize:
+    window = live.outline.window
+    return SessionSize(
+        key=live.key,
+        seq=live.head.seq,
+        tokens=live.upper_tokens,
+        limit_tokens=window.hard_limit,
+        pre_rot_tokens=window.pre_rot_tokens,
+        version=live.outline.version,
+    )
