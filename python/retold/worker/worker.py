@@ -211,7 +211,7 @@ def _size_of(live: LiveSession) -> SessionSize:
     window = live.outline.window
     return SessionSize(
         key=live.key,
-        seq=live.head.seq,
+        seq=live.head.seq - live.behind,  # what is read lies here, what is not decided on waits
         tokens=live.upper_tokens,
         limit_tokens=window.hard_limit,
         pre_rot_tokens=window.pre_rot_tokens,
