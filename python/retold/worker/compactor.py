@@ -50,6 +50,9 @@ CONFLICTS_MAX = 1_000
 SNAPSHOTS_BEHIND = 2
 """From so many snapshots that are due on, those between are made from the events, for the state there has passed by."""
 
+TURN_EVENTS = 256
+"""A turn moves over so many events at most, 1 to 3 ms of folding, or up to a compaction: then others have theirs."""
+
 PUBLISH_BEHIND_MAX = 64
 """A worker further behind than so many events publishes when it has caught up: nobody waits for what comes before."""
 
@@ -105,28 +108,32 @@ class Compactor:
         self._published.pop(key, None)
         self._snapshots.pop(key, None)
 
-    async def advance(self, live: LiveSession) -> None:
-        """Read what is new, decide at a rewind and after each source event, and leave the session settled or stale.
+    async def advance(self, live: LiveSession, *, until: int | None = None) -> bool:
+        """Decide at a rewind and after each source event, for one turn; return whether the session is up to date.
 
-        A stale session is to be opened again. Cancelled or failed in the middle, it is to be opened again too.
+        What is new is read where the log goes on to *until* and *live* does not end there; None: it was just opened. A
+        stale session is to be opened again. Cancelled or failed in the middle, it is to be opened again too.
         """
-        await self._catch_up(live)
-        await self._settle(live)  # a session that was just loaded may stand at a rewind
-        while not live.is_stale and live.step():
-            await self._settle(live)
-        if live.is_settled and live.head.seq > 0:
+        if until is not None and live.head.seq != until:
+            await self._catch_up(live)
+        is_fresh, moved = until is None, 0
+        is_spent = is_fresh and await self._settle(live)  # one that was just loaded may stand at a rewind
+        while not is_spent and not live.is_stale and live.step():
+            moved += 1
+            is_spent = await self._settle(live) or moved == TURN_EVENTS
+        if not live.is_settled:
+            return False
+        if live.head.seq > 0:
             await self._keep_snapshots(live)
             await self._publish(live)
+        return True
 
-    async def _settle(self, live: LiveSession) -> None:
-        """Decide at the present place, unless that was done; at the end of what is known, read on."""
-        if live.is_stale:
-            return
-        is_free = live.is_open and not live.is_overtaken
-        if is_free and _is_due(live):
-            await self._compact(live)
-        if live.is_settled:
-            await self._catch_up(live)
+    async def _settle(self, live: LiveSession) -> bool:
+        """Decide at the present place, unless that was done; return whether a compaction was due."""
+        if live.is_stale or not live.is_open or live.is_overtaken or not _is_due(live):
+            return False
+        await self._compact(live)
+        return True
 
     async def _compact(self, live: LiveSession) -> None:
         context = live.context

@@ -4,23 +4,29 @@ import asyncio
 import logging
 from collections import OrderedDict
 from contextlib import suppress
-from weakref import WeakValueDictionary
 
 import stamina
 
 from retold.errors import CorruptLogError, RetoldError, SealError, UnavailableError
 from retold.events import SessionKey
 from retold.model_ports import RemoteCompactor, Summarizer
-from retold.ports import Aside, Clock, Log
+from retold.ports import Aside, Clock, Log, SessionEnd
 from retold.worker.compactor import Compactor
 from retold.worker.hooks import Hooks
 from retold.worker.live import LiveSession
+from retold.worker.turns import Turns
 
 LIVE_MAX = 256
 """How many sessions are held folded; the one that was idle longest is dropped and loaded again when it grows."""
 
 AT_ONCE_MAX = 16
 """How many sessions are worked on at once: enough to cover the waits, few enough to stay fair."""
+
+TENANT_AT_ONCE_MAX = 12
+"""How many of them may be one tenant's: where all of these wait for something slow, the others have four."""
+
+WAITING_MAX = 100_000
+"""How many sessions may wait for their turn, at some 300 bytes each; then no more wakes are taken for a while."""
 
 ASIDE_RETRY_S_FIRST = 1.0
 ASIDE_RETRY_S_MAX = 300.0
@@ -36,9 +42,9 @@ _log = logging.getLogger(__name__)
 class Worker:
     """Run the compactor over every session of a log.
 
-    Sessions are worked on concurrently, one task each; within a session everything is in order. A damaged session is
-    set aside, noted in the log, and the others go on. When it grows, as it does in a repair, it is tried again after a
-    while, from its first event; the note goes when it is whole.
+    Sessions are worked on concurrently, in turns that are fair among tenants (`retold.worker.turns`); within a session
+    everything is in order. A damaged session is set aside, noted in the log, and the others go on. When it grows, as it
+    does in a repair, it is tried again after a while, from its first event; the note goes when it is whole.
     """
 
     def __init__(
@@ -58,11 +64,10 @@ class Worker:
         self._log = log
         self._compactor = Compactor(log, clock, summarizer, remote=remote, hooks=hooks, actor=actor)
         self._live: OrderedDict[SessionKey, LiveSession] = OrderedDict()
-        self._places = asyncio.Semaphore(AT_ONCE_MAX)
-        self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
-        self._waiting: set[SessionKey] = set()
+        self._turns = Turns(places=AT_ONCE_MAX, tenant_places=TENANT_AT_ONCE_MAX)
         self._damaged: dict[SessionKey, CorruptLogError | SealError] = {}
         self._pauses: dict[SessionKey, float] = {}
+        self._paused: set[SessionKey] = set()
         self._noted: set[SessionKey] = set()
 
     @property
@@ -74,34 +79,61 @@ class Worker:
         """Work until cancelled. What was being done when it is cancelled is done again by the next worker."""
         self._noted |= (await self._log.aside()).keys()
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._work(tasks))
             async for end in self._log.wakes():
-                if end.key not in self._waiting:
-                    self._waiting.add(end.key)
-                    pause_s = self._pauses.get(end.key)
-                    tasks.create_task(self._work(end.key) if pause_s is None else self._work_later(end.key, pause_s))
+                self._admit(end, tasks)
+                while self._turns.waiting >= WAITING_MAX:
+                    await self._turns.change()
 
     async def drain(self) -> None:
         """Bring every session that exists now up to its end, then return. Safe beside `run`."""
         self._noted |= (await self._log.aside()).keys()
+        ends = await self._log.sessions()
+        for end in ends:
+            self._turns.wake(end)
         async with asyncio.TaskGroup() as tasks:
-            for end in await self._log.sessions():
-                tasks.create_task(self._work(end.key))
+            for end in ends:
+                while self._turns.holds(end.key):
+                    await self._next_turn(tasks)
 
-    async def _work_later(self, key: SessionKey, pause_s: float) -> None:
+    def _admit(self, end: SessionEnd, tasks: asyncio.TaskGroup) -> None:
+        """Let a session that grew wait for its turn; every wake comes through here."""
+        pause_s = self._pauses.get(end.key)
+        if pause_s is None:
+            self._turns.wake(end)
+        elif end.key not in self._paused:
+            self._paused.add(end.key)
+            tasks.create_task(self._wake_later(end, pause_s))
+
+    async def _wake_later(self, end: SessionEnd, pause_s: float) -> None:
         await asyncio.sleep(pause_s)
-        await self._work(key)
+        self._paused.discard(end.key)
+        self._turns.wake(end)
 
-    async def _work(self, key: SessionKey) -> None:
-        lock = self._locks.setdefault(key, asyncio.Lock())
-        async with lock, self._places:
-            # A wake that comes from here on needs another pass: this one may have read past it already.
-            self._waiting.discard(key)
-            try:
-                await self._bring_up(key)
-            except CorruptLogError as error:
-                await self._set_aside(key, error)
-            except SealError as error:
-                self._note(key, error)  # not damaged: it is tried again when it grows, the key may be here then
+    async def _work(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            await self._next_turn(tasks)
+
+    async def _next_turn(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin a turn as one of *tasks*, or wait until there may be one."""
+        turn = self._turns.take()
+        if turn is None:
+            await self._turns.change()
+        else:
+            tasks.create_task(self._turn(turn))
+
+    async def _turn(self, turn: SessionEnd) -> None:
+        left: SessionEnd | None = turn
+        try:
+            left = await self._bring_up(turn)
+        except CorruptLogError as error:
+            await self._set_aside(turn.key, error)
+            left = None
+        except SealError as error:
+            self._note(turn.key, error)  # not damaged: it is tried again when it grows, the key may be here then
+            left = None
+        finally:
+            self._turns.end(turn.key, left=left)
 
     def _note(self, key: SessionKey, error: CorruptLogError | SealError) -> None:
         if str(error) != str(self._damaged.get(key)):
@@ -129,24 +161,28 @@ class Worker:
         self._damaged.pop(key, None)
         self._pauses.pop(key, None)
 
-    async def _bring_up(self, key: SessionKey) -> None:
+    async def _bring_up(self, turn: SessionEnd) -> SessionEnd | None:
+        """Work on a session for a while; return what is left to do."""
         async for attempt in stamina.retry_context(on=UnavailableError, attempts=None, timeout=RETRY_SECONDS_MAX):
             with attempt:
                 try:
-                    if key in self._noted:
-                        await self._take_back(key)
-                    await self._advance(key)
+                    if turn.key in self._noted:
+                        await self._take_back(turn.key)
+                    return await self._advance(turn)
                 except RetoldError:
-                    self._live.pop(key, None)
+                    self._live.pop(turn.key, None)
                     raise
+        raise AssertionError("the last attempt returns or raises")
 
-    async def _advance(self, key: SessionKey) -> None:
-        while True:
-            live = self._live.pop(key, None) or await self._compactor.open(key)
-            await self._compactor.advance(live)
-            if not live.is_stale:
-                break
-        self._live[key] = live
+    async def _advance(self, turn: SessionEnd) -> SessionEnd | None:
+        live = self._live.pop(turn.key, None)
+        until: int | None = turn.seq
+        if live is None or live.is_stale:
+            live = await self._compactor.open(turn.key)
+            until = None
+        is_over = await self._compactor.advance(live, until=until)
+        self._live[turn.key] = live
         while len(self._live) > LIVE_MAX:
             forgotten, _ = self._live.popitem(last=False)
             self._compactor.forget(forgotten)
+        return None if is_over else SessionEnd(key=turn.key, seq=live.head.seq)
