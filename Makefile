@@ -25,8 +25,9 @@ demo: build
 
 test: test-python test-rust
 
+# A process a core; what takes long is shared out as it goes.
 test-python: build
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -p no:benchmark --numprocesses auto --dist worksteal
 
 test-rust:
 	cargo test --workspace --release --locked

@@ -16,7 +16,7 @@ TYPE_CHECKING = False  # a name that type checkers know; importing typing takes 
 if TYPE_CHECKING:
     from typing import Any
 
-    from retold import tokens
+    from retold import sync, tokens
     from retold.client import Appended, Client, Compression, Session
     from retold.errors import (
         ConflictError,
@@ -71,6 +71,7 @@ __all__ = [
     "guidance",
     "history_tools",
     "run_worker",
+    "sync",
     "tokens",
     "view",
 ]
@@ -100,8 +101,8 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 def __getattr__(name: str) -> "Any":
     """Load the public name *name* from the room that it lives in."""
-    if name == "tokens":
-        return import_module("retold.tokens")
+    if name in ("sync", "tokens"):
+        return import_module(f"retold.{name}")
     if name not in _ROOM_OF:
         raise AttributeError(f"module 'retold' has no attribute {name!r}")
     value = getattr(import_module(_ROOM_OF[name]), name)

@@ -1,6 +1,6 @@
 """One session, as an agent uses it: append what happened, ask for the history to send next."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,6 +10,7 @@ from retold.client.checking import check_edit, check_usage
 from retold.client.compressing import CONFLICTS_MAX, SelfCompressing
 from retold.client.decompressing import covered, opened, restored
 from retold.client.erasing import Order, check_inherits, erase_session
+from retold.client.reading import Readable
 from retold.client.steering import Steered
 from retold.errors import ConflictError, InputError
 from retold.events import (
@@ -28,27 +29,20 @@ from retold.events import (
     Window,
     session_key,
 )
-from retold.fold import Context, History, history_of, is_sealed, open_text
+from retold.fold import Context, is_sealed, open_text
 from retold.log.drafting import drafts_of
 from retold.log.publishing import publish
 from retold.ports import Clock, Erased, Log
 from retold.replay import (
     At,
-    Diff,
-    Explanation,
-    Frame,
-    Part,
     Past,
-    compare,
-    explain_version,
     load,
-    play,
     seq_at,
     tagged_seq,
 )
 
 
-class Session(SelfCompressing, Steered):
+class Session(Readable, SelfCompressing, Steered):
     """Append to one session and read its histories. Get it from `Client.session`.
 
     Every append returns the sequence of its last event, and is durable by then as far as the server's profile says.
@@ -268,70 +262,6 @@ class Session(SelfCompressing, Steered):
     async def tags(self) -> dict[str, int]:
         """Return the session's tags, each with the sequence that it stands for."""
         return dict((await self._load()).tags)
-
-    async def history(self, *, at: At | None = None) -> History:
-        """Return the history to send: now, or as it was after event *at*, at that time or tag, or when that item came.
-
-        A time is UTC if it has no zone. An item is named by its id (``i12``; ``s3`` is a summary). What was read is
-        kept warm: where the session was read before, this takes milliseconds and no event is read again.
-
-        Raises:
-            InputError: if the session does not reach *at* or had not begun, or *at* is neither a sequence nor a time
-                nor a tag nor an item of it.
-            CorruptLogError: if an event on the way is missing or damaged.
-        """
-        if at is not None:
-            return await self._past.history(self.key, at)
-        return history_of(await self._load())
-
-    def replay(
-        self,
-        *,
-        start: At | None = None,
-        to: At | None = None,
-        speed: float | None = None,
-        until_compaction: bool = False,
-        follow: bool = False,
-    ) -> AsyncGenerator[Frame, None]:
-        """Yield a frame for each event after *start* (None: from the first on): what happened, and the state after it.
-
-        It ends with the event of *to* (None: the newest), or with the first compaction if *until_compaction*; with
-        *follow* it goes on with what is appended, without a gap. *speed* is how many seconds of the recorded time pass
-        in one; None waits for nothing. Raises as `history`, where it is iterated.
-        """
-        part = Part(start=start, to=to, until_compaction=until_compaction, follow=follow)
-        return play(self._log, self.key, part, speed=speed)
-
-    async def warm(self) -> None:
-        """Read the whole session ahead, so that `history` at any place in it needs no more than to fold a few events.
-
-        What is kept is bounded (`retold.replay.past.WARM_BYTES_MAX`), for all sessions of the client together.
-
-        Raises:
-            CorruptLogError: if an event is missing or damaged.
-        """
-        await self._past.warm(self.key)
-
-    async def diff(self, a: At, b: At | None = None, *, other: "Session | None" = None) -> Diff:
-        """Return what is between the history at *a* and that at *b* (None: now), of *other* if it is given.
-
-        It names the items that came, went and changed, their tokens, the compactions between with their receipts, and
-        what the model could see at *a* and cannot at *b*, with the way back. *other* is a fork, or any other session.
-
-        Raises:
-            InputError: if a place is not there.
-            CorruptLogError: if an event on the way is missing or damaged.
-        """
-        return await compare(self._log, self.key, a, self.key if other is None else other.key, b)
-
-    async def explain(self, version: int | None = None) -> Explanation:
-        """Return what the compaction that made *version* (None: the newest) did, and why none was made before it.
-
-        Raises:
-            InputError: if no compaction of the session made that version; it names those that there are.
-            CorruptLogError: if an event on the way is missing or damaged.
-        """
-        return await explain_version(self._log, self.key, version)
 
     async def _seq(self, at: At | None) -> int | None:
         return None if at is None else await seq_at(self._log, self.key, at)

@@ -12,7 +12,7 @@ from retold.formats import complete, render
 from retold.sizes import Tokens
 
 
-class History(Struct, frozen=True):
+class History(Struct, frozen=True, omit_defaults=True):
     """Hold the ordered items that the model is to be sent, as they were after event `seq`.
 
     Attributes:
@@ -22,6 +22,7 @@ class History(Struct, frozen=True):
         counted: its size as one request, by how it is known.
         hash: the content hash over the items.
         entries: the items with their sizes and how each came to be.
+        is_local: whether the reader compacted it, since no worker had: no event records that, and no version counts it.
     """
 
     key: SessionKey
@@ -31,6 +32,7 @@ class History(Struct, frozen=True):
     counted: Tokens
     hash: str
     entries: tuple[Entry, ...]
+    is_local: bool = False
 
     @property
     def items(self) -> tuple[Item, ...]:

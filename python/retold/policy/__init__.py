@@ -6,6 +6,7 @@ from retold.policy.decisions import Decision, OffloadItems, SummarizeSpan, Trunc
 from retold.policy.history_tools import history_tools, read_ranges
 from retold.policy.ladder import choose, decide, is_due
 from retold.policy.limits import Limits, due_recorded, limits_for, limits_of
+from retold.policy.local_fit import fit_locally, is_sendable
 from retold.policy.nudging import guidance
 from retold.policy.offload import StandIn, check_stand_in
 from retold.policy.presets import PRESETS, Preset, check_tuning, preset_of
@@ -38,9 +39,11 @@ __all__ = [
     "decide",
     "due_recorded",
     "extract_for",
+    "fit_locally",
     "guidance",
     "history_tools",
     "is_due",
+    "is_sendable",
     "limits_for",
     "limits_of",
     "plan_compression",

@@ -13,6 +13,7 @@ from retold.replay.several import in_order
 from retold.replay.states import States, states
 from retold.replay.verifying import Verdict, verify, verify_chain
 from retold.replay.versions import Version, explain_version, versions
+from retold.replay.watching import watch
 
 __all__ = [
     "TAG_CHARACTERS_MAX",
@@ -48,4 +49,5 @@ __all__ = [
     "verify",
     "verify_chain",
     "versions",
+    "watch",
 ]
