@@ -26,7 +26,6 @@ from retold.log.drafting import drafts_of
 from retold.log.publishing import publish
 from retold.log.tail import read_tail
 from retold.log.walking import is_snapshot_due, snapshots_along
-from retold.model_ports import RemoteCompactor, Summarizer
 from retold.policy import (
     Decision,
     Replacement,
@@ -66,16 +65,15 @@ class Compactor:
         self,
         log: Log,
         clock: Clock,
-        summarizer: Summarizer,
+        writer: SummaryWriter,
         *,
-        remote: RemoteCompactor | None = None,
         hooks: Hooks | None = None,
         actor: str = "worker",
     ) -> None:
-        """Write to *log* as *actor*; summaries are by *remote* where the policy wants it, else by *summarizer*."""
+        """Write to *log* as *actor*, with summaries by *writer*."""
         self._log = log
         self._clock = clock
-        self._writer = SummaryWriter(summarizer, remote=remote)
+        self._writer = writer
         self._hooks = hooks
         self._actor = actor
         self._published: dict[SessionKey, int] = {}

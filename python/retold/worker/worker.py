@@ -13,7 +13,9 @@ from retold.model_ports import RemoteCompactor, Summarizer
 from retold.ports import Aside, Clock, Log, SessionEnd
 from retold.worker.compactor import Compactor
 from retold.worker.hooks import Hooks
+from retold.worker.limits import Limits
 from retold.worker.live import LiveSession
+from retold.worker.summarising import SummaryWriter
 from retold.worker.turns import Turns
 
 LIVE_MAX = 256
@@ -47,7 +49,7 @@ class Worker:
     does in a repair, it is tried again after a while, from its first event; the note goes when it is whole.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works on and with; all but three may be left out
         self,
         log: Log,
         clock: Clock,
@@ -56,15 +58,18 @@ class Worker:
         remote: RemoteCompactor | None = None,
         hooks: Hooks | None = None,
         actor: str = "worker",
+        limits: Limits | None = None,
     ) -> None:
         """Work on *log*, writing as *actor*; *remote* compacts the sessions whose policy is ``codex-remote``.
 
-        *hooks* take part in compactions.
+        *hooks* take part in compactions; *limits* bound memory and models.
         """
         self._log = log
-        self._compactor = Compactor(log, clock, summarizer, remote=remote, hooks=hooks, actor=actor)
+        self._limits = limits or Limits()
         self._live: OrderedDict[SessionKey, LiveSession] = OrderedDict()
         self._turns = Turns(places=AT_ONCE_MAX, tenant_places=TENANT_AT_ONCE_MAX)
+        writer = SummaryWriter(summarizer, remote=remote, limits=self._limits, away=self._turns.away)
+        self._compactor = Compactor(log, clock, writer, hooks=hooks, actor=actor)
         self._damaged: dict[SessionKey, CorruptLogError | SealError] = {}
         self._pauses: dict[SessionKey, float] = {}
         self._paused: set[SessionKey] = set()
