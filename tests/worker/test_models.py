@@ -99,7 +99,7 @@ def test_a_model_that_cannot_be_stopped_is_left_behind() -> None:
 
 
 def test_sessions_that_wait_for_a_model_hold_up_no_other() -> None:
-    """All sessions that I have places for wait for a model that never answers, and another of mine is brought up to date."""
+    """All sessions that have places wait for a model that never answers, and another one is brought up to date."""
 
     async def run() -> None:
         waiting = _keys("one", 14)
