@@ -28,5 +28,5 @@ def test_an_example_of_the_readme_runs_when_pasted(example: str, tmp_path: Path)
 
 
 def test_the_readme_has_examples() -> None:
-    """The README shows the log, awaited and not, the function, a text, a request, a model's and one's own compression."""
+    """The README shows the log, with and without asyncio, the function, texts, requests and both kinds of edits."""
     assert len(EXAMPLES) == 7

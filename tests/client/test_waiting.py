@@ -16,7 +16,7 @@ from tests.laws.texts import PROSE
 
 from retold.client import Client, Session
 from retold.errors import FloorError, InputError, UnavailableError
-from retold.events import Window
+from retold.events import Recorded, Window
 from retold.fold import decode_history, encode_history, fold
 from retold.log import MemoryLog
 from retold.policy import fit_locally, is_sendable
@@ -153,7 +153,8 @@ def test_a_local_fit_keeps_what_every_compaction_keeps(told: list[Move]) -> None
     """Wherever an agent asks without a worker: it fits, pins and the latest request stand, and twice gives the same."""
     log = MemoryLog()
 
-    async def recorded() -> Any:
+    async def recorded() -> list[Recorded]:
+        """Return what the log has of the story."""
         await write(log, KEY, said(told, window=WINDOW), clock=HandClock())
         return [one async for one in log.read(KEY)]
 
