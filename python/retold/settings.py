@@ -25,6 +25,8 @@ class Settings(BaseSettings):
         summarizer_url: where that model is served; None is its provider.
         remote: which provider compacts the sessions whose policy is ``codex-remote`` (`retold.wiring.remote_of`).
         remote_url: where that provider is; None is its own address.
+        replicas: on how many servers of a cluster each stream is kept that is created from now on.
+        lease_ttl_s: how long a worker may be silent before the others take over its share.
     """
 
     model_config = SettingsConfigDict(env_prefix="RETOLD_", env_ignore_empty=True, extra="ignore", frozen=True)
@@ -37,6 +39,8 @@ class Settings(BaseSettings):
     summarizer_url: str | None = None
     remote: str | None = None
     remote_url: str | None = None
+    replicas: int = Field(default=1, ge=1, le=5)
+    lease_ttl_s: float = Field(default=10.0, ge=0.5, le=3600)
 
 
 def read_settings() -> Settings:

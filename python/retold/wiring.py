@@ -13,7 +13,7 @@ from retold.client import Client
 from retold.errors import InputError, UnavailableError
 from retold.key_files import read_key_file
 from retold.log.embedded import EmbeddedServer, find_running, is_used, server_program
-from retold.log.inspecting import inspect_aside, inspect_keys, inspect_server
+from retold.log.inspecting import inspect_aside, inspect_keys, inspect_leases, inspect_server
 from retold.log.jetstream import connect_log
 from retold.log.sweeping import Sweeper, open_sweeper
 from retold.model_ports import RemoteCompactor, Summarizer
@@ -21,7 +21,7 @@ from retold.ports import Log
 from retold.security import MasterKeys
 from retold.settings import Profile, read_settings
 from retold.summarizers import ExtractiveSummarizer, FunctionSummarizer, ModelSummarizer, SummaryFunction
-from retold.worker import Hooks, Worker
+from retold.worker import Hooks, LeasedPartitions, Worker
 
 __all__ = [
     "SystemClock",
@@ -31,8 +31,10 @@ __all__ = [
     "find_running",
     "inspect_aside",
     "inspect_keys",
+    "inspect_leases",
     "inspect_server",
     "is_used",
+    "leases_for",
     "models_of",
     "remote_of",
     "run_worker",
@@ -73,8 +75,12 @@ async def connect(
         UnavailableError: if the server cannot be reached or started, or others use it with another *profile*.
         InputError: if it holds streams of the same names that are not Retold's, or *keys* are none.
     """
-    masters = keys if isinstance(keys, MasterKeys) else _masters(keys or read_settings().key_file)
-    async with _address(url, data_dir, profile) as address, connect_log(address, masters=masters) as log:
+    settings = read_settings()
+    masters = keys if isinstance(keys, MasterKeys) else _masters(keys or settings.key_file)
+    async with (
+        _address(url, data_dir, profile) as address,
+        connect_log(address, replicas=settings.replicas, masters=masters) as log,
+    ):
         yield client_of(log, actor=actor)
 
 
@@ -238,6 +244,11 @@ def worker_for(
     return Worker(log, SystemClock(), writer, remote=provider, hooks=hooks)
 
 
+def leases_for(log: Log) -> LeasedPartitions:
+    """Return the share of *log* that a worker takes beside others (`Worker.run`), held as long as the settings say."""
+    return LeasedPartitions(log.leases, ttl_s=read_settings().lease_ttl_s)
+
+
 @asynccontextmanager
 async def run_worker(
     client: Client,
@@ -253,6 +264,6 @@ async def run_worker(
     """
     running = worker_for(client.log, summarizer=summarizer, remote=remote, hooks=hooks)
     async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(running.run())
+        task = tasks.create_task(running.run(leases_for(client.log)))
         yield running
         task.cancel()

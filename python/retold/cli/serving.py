@@ -94,7 +94,7 @@ async def _up(
     *,
     keys: Path | None,
 ) -> None:
-    from retold.wiring import connect, embedded_server, worker_for  # noqa: PLC0415 - loads the client
+    from retold.wiring import connect, embedded_server, leases_for, worker_for  # noqa: PLC0415 - loads the client
 
     async with (
         embedded_server(options.directory, profile=profile) as server,
@@ -105,7 +105,8 @@ async def _up(
         typer.echo(f"Retold is up: {running.address}, profile {running.profile}, store {running.directory}")
         if keys is not None:
             typer.echo(f"Sealed. Other commands need RETOLD_KEY_FILE={keys}; keep a copy of it away from the store.")
-        await _until(stop, worker_for(client.log, summarizer=models[0], remote=models[1]).run())
+        running_worker = worker_for(client.log, summarizer=models[0], remote=models[1])
+        await _until(stop, running_worker.run(leases_for(client.log)))
 
 
 def _key_file() -> Path:
@@ -122,14 +123,14 @@ def _key_file() -> Path:
 
 
 async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
-    from retold.wiring import worker_for  # noqa: PLC0415 - loads the client
+    from retold.wiring import leases_for, worker_for  # noqa: PLC0415 - loads the client
 
     async with options.client(actor="worker") as client:
         running = worker_for(client.log, summarizer=models[0], remote=models[1])
         if once:
             await running.drain()
         else:
-            await _until(_stop_signal(), running.run())
+            await _until(_stop_signal(), running.run(leases_for(client.log)))
         damaged = running.damaged
     for error in damaged.values():
         sys.stderr.write(f"retold: set aside: {error}\n")

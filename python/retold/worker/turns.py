@@ -120,6 +120,14 @@ class Turns:
         if key in self._woken:
             self._queue.put(key.tenant, key)
 
+    def forget(self, which: Callable[[SessionKey], bool]) -> None:
+        """Let the sessions wait no longer that *which* names; those that are worked on are not touched."""
+        for key in [key for key in self._woken if which(key)]:
+            del self._woken[key]
+            if key not in self._working:
+                self._queue.drop(key.tenant, key)
+        self._changes.set()
+
     @asynccontextmanager
     async def away(self, key: SessionKey) -> AsyncIterator[None]:
         """Give the place of a session to others during the block, and wait for another one at its end.

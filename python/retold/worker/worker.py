@@ -1,20 +1,23 @@
-"""One process beside a fleet: wakes on every session that grew and brings it up to date."""
+"""One process beside a fleet: wakes on the sessions that grew and brings them up to date."""
 
 import asyncio
 import logging
 from collections import OrderedDict
 from contextlib import suppress
+from functools import partial
 
 import stamina
 
 from retold.errors import CorruptLogError, RetoldError, SealError, UnavailableError
 from retold.events import SessionKey
+from retold.log.names import partition
 from retold.model_ports import RemoteCompactor, Summarizer
 from retold.ports import Aside, Clock, Log, SessionEnd
 from retold.worker.compactor import Compactor
 from retold.worker.hooks import Hooks
 from retold.worker.limits import Limits
 from retold.worker.live import LiveSession
+from retold.worker.ownership import Everything, Ownership
 from retold.worker.summarising import SummaryWriter
 from retold.worker.turns import Turns
 
@@ -37,6 +40,9 @@ to it cost little, and a repaired one is taken up again."""
 
 RETRY_SECONDS_MAX = 300.0
 """How long one session is tried again while the server cannot be reached, before the worker gives up and stops."""
+
+LET_GO_S = 5.0
+"""How long what is cancelled may take to end, when its partition is given up."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +72,7 @@ class Worker:
         """
         self._log = log
         self._limits = limits or Limits()
+        self._working: dict[asyncio.Task[SessionEnd | None], SessionKey] = {}
         self._live: OrderedDict[SessionKey, LiveSession] = OrderedDict()
         self._turns = Turns(places=AT_ONCE_MAX, tenant_places=TENANT_AT_ONCE_MAX)
         writer = SummaryWriter(summarizer, remote=remote, limits=self._limits, away=self._turns.away)
@@ -80,15 +87,33 @@ class Worker:
         """Return the sessions that were set aside, each with what is wrong: damage, or a key that is not here."""
         return dict(self._damaged)
 
-    async def run(self) -> None:
-        """Work until cancelled. What was being done when it is cancelled is done again by the next worker."""
+    async def run(self, ownership: Ownership | None = None) -> None:
+        """Work until cancelled, on the sessions that *ownership* gives; None is all.
+
+        What was being done when it is cancelled is done again by the next worker.
+        """
+        owned = ownership or Everything()
         self._noted |= (await self._log.aside()).keys()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._work(tasks))
-            async for end in self._log.wakes():
+        async with owned.kept(self._let_go), asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._work(tasks, owned))
+            async for end in self._log.wakes(owned):
                 self._admit(end, tasks)
                 while self._turns.waiting >= WAITING_MAX:
                     await self._turns.change()
+
+    async def _let_go(self, partitions: frozenset[int], patience_s: float) -> None:
+        """Stop working on the sessions of *partitions*, and forget them."""
+        tasks = [task for task, key in self._working.items() if partition(key) in partitions]
+        if tasks and patience_s:
+            await asyncio.wait(tasks, timeout=patience_s)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=LET_GO_S)
+        self._turns.forget(lambda key: partition(key) in partitions)  # what is taken up again is listed again
+        for key in [key for key in self._live if partition(key) in partitions]:
+            self._live.pop(key, None)
+            self._compactor.forget(key)
 
     async def drain(self) -> None:
         """Bring every session that exists now up to its end, then return. Safe beside `run`."""
@@ -99,7 +124,7 @@ class Worker:
         async with asyncio.TaskGroup() as tasks:
             for end in ends:
                 while self._turns.holds(end.key):
-                    await self._next_turn(tasks)
+                    await self._next_turn(tasks, Everything())
 
     def _admit(self, end: SessionEnd, tasks: asyncio.TaskGroup) -> None:
         """Let a session that grew wait for its turn; every wake comes through here."""
@@ -115,30 +140,37 @@ class Worker:
         self._paused.discard(end.key)
         self._turns.wake(end)
 
-    async def _work(self, tasks: asyncio.TaskGroup) -> None:
+    async def _work(self, tasks: asyncio.TaskGroup, owned: Ownership) -> None:
         while True:
-            await self._next_turn(tasks)
+            await self._next_turn(tasks, owned)
 
-    async def _next_turn(self, tasks: asyncio.TaskGroup) -> None:
-        """Begin a turn as one of *tasks*, or wait until there may be one."""
+    async def _next_turn(self, tasks: asyncio.TaskGroup, owned: Ownership) -> None:
+        """Begin a turn as one of *tasks*, or wait until there may be one; what is not *owned* any more has none."""
         turn = self._turns.take()
         if turn is None:
             await self._turns.change()
+        elif not owned.holds(turn.key):
+            self._turns.end(turn.key)
         else:
-            tasks.create_task(self._turn(turn))
+            task = tasks.create_task(self._turn(turn))
+            self._working[task] = turn.key
+            task.add_done_callback(partial(self._ended, turn))
 
-    async def _turn(self, turn: SessionEnd) -> None:
-        left: SessionEnd | None = turn
+    def _ended(self, turn: SessionEnd, task: "asyncio.Task[SessionEnd | None]") -> None:
+        """End a turn however its task ended, also one that was cancelled before it began."""
+        del self._working[task]
+        failed = task.cancelled() or task.exception() is not None
+        self._turns.end(turn.key, left=turn if failed else task.result())
+
+    async def _turn(self, turn: SessionEnd) -> SessionEnd | None:
+        """Work on a session for a while; return what is left to do."""
         try:
-            left = await self._bring_up(turn)
+            return await self._bring_up(turn)
         except CorruptLogError as error:
             await self._set_aside(turn.key, error)
-            left = None
         except SealError as error:
             self._note(turn.key, error)  # not damaged: it is tried again when it grows, the key may be here then
-            left = None
-        finally:
-            self._turns.end(turn.key, left=left)
+        return None
 
     def _note(self, key: SessionKey, error: CorruptLogError | SealError) -> None:
         if str(error) != str(self._damaged.get(key)):
@@ -167,7 +199,6 @@ class Worker:
         self._pauses.pop(key, None)
 
     async def _bring_up(self, turn: SessionEnd) -> SessionEnd | None:
-        """Work on a session for a while; return what is left to do."""
         async for attempt in stamina.retry_context(on=UnavailableError, attempts=None, timeout=RETRY_SECONDS_MAX):
             with attempt:
                 try:
