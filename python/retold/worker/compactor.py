@@ -9,7 +9,7 @@ Rules:
 
 import logging
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from retold.errors import ConflictError, CorruptLogError, FloorError, UnavailableError
 from retold.events import (
@@ -32,7 +32,6 @@ from retold.policy import (
     SummarizeSpan,
     carry_out,
     due_recorded,
-    is_due,
     limits_for,
     plan_id,
     replace,
@@ -51,6 +50,9 @@ SNAPSHOTS_BEHIND = 2
 
 TURN_EVENTS = 256
 """A turn moves over so many events at most, 1 to 3 ms of folding, or up to a compaction: then others have theirs."""
+
+DROP_EVENTS = 16
+"""From so many events on since its newest snapshot a session that is dropped gets one: 1 ms, as reading them takes."""
 
 PUBLISH_BEHIND_MAX = 64
 """A worker further behind than so many events publishes when it has caught up: nobody waits for what comes before."""
@@ -101,8 +103,17 @@ class Compactor:
         self._published[key] = version
         return live
 
+    async def drop(self, live: LiveSession) -> None:
+        """Let a session go that is no longer held, with a snapshot where opening it again would read much."""
+        seq = self._snapshots.get(live.key, (0, 0))[0]
+        self.forget(live.key)  # first: it may be opened again while this is written
+        if live.is_settled and live.head.seq - seq >= DROP_EVENTS:
+            with suppress(UnavailableError):  # it is a shortcut, and the events are all there
+                await self._log.save_snapshot(live.key, snapshot_of(live.snapshot()))
+
     def forget(self, key: SessionKey) -> None:
-        """Drop what is remembered of a session that is no longer held."""
+        """Forget what is remembered of a session that is no longer held."""
+        self._log.leave(key)
         self._published.pop(key, None)
         self._snapshots.pop(key, None)
 
@@ -112,8 +123,12 @@ class Compactor:
         What is new is read where the log goes on to *until* and *live* does not end there; None: it was just opened. A
         stale session is to be opened again. Cancelled or failed in the middle, it is to be opened again too.
         """
-        if until is not None and live.head.seq != until:
+        known = live.head.seq
+        for recorded in self._log.arrived(live.key, head=live.head):
+            live.take(recorded)
+        if until is not None and not known <= until <= live.head.seq:  # earlier than known: the log may have lost some
             await self._catch_up(live)
+            self._log.arrived(live.key, head=live.head)
         is_fresh, moved = until is None, 0
         is_spent = is_fresh and await self._settle(live)  # one that was just loaded may stand at a rewind
         while not is_spent and not live.is_stale and live.step():
@@ -128,7 +143,7 @@ class Compactor:
 
     async def _settle(self, live: LiveSession) -> bool:
         """Decide at the present place, unless that was done; return whether a compaction was due."""
-        if live.is_stale or not live.is_open or live.is_overtaken or not _is_due(live):
+        if live.is_stale or not live.is_open or live.is_overtaken or not live.is_due:
             return False
         await self._compact(live)
         return True
@@ -221,11 +236,13 @@ class Compactor:
 
     async def _publish(self, live: LiveSession) -> None:
         context = live.replaced
-        if context is None or context.version <= self._published.get(live.key, 0):
+        if context is None:
             return
-        # What no compaction could bring under the window nobody can send: then what was published before it goes.
-        await publish(self._log, context)
-        self._published[live.key] = context.version
+        if context.version > self._published.get(live.key, 0):
+            # What no compaction could bring under the window nobody can send: then what was published before it goes.
+            await publish(self._log, context)
+            self._published[live.key] = context.version
+        live.release()
 
     async def _keep_snapshots(self, live: LiveSession) -> None:
         """Keep the snapshots that are due: mostly one, of the present state; where it lay behind, all along."""
@@ -248,11 +265,6 @@ class Compactor:
 def _is_planned(context: Context) -> bool:
     """Return whether the plan that is open was made here; one that a crash left open further back is superseded."""
     return context.plan is not None and context.plan.base_seq == context.seq
-
-
-def _is_due(live: LiveSession) -> bool:
-    outline = live.outline
-    return is_due(outline, live.upper_tokens, limits_for(outline))
 
 
 def _planned(context: Context, decision: Decision) -> CompactionPlanned:

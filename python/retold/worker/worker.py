@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from contextlib import suppress
 from functools import partial
 
@@ -14,15 +13,12 @@ from retold.log.names import partition
 from retold.model_ports import RemoteCompactor, Summarizer
 from retold.ports import Aside, Clock, Log, SessionEnd
 from retold.worker.compactor import Compactor
+from retold.worker.holding import Holding
 from retold.worker.hooks import Hooks
 from retold.worker.limits import Limits
-from retold.worker.live import LiveSession
 from retold.worker.ownership import Everything, Ownership
 from retold.worker.summarising import SummaryWriter
 from retold.worker.turns import Turns
-
-LIVE_MAX = 256
-"""How many sessions are held folded; the one that was idle longest is dropped and loaded again when it grows."""
 
 AT_ONCE_MAX = 16
 """How many sessions are worked on at once: enough to cover the waits, few enough to stay fair."""
@@ -73,7 +69,7 @@ class Worker:
         self._log = log
         self._limits = limits or Limits()
         self._working: dict[asyncio.Task[SessionEnd | None], SessionKey] = {}
-        self._live: OrderedDict[SessionKey, LiveSession] = OrderedDict()
+        self.live = Holding(bytes_max=self._limits.live_bytes)
         self._turns = Turns(places=AT_ONCE_MAX, tenant_places=TENANT_AT_ONCE_MAX)
         writer = SummaryWriter(summarizer, remote=remote, limits=self._limits, away=self._turns.away)
         self._compactor = Compactor(log, clock, writer, hooks=hooks, actor=actor)
@@ -111,8 +107,7 @@ class Worker:
         if tasks:
             await asyncio.wait(tasks, timeout=LET_GO_S)
         self._turns.forget(lambda key: partition(key) in partitions)  # what is taken up again is listed again
-        for key in [key for key in self._live if partition(key) in partitions]:
-            self._live.pop(key, None)
+        for key in self.live.forget(lambda key: partition(key) in partitions):
             self._compactor.forget(key)
 
     async def drain(self) -> None:
@@ -176,7 +171,7 @@ class Worker:
         if str(error) != str(self._damaged.get(key)):
             _log.error("set aside: %s", error)
         self._damaged[key] = error
-        self._live.pop(key, None)
+        self.live.take(key)
 
     async def _set_aside(self, key: SessionKey, error: CorruptLogError) -> None:
         self._note(key, error)
@@ -206,19 +201,17 @@ class Worker:
                         await self._take_back(turn.key)
                     return await self._advance(turn)
                 except RetoldError:
-                    self._live.pop(turn.key, None)
+                    self.live.take(turn.key)
                     raise
         raise AssertionError("the last attempt returns or raises")
 
     async def _advance(self, turn: SessionEnd) -> SessionEnd | None:
-        live = self._live.pop(turn.key, None)
+        live = self.live.take(turn.key)
         until: int | None = turn.seq
         if live is None or live.is_stale:
             live = await self._compactor.open(turn.key)
             until = None
         is_over = await self._compactor.advance(live, until=until)
-        self._live[turn.key] = live
-        while len(self._live) > LIVE_MAX:
-            forgotten, _ = self._live.popitem(last=False)
-            self._compactor.forget(forgotten)
+        for dropped in self.live.put(live):
+            await self._compactor.drop(dropped)
         return None if is_over else SessionEnd(key=turn.key, seq=live.head.seq)
