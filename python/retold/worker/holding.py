@@ -42,6 +42,11 @@ class Holding:
         """Return how many of them are packed."""
         return len(self._packed)
 
+    def reached(self, key: SessionKey) -> int:
+        """Return the sequence that a session is settled at; 0 if it is not held, or has more to do."""
+        live = self._open.get(key) or self._packed.get(key)
+        return live.head.seq if live is not None and live.is_settled else 0
+
     def take(self, key: SessionKey) -> LiveSession | None:
         """Return a session, which is not held any more; None if it was not."""
         if key not in self._sizes:
