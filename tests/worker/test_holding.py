@@ -37,7 +37,8 @@ def test_what_is_idle_longest_is_packed_first_and_then_dropped() -> None:
         assert holding.packed > 0
         assert holding.size_bytes <= size * 6
         assert dropped == [one.key for one in sessions[: len(dropped)]]
-        assert 0 < len(dropped) < 22, "packed, six sessions' room holds more than eight"
+        assert dropped
+        assert len(holding) > 6, "packed, more are held than there was room for"
         last = holding.take(sessions[-1].key)
         assert last is sessions[-1]
         assert holding.take(sessions[-1].key) is None
