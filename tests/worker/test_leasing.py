@@ -195,7 +195,7 @@ def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Logs]:
 async def _worker(logs: Logs, name: str) -> None:
     """Work beside others, until cancelled."""
     async with logs.open() as log:
-        worker = Worker(log, HandClock(name), ExtractiveSummarizer(), actor=name)
+        worker = Worker(log, HandClock(name), ExtractiveSummarizer())
         await worker.run(LeasedPartitions(log.leases, ttl_s=TTL_S))
 
 

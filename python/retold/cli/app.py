@@ -21,7 +21,9 @@ from retold.cli import (
     branching,
     compacting,
     compressing,
+    configuring,
     counting,
+    dead,
     differing,
     doctor,
     explaining,
@@ -34,10 +36,12 @@ from retold.cli import (
     replaying,
     serving,
     sweeping,
+    top,
 )
 from retold.cli.options import CHECK_FAILED, UNAVAILABLE, WRONG_USAGE, Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, SealError, UnavailableError
 from retold.events import session_key
+from retold.settings import give
 
 READER_GONE = 128 + signal.SIGPIPE
 
@@ -64,6 +68,9 @@ def options(
     context: typer.Context,
     url: Annotated[str | None, typer.Option(help="A NATS server; without it, the embedded one.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where the embedded server keeps its store.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A file of settings (TOML); environment and flags come before it.")
+    ] = None,
     tenant: Annotated[
         str | None,
         typer.Option(help="Whose sessions; without it, lists show all, names are default's.", envvar="RETOLD_TENANT"),
@@ -75,6 +82,7 @@ def options(
     """Take what all commands share."""
     if tenant is not None:
         session_key("any", tenant=tenant)
+    give(file=config, url=url, data_dir=data_dir)
     context.obj = Options(url=url, data_dir=data_dir, asked_tenant=tenant)
 
 
@@ -135,6 +143,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "sweep": sweeping.sweep,
     "count": counting.count,
     "doctor": doctor.doctor,
+    "top": top.top,
     "erase": keeping.erase,
 }
 for _name, _command in _COMMANDS.items():
@@ -149,6 +158,17 @@ _bench.command("pipeline")(_ended(bench.pipeline))
 _bench.command("worker")(_ended(bench.worker))
 _bench.command("fidelity")(_ended(bench.fidelity))
 app.add_typer(_bench, name="bench")
+
+_config = typer.Typer(no_args_is_help=True, help="What is configured, and what is wrong with it.")
+_config.command("check")(_ended(configuring.check))
+_config.command("show")(_ended(configuring.show))
+app.add_typer(_config, name="config")
+
+_dead = typer.Typer(no_args_is_help=True, help="Messages that are no events, and sessions that were set aside.")
+_dead.command("list")(_ended(dead.list_all))
+_dead.command("show")(_ended(dead.show))
+_dead.command("retry")(_ended(dead.retry))
+app.add_typer(_dead, name="dead")
 
 _keys = typer.Typer(no_args_is_help=True, help="The keys of a sealed log.")
 _keys.command("new")(_ended(keeping.new))

@@ -178,9 +178,7 @@ async def published(profile: Profile, amounts: Amounts) -> tuple[list[Timing], l
         await one.settled(keys_of(order), 1)
         one.published.clear()
         events = amounts.rate * amounts.seconds // sessions
-        done = await one.agents.append(
-            Order(tenant="published", sessions=sessions, events=events, rate=amounts.rate)
-        )
+        done = await one.agents.append(Order(tenant="published", sessions=sessions, events=events, rate=amounts.rate))
         await one.settled(keys_of(order), 1 + events)
         async with connect(one.url) as client:
             waits = [await _wait_ms(client.log, *told) for told in one.published]
@@ -258,9 +256,7 @@ async def soak(profile: Profile, amounts: Amounts) -> tuple[list[Timing], list[F
         events, left, appended = amounts.rate * SOAK_STEP_S // sessions, amounts.seconds, 0
         while left > 0:
             one.published.clear()
-            await one.agents.append(
-                Order(tenant="soak", sessions=sessions, events=events, rate=amounts.rate)
-            )
+            await one.agents.append(Order(tenant="soak", sessions=sessions, events=events, rate=amounts.rate))
             appended += events
             start = time.perf_counter()
             await one.settled(keys_of(order), 1 + appended)

@@ -17,7 +17,9 @@ from retold.log.api import Stored
 from retold.log.arrivals import Arrivals
 from retold.log.asides import Asides
 from retold.log.blobs import Blobs
+from retold.log.broker import Broker
 from retold.log.copying import Copier
+from retold.log.dead_letters import DeadLetters
 from retold.log.erasing import Eraser
 from retold.log.feed import Feed
 from retold.log.headers import reaches, seq_of
@@ -39,14 +41,15 @@ from retold.log.names import (
     checked,
     event_subject,
     key_of,
+    session_of,
 )
 from retold.log.projections import Projections
 from retold.log.reader import Reader
 from retold.log.rows import RowWriter
 from retold.log.scanning import Scanner
+from retold.log.servers import Server
 from retold.log.snapshot_messages import Placed
 from retold.log.snapshots import Snapshots
-from retold.log.streams import ServerFacts
 from retold.log.tail import read_tail
 from retold.log.trails import Mark, Trails
 from retold.log.waking import wakes
@@ -78,10 +81,12 @@ class JetStreamLog:
         self._arrivals = Arrivals(link, trails)
         self._heads = Heads(link)
         self._asides = Asides(link)
+        self.letters = DeadLetters(link)
+        self.broker = Broker(link)
 
     @classmethod
     async def open(
-        cls, url: str, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
+        cls, url: str | Server, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
     ) -> "JetStreamLog":
         """Connect to *url*, create the streams that are missing with *replicas* copies each, and return the log.
 
@@ -245,8 +250,9 @@ class JetStreamLog:
             for key, seq in (await self._lasts(stream, subjects)).items():
                 proved[key] = max(seq, proved.get(key, 0))
         counts = await streams.counts(self._link, EVENTS, EVENTS_ALL)
-        counted = {key_of(subject): count for subject, count in counts.items()}
-        found = {key_of(stored.subject): stored for stored in await Feed(self._link, EVENTS, EVENTS_ALL).lasts_now()}
+        counted = {named: count for subject, count in counts.items() if (named := session_of(subject))}
+        stored_lasts = await Feed(self._link, EVENTS, EVENTS_ALL).lasts_now()
+        found = {named: stored for stored in stored_lasts if (named := session_of(stored.subject))}
         lasts = {key: seq_of(stored) for key, stored in found.items() if seq_of(stored) >= 0}
         for key in lasts:
             proved[key] = max(proved.get(key, 0), reaches(found[key]))
@@ -266,11 +272,12 @@ class JetStreamLog:
         }
 
     async def set_aside(self, key: SessionKey, aside: Aside) -> None:
-        """Note it in the stream of what a worker gave up on."""
-        await self._asides.put(checked(key), aside)
+        """Note it in the stream of what a worker gave up on, and each of its messages that is no event."""
+        await self.letters.write_session(checked(key))
+        await self._asides.put(key, aside)
 
     async def release(self, key: SessionKey) -> None:
-        """Remove the note."""
+        """Remove the note, and the letters on its messages."""
         await self._asides.remove(checked(key))
 
     async def aside(self) -> dict[SessionKey, Aside]:
@@ -347,10 +354,6 @@ class JetStreamLog:
             return None
         return encode_history(replacement_of(fold(tail.events, base=tail.base)))
 
-    async def inspect(self) -> ServerFacts:
-        """Return how the server and the streams stand."""
-        return await streams.inspect(self._link)
-
     async def _up_to(
         self, stored: Stored, *, key: SessionKey, mark: Mark
     ) -> AsyncGenerator[tuple[Recorded, int], None]:
@@ -389,7 +392,7 @@ class JetStreamLog:
 
 @asynccontextmanager
 async def connect_log(
-    url: str, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
+    url: str | Server, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
 ) -> AsyncIterator[JetStreamLog]:
     """Open a `JetStreamLog` and close it at the end; see `JetStreamLog.open`."""
     log = await JetStreamLog.open(url, name=name, replicas=replicas, masters=masters)

@@ -19,7 +19,7 @@ from retold.log.arrivals import Arrivals
 from retold.log.feed import Feed
 from retold.log.headers import seq_of
 from retold.log.link import Link, Lost
-from retold.log.names import EVENTS, event_subjects, key_of
+from retold.log.names import EVENTS, event_subjects, session_of
 from retold.ports import SessionEnd
 
 _ALL: Mapping[int, int] = dict.fromkeys(range(PARTITIONS), 0)
@@ -43,7 +43,8 @@ async def wakes(link: Link, partitions: Partitions | None, arrivals: Arrivals) -
             if len(gained) == len(followed):
                 position = end
             for stored in await Feed(link, EVENTS, *event_subjects(gained)).lasts_now():
-                yield _woken(stored)
+                if (woken := _woken(stored)) is not None:
+                    yield woken
         listed = {}
         changed = asyncio.ensure_future(_changed(partitions, followed))
         try:
@@ -78,8 +79,10 @@ async def _changed(partitions: Partitions | None, followed: Mapping[int, int]) -
         await partitions.changed(followed)
 
 
-def _woken(stored: Stored) -> SessionEnd:
-    return SessionEnd(key=key_of(stored.subject), seq=max(seq_of(stored), 0))
+def _woken(stored: Stored) -> SessionEnd | None:
+    """Return the session that grew; None for a message on a subject that is no session's (`dead_letters`)."""
+    key = session_of(stored.subject)
+    return None if key is None else SessionEnd(key=key, seq=max(seq_of(stored), 0))
 
 
 async def _end(link: Link) -> int:

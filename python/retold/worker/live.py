@@ -66,6 +66,8 @@ class LiveSession:
         replaced: the state right after its newest replacement, or where it was loaded; None before the first event.
             What is published is taken from it: text that was added to an item later is no part of the replacement.
         read_bytes: the length of all events that were taken in.
+        read_events: how many that were.
+        told_events: how many of them the worker's telemetry was told of.
         is_stale: whether the session must be loaded again: it was rewound or erased, a compaction was undone, or
             another worker wrote to it.
     """
@@ -83,6 +85,7 @@ class LiveSession:
         self._measure: tuple[Context, Limits] | None = None
         self.is_stale = False
         self.read_bytes = sum(len(recorded.body) for recorded in events)
+        self.read_events, self.told_events = len(events), 0
         rewound = max((at for at, recorded in enumerate(events) if _starts_anew(recorded)), default=-1) + 1
         start = fold(events[:rewound], base=base) if rewound else base
         later = events[rewound:]
@@ -105,12 +108,17 @@ class LiveSession:
         return self._builder.outline
 
     @property
+    def upper_tokens(self) -> int:
+        """Return the size of the history at the present place, upper bound. O(1)."""
+        return self._builder.upper_tokens
+
+    @property
     def is_due(self) -> bool:
         """Return whether the history at the present place calls for a compaction. O(1)."""
         if self._measure is None:
             outline = self._builder.outline
             self._measure = outline, limits_for(outline)
-        return is_due(self._measure[0], self._builder.upper_tokens, self._measure[1])
+        return is_due(self._measure[0], self.upper_tokens, self._measure[1])
 
     @property
     def size_bytes(self) -> int:
@@ -159,6 +167,7 @@ class LiveSession:
         """Take in the next event of the log, written by somebody else."""
         self.head = recorded.head
         self.read_bytes += len(recorded.body)
+        self.read_events += 1
         self._note_barriers([recorded])
         if _starts_anew(recorded) or base_of(recorded) is not None:
             self.is_stale = True
@@ -168,6 +177,7 @@ class LiveSession:
         """Take in the next event of the log, decided at the present place."""
         self.head = recorded.head
         self.read_bytes += len(recorded.body)
+        self.read_events += 1
         self._closed_seq = max(self._closed_seq, _closed_place(recorded))
         self._apply(recorded)
 

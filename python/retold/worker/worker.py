@@ -12,11 +12,13 @@ from retold.events import SessionKey
 from retold.log.names import partition
 from retold.model_ports import RemoteCompactor, Summarizer
 from retold.ports import Aside, Clock, Log, SessionEnd
+from retold.telemetry import NoTelemetry, SessionSize, Telemetry
 from retold.worker.compactor import Compactor
 from retold.worker.holding import Holding
 from retold.worker.hooks import Hooks
 from retold.worker.limits import Limits
-from retold.worker.ownership import Everything, Ownership
+from retold.worker.live import LiveSession
+from retold.worker.ownership import Everything, Ownership, tell_held
 from retold.worker.summarising import SummaryWriter
 from retold.worker.turns import Turns
 
@@ -59,43 +61,59 @@ class Worker:
         *,
         remote: RemoteCompactor | None = None,
         hooks: Hooks | None = None,
-        actor: str = "worker",
         limits: Limits | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
-        """Work on *log*, writing as *actor*; *remote* compacts the sessions whose policy is ``codex-remote``.
+        """Work on *log*; *remote* compacts the sessions whose policy is ``codex-remote``.
 
-        *hooks* take part in compactions; *limits* bound memory and models.
+        *hooks* take part in compactions; *limits* bound memory and models; *telemetry* is told of what is done.
         """
         self._log = log
         self._limits = limits or Limits()
         self._working: dict[asyncio.Task[SessionEnd | None], SessionKey] = {}
+        self._telemetry = telemetry or NoTelemetry()
         self.live = Holding(bytes_max=self._limits.live_bytes)
         self._turns = Turns(places=AT_ONCE_MAX, tenant_places=TENANT_AT_ONCE_MAX)
         writer = SummaryWriter(summarizer, remote=remote, limits=self._limits, away=self._turns.away)
-        self._compactor = Compactor(log, clock, writer, hooks=hooks, actor=actor)
+        self._compactor = Compactor(log, clock, writer, hooks=hooks, telemetry=self._telemetry)
         self._damaged: dict[SessionKey, CorruptLogError | SealError] = {}
         self._pauses: dict[SessionKey, float] = {}
         self._paused: set[SessionKey] = set()
         self._noted: set[SessionKey] = set()
+        self._stopped = asyncio.Event()
 
     @property
     def damaged(self) -> dict[SessionKey, CorruptLogError | SealError]:
         """Return the sessions that were set aside, each with what is wrong: damage, or a key that is not here."""
         return dict(self._damaged)
 
+    def stop(self) -> None:
+        """Begin nothing more; `run` returns when what was begun is done."""
+        self._stopped.set()
+
     async def run(self, ownership: Ownership | None = None) -> None:
-        """Work until cancelled, on the sessions that *ownership* gives; None is all.
+        """Work until stopped or cancelled, on the sessions that *ownership* gives; None is all.
 
         What was being done when it is cancelled is done again by the next worker.
         """
         owned = ownership or Everything()
         self._noted |= (await self._log.aside()).keys()
         async with owned.kept(self._let_go), asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(tell_held(owned, self._telemetry.leases))
+            taking = tasks.create_task(self._take(owned, tasks))
             tasks.create_task(self._work(tasks, owned))
-            async for end in self._log.wakes(owned):
+            await self._stopped.wait()
+            telling.cancel()
+            taking.cancel()
+            self._turns.forget(lambda _: True)
+
+    async def _take(self, owned: Ownership, tasks: asyncio.TaskGroup) -> None:
+        async for end in self._log.wakes(owned):
+            if owned.holds(end.key):
+                self._telemetry.woke(end.key, end.seq)
                 self._admit(end, tasks)
-                while self._turns.waiting >= WAITING_MAX:
-                    await self._turns.change()
+            while self._turns.waiting >= WAITING_MAX:
+                await self._turns.change()
 
     async def _let_go(self, partitions: frozenset[int], patience_s: float) -> None:
         """Stop working on the sessions of *partitions*, and forget them."""
@@ -109,6 +127,7 @@ class Worker:
         self._turns.forget(lambda key: partition(key) in partitions)  # what is taken up again is listed again
         for key in self.live.forget(lambda key: partition(key) in partitions):
             self._compactor.forget(key)
+        self._telemetry.let_go(partitions)
 
     async def drain(self) -> None:
         """Bring every session that exists now up to its end, then return. Safe beside `run`."""
@@ -131,12 +150,15 @@ class Worker:
             tasks.create_task(self._wake_later(end, pause_s))
 
     async def _wake_later(self, end: SessionEnd, pause_s: float) -> None:
-        await asyncio.sleep(pause_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._stopped.wait()
         self._paused.discard(end.key)
         self._turns.wake(end)
 
     async def _work(self, tasks: asyncio.TaskGroup, owned: Ownership) -> None:
-        while True:
+        """Give turns until stopped, and then until those that were begun have ended."""
+        while self._working or not self._stopped.is_set():
             await self._next_turn(tasks, owned)
 
     async def _next_turn(self, tasks: asyncio.TaskGroup, owned: Ownership) -> None:
@@ -144,7 +166,7 @@ class Worker:
         turn = self._turns.take()
         if turn is None:
             await self._turns.change()
-        elif not owned.holds(turn.key):
+        elif self._stopped.is_set() or not owned.holds(turn.key):
             self._turns.end(turn.key)
         else:
             task = tasks.create_task(self._turn(turn))
@@ -172,6 +194,7 @@ class Worker:
             _log.error("set aside: %s", error)
         self._damaged[key] = error
         self.live.take(key)
+        self._telemetry.set_aside(key)
 
     async def _set_aside(self, key: SessionKey, error: CorruptLogError) -> None:
         self._note(key, error)
@@ -192,6 +215,7 @@ class Worker:
         self._noted.discard(key)
         self._damaged.pop(key, None)
         self._pauses.pop(key, None)
+        self._telemetry.taken_back(key)
 
     async def _bring_up(self, turn: SessionEnd) -> SessionEnd | None:
         async for attempt in stamina.retry_context(on=UnavailableError, attempts=None, timeout=RETRY_SECONDS_MAX):
@@ -207,11 +231,27 @@ class Worker:
 
     async def _advance(self, turn: SessionEnd) -> SessionEnd | None:
         live = self.live.take(turn.key)
-        until: int | None = turn.seq
         if live is None or live.is_stale:
             live = await self._compactor.open(turn.key)
-            until = None
-        is_over = await self._compactor.advance(live, until=until)
+            is_over = await self._compactor.advance(live)
+        else:
+            is_over = await self._compactor.advance(live, until=turn.seq)
+        if is_over:
+            self._telemetry.brought_up(_size_of(live), events=live.read_events - live.told_events)
+            live.told_events = live.read_events
         for dropped in self.live.put(live):
             await self._compactor.drop(dropped)
+            self._telemetry.dropped(dropped.key)
         return None if is_over else SessionEnd(key=turn.key, seq=live.head.seq)
+
+
+def _size_of(live: LiveSession) -> SessionSize:
+    window = live.outline.window
+    return SessionSize(
+        key=live.key,
+        seq=live.head.seq,
+        tokens=live.upper_tokens,
+        limit_tokens=window.hard_limit,
+        pre_rot_tokens=window.pre_rot_tokens,
+        version=live.outline.version,
+    )
