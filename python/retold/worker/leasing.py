@@ -6,7 +6,8 @@ Rules:
 - A lease holds until `STOP_BEFORE` of the time is left that others wait, counted from before the last renewal was
   sent. So its holder has stopped before anybody may take it, however long the answer took.
 - Who takes over removes the silent one's presence first, by compare-and-set. If that succeeds the silent one cannot
-  renew any more, and joins as a new worker; if it does not, it was alive.
+  renew any more, and joins as a new worker; if it does not, it was alive. A process of the same machine that has ended
+  is not waited for: a worker that was killed and started again works at once.
 - What a worker holds is what it has claimed itself by compare-and-set; the table, which may be a moment old, only
   tells it what to try.
 """
@@ -26,6 +27,7 @@ from retold.events import SessionKey
 from retold.lease_ports import Leases
 from retold.log.names import partition
 from retold.worker.ownership import LetGo
+from retold.worker.processes import has_ended, own_process
 from retold.worker.sharing import Presence, Sightings, Table, partition_name, read_table, shares, worker_name
 
 LEASE_TTL_S = 10.0
@@ -50,7 +52,8 @@ class LeasedPartitions:
         """Hold leases in *leases* that others may take when this worker was silent for *ttl_s*."""
         self._leases = leases
         self._ttl_s = ttl_s
-        self._presence = msgspec.json.encode(Presence(ttl_s=ttl_s, host=socket.gethostname(), pid=os.getpid()))
+        host, pid = socket.gethostname(), os.getpid()
+        self._presence = msgspec.json.encode(Presence(ttl_s=ttl_s, host=host, pid=pid, process=own_process()))
         self._sightings = Sightings()
         self._worker = ""
         self._revision = 0
@@ -161,6 +164,7 @@ class LeasedPartitions:
         asked_s = _now()
         table = read_table(await self._leases.claims())
         gone = self._sightings.gone(table.workers, asked_s=asked_s, answered_s=_now())
+        gone |= {worker for worker, (presence, _) in table.workers.items() if has_ended(presence.process)}
         taken = {number for number in self._held if table.revisions.get(number, 0) > self._held[number]}
         if taken:
             await self._drop(let_go, "others hold some of them")
