@@ -112,8 +112,7 @@ class LeasedPartitions:
                 self._look.clear()
                 try:
                     await self._renew(let_go)
-                    given_up = await self._share(let_go)
-                    if given_up:
+                    if given_up := await self._share(let_go):
                         tasks.create_task(self._hand_over(given_up, let_go))
                 except UnavailableError as error:
                     _log.warning("leases cannot be renewed: %s", error)
@@ -160,7 +159,7 @@ class LeasedPartitions:
             await self._drop(let_go, "another worker took this one for gone")
 
     async def _share(self, let_go: LetGo) -> frozenset[int]:
-        """Claim what is this worker's share and free; return what is to be given up."""
+        """Claim what is this worker's share and free; return what is to be handed over."""
         asked_s = _now()
         table = read_table(await self._leases.claims())
         gone = self._sightings.gone(table.workers, asked_s=asked_s, answered_s=_now())
@@ -171,10 +170,16 @@ class LeasedPartitions:
         present = await self._present(table, gone)
         own = self._held.keys() | self._leaving.keys()
         others = {number: holder for number, holder in table.holders.items() if holder in present - {self._worker}}
-        plan = shares(present, others | dict.fromkeys(own, self._worker))
+        # What names this worker and was dropped is as good as held by it: the others wait for it to give that up.
+        named = {number for number, holder in table.holders.items() if holder == self._worker} - own
+        plan = shares(present, others | dict.fromkeys(own | named, self._worker))
         share = {number for number, worker in plan.items() if worker == self._worker}
         await self._claim(share - own - others.keys(), table)
-        return frozenset(self._held.keys() - share)
+        await self._release({number: table.revisions[number] for number in named - share})
+        given_up = frozenset(self._held.keys() - share)
+        self._leaving |= {number: self._held.pop(number) for number in given_up}
+        self._follow(self._held)
+        return given_up
 
     async def _present(self, table: Table, gone: set[str]) -> set[str]:
         """Return who is there; those that stood still for too long are removed, if they do still."""
@@ -197,20 +202,21 @@ class LeasedPartitions:
 
         if wanted := sorted(wanted):
             await asyncio.gather(*map(claim, wanted))
-            self._follow(self._held)
 
     async def _hand_over(self, given_up: frozenset[int], let_go: LetGo) -> None:
         """Finish what runs on these partitions, and say that they are free."""
-        self._leaving |= {number: self._held.pop(number) for number in given_up}
-        self._follow(self._held)
         await let_go(given_up, HAND_OVER_S)
         _log.info("handed over %d partitions, %d are left", len(given_up), len(self._held))
-        for number in sorted(given_up):
-            revision = self._leaving.get(number)
-            if revision is not None:  # not dropped meanwhile
-                with suppress(UnavailableError):  # then it is this worker's still, and given up again
-                    await self._leases.put(partition_name(number), b"", revision=revision)
-                self._leaving.pop(number, None)
+        given_up &= self._leaving.keys()  # what was dropped meanwhile is given up elsewhere
+        with suppress(UnavailableError):  # then it names this worker still, and is given up again
+            await self._release({number: self._leaving[number] for number in given_up})
+        for number in given_up:
+            self._leaving.pop(number, None)
+
+    async def _release(self, revisions: Mapping[int, int]) -> None:
+        """Say that these partitions, which stand at these revisions, are free."""
+        names = {partition_name(number): revision for number, revision in sorted(revisions.items())}
+        await asyncio.gather(*(self._leases.put(name, b"", revision=revision) for name, revision in names.items()))
 
     async def _drop(self, let_go: LetGo, why: str) -> None:
         """Stop working at once: what is held may be another's."""

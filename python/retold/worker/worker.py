@@ -117,17 +117,21 @@ class Worker:
 
     async def _let_go(self, partitions: frozenset[int], patience_s: float) -> None:
         """Stop working on the sessions of *partitions*, and forget them."""
-        tasks = [task for task, key in self._working.items() if partition(key) in partitions]
-        if tasks and patience_s:
-            await asyncio.wait(tasks, timeout=patience_s)
-        for task in tasks:
+        if patience_s and (running := self._tasks_of(partitions)):
+            await asyncio.wait(running, timeout=patience_s)
+        running = self._tasks_of(partitions)
+        for task in running:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=LET_GO_S)
-        self._turns.forget(lambda key: partition(key) in partitions)  # what is taken up again is listed again
+        # All at once: what is listed again from here on, because the partition came back, is to be worked on.
+        self._turns.forget(lambda key: partition(key) in partitions)
         for key in self.live.forget(lambda key: partition(key) in partitions):
             self._compactor.forget(key)
         self._telemetry.let_go(partitions)
+        if running:
+            await asyncio.wait(running, timeout=LET_GO_S)
+
+    def _tasks_of(self, partitions: frozenset[int]) -> list[asyncio.Task[SessionEnd | None]]:
+        return [task for task, key in self._working.items() if partition(key) in partitions]
 
     async def drain(self) -> None:
         """Bring every session that exists now up to its end, then return. Safe beside `run`."""
