@@ -45,7 +45,7 @@ class Arrivals:
         self._came: dict[SessionKey, list[Recorded]] = {}
         self._held_bytes = 0
 
-    def take(self, key: SessionKey, head: Head) -> list[Recorded]:
+    def take(self, key: SessionKey, *, head: Head) -> list[Recorded]:
         """Return what came behind *head* of the session, checked to follow, and follow it from there on."""
         came = self._drop(key)
         behind = [recorded for recorded in came if recorded.event.seq > head.seq]
@@ -73,7 +73,9 @@ class Arrivals:
             Lost: when it cannot be said any more that nothing is missing.
             UnavailableError: if the server does not answer within the link's retries.
         """
-        pull = _Pull(self._scan)
+        # A scan of its own, which sessions are followed in from their next turn on: another may still be running.
+        scan = self._scan = Scan.live(VERSION, KINDS, PACKING)
+        pull = _Pull(scan)
         until.add_done_callback(lambda _: pull.lose())
         start = {"deliver_policy": "by_start_sequence", "opt_start_seq": position + 1}
         filters: dict[str, Any] = (
@@ -81,13 +83,13 @@ class Arrivals:
         )
         try:
             async with consumer(self._link, EVENTS, start | filters) as made, self._link.tapped(pull) as reply:
-                self._scan.restart()
+                scan.restart()
                 while True:
                     await self._link.send(made.next_subject, _PULL, reply=reply)
                     async for given in pull.given(made):
                         woken = self._hold(given)
                         if woken:
-                            yield max(position, self._scan.position), woken
+                            yield max(position, scan.position), woken
         except Lost:
             if not until.done():
                 raise
