@@ -44,6 +44,7 @@ class Arrivals:
         self._scan = Scan.live(VERSION, KINDS, PACKING)
         self._came: dict[SessionKey, list[Recorded]] = {}
         self._held_bytes = 0
+        self._is_scanning = False
 
     def take(self, key: SessionKey, *, head: Head) -> list[Recorded]:
         """Return what came behind *head* of the session, checked to follow, and follow it from there on."""
@@ -73,8 +74,9 @@ class Arrivals:
             Lost: when it cannot be said any more that nothing is missing.
             UnavailableError: if the server does not answer within the link's retries.
         """
-        # A scan of its own, which sessions are followed in from their next turn on: another may still be running.
-        scan = self._scan = Scan.live(VERSION, KINDS, PACKING)
+        if self._is_scanning:  # for somebody else: from now on sessions are followed here, and the other's are read
+            self._scan = Scan.live(VERSION, KINDS, PACKING)
+        scan, self._is_scanning = self._scan, True
         pull = _Pull(scan)
         until.add_done_callback(lambda _: pull.lose())
         start = {"deliver_policy": "by_start_sequence", "opt_start_seq": position + 1}
@@ -93,6 +95,8 @@ class Arrivals:
         except Lost:
             if not until.done():
                 raise
+        finally:
+            self._is_scanning = self._is_scanning and scan is not self._scan
 
     def _hold(self, given: Given) -> dict[SessionKey, int]:
         """Hold the events of sessions that are followed; return all sessions that had messages."""
