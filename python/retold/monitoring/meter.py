@@ -119,9 +119,10 @@ class Meter:
             del self._waiting[size.key]
 
     def dropped(self, key: SessionKey) -> None:
-        """Forget its size."""
+        """Forget its size; a compaction that was broken off was abandoned."""
         self._held.pop(key, None)
         self._unpublished.pop(key, None)
+        self._end(key, "abandoned")
 
     def set_aside(self, key: SessionKey) -> None:
         """Count it apart: it is not waited for."""
@@ -184,7 +185,9 @@ class Meter:
 
     def let_go(self, partitions: frozenset[int]) -> None:
         """Forget its sessions."""
-        for sessions in (self._waiting, self._held, self._unpublished, self._folded):
+        for key in [key for key in (*self._held, *self._open) if partition(key) in partitions]:
+            self.dropped(key)
+        for sessions in (self._waiting, self._unpublished, self._folded):
             for key in [key for key in sessions if partition(key) in partitions]:
                 del sessions[key]
         self._aside = {key for key in self._aside if partition(key) not in partitions}
