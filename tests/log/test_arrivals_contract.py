@@ -97,3 +97,27 @@ def test_what_does_not_follow_where_i_say_that_i_am_is_not_given(
                         return
 
     asyncio.run(run())
+
+
+def test_what_comes_along_while_the_end_is_asked_for_is_no_damage(
+    logs: Logs, key: SessionKey, drafts: Iterator[Draft]
+) -> None:
+    """However fast others write, asking where a session ends never takes what is newer than the answer for lost."""
+
+    async def run() -> None:
+        async with logs.open() as log, logs.open() as writer:
+            head = (await writer.append(key, take(drafts, 1)))[-1].head
+            coming = asyncio.create_task(_come(log, key, head, until=400))
+            writing = asyncio.create_task(_write(writer, key, drafts, 400))
+            while not coming.done():
+                await log.head(key)
+                await asyncio.sleep(0)
+            await writing
+            assert coming.result()[-1].event.seq >= 400
+
+    asyncio.run(run())
+
+
+async def _write(log: Log, key: SessionKey, drafts: Iterator[Draft], number: int) -> None:
+    for _ in range(number):
+        await log.append(key, take(drafts, 1))

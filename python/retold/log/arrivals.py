@@ -44,8 +44,9 @@ class Arrivals:
         self._scan = Scan.live(VERSION, KINDS, PACKING)
         self._came: dict[SessionKey, list[Recorded]] = {}
         self._held_bytes = 0
+        self._is_scanning = False
 
-    def take(self, key: SessionKey, head: Head) -> list[Recorded]:
+    def take(self, key: SessionKey, *, head: Head) -> list[Recorded]:
         """Return what came behind *head* of the session, checked to follow, and follow it from there on."""
         came = self._drop(key)
         behind = [recorded for recorded in came if recorded.event.seq > head.seq]
@@ -73,7 +74,10 @@ class Arrivals:
             Lost: when it cannot be said any more that nothing is missing.
             UnavailableError: if the server does not answer within the link's retries.
         """
-        pull = _Pull(self._scan)
+        if self._is_scanning:  # for somebody else: from now on sessions are followed here, and the other's are read
+            self._scan = Scan.live(VERSION, KINDS, PACKING)
+        scan, self._is_scanning = self._scan, True
+        pull = _Pull(scan)
         until.add_done_callback(lambda _: pull.lose())
         start = {"deliver_policy": "by_start_sequence", "opt_start_seq": position + 1}
         filters: dict[str, Any] = (
@@ -81,16 +85,18 @@ class Arrivals:
         )
         try:
             async with consumer(self._link, EVENTS, start | filters) as made, self._link.tapped(pull) as reply:
-                self._scan.restart()
+                scan.restart()
                 while True:
                     await self._link.send(made.next_subject, _PULL, reply=reply)
                     async for given in pull.given(made):
                         woken = self._hold(given)
                         if woken:
-                            yield max(position, self._scan.position), woken
+                            yield max(position, scan.position), woken
         except Lost:
             if not until.done():
                 raise
+        finally:
+            self._is_scanning = self._is_scanning and scan is not self._scan
 
     def _hold(self, given: Given) -> dict[SessionKey, int]:
         """Hold the events of sessions that are followed; return all sessions that had messages."""

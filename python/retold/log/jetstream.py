@@ -79,6 +79,7 @@ class JetStreamLog:
         self._projections = Projections(link, blobs=blobs, snapshots=self._snapshots, trails=trails, keys=self.keys)
         self._copier = Copier(link, blobs=blobs, reader=reader, trails=trails)
         self._arrivals = Arrivals(link, trails)
+        self.arrived, self.leave = self._arrivals.take, self._arrivals.leave
         self._heads = Heads(link)
         self._asides = Asides(link)
         self.letters = DeadLetters(link)
@@ -228,16 +229,7 @@ class JetStreamLog:
 
     def wakes(self, partitions: Partitions | None = None) -> AsyncGenerator[SessionEnd, None]:
         """Yield every session of *partitions* with its end, then again whenever it has grown."""
-        self._arrivals = Arrivals(self._link, self._trails)
         return wakes(self._link, partitions, self._arrivals)
-
-    def arrived(self, key: SessionKey, *, head: Head) -> Sequence[Recorded]:
-        """Return what the newest `wakes` has brought along."""
-        return self._arrivals.take(key, head)
-
-    def leave(self, key: SessionKey) -> None:
-        """Bring nothing along any more."""
-        self._arrivals.leave(key)
 
     async def sessions(self) -> list[SessionEnd]:
         """Return every session and its end, ordered by tenant and name. About 40 µs a session.
