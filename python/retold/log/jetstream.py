@@ -15,6 +15,7 @@ from retold.log import streams
 from retold.log.api import Stored
 from retold.log.asides import Asides
 from retold.log.blobs import Blobs
+from retold.log.broker import Broker
 from retold.log.copying import Copier
 from retold.log.erasing import Eraser
 from retold.log.feed import Feed
@@ -41,9 +42,9 @@ from retold.log.projections import Projections
 from retold.log.reader import Reader
 from retold.log.rows import RowWriter
 from retold.log.scanning import Scanner
+from retold.log.servers import Server
 from retold.log.snapshot_messages import Placed
 from retold.log.snapshots import Snapshots
-from retold.log.streams import ServerFacts
 from retold.log.tail import read_tail
 from retold.log.trails import Mark, Trails
 from retold.log.writer import Writer
@@ -72,10 +73,11 @@ class JetStreamLog:
         self._copier = Copier(link, blobs=blobs, reader=reader, trails=trails)
         self._heads = Heads(link)
         self._asides = Asides(link)
+        self.broker = Broker(link)
 
     @classmethod
     async def open(
-        cls, url: str, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
+        cls, url: str | Server, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
     ) -> "JetStreamLog":
         """Connect to *url*, create the streams that are missing with *replicas* copies each, and return the log.
 
@@ -342,10 +344,6 @@ class JetStreamLog:
             return None
         return encode_history(replacement_of(fold(tail.events, base=tail.base)))
 
-    async def inspect(self) -> ServerFacts:
-        """Return how the server and the streams stand."""
-        return await streams.inspect(self._link)
-
     async def _up_to(
         self, stored: Stored, *, key: SessionKey, mark: Mark
     ) -> AsyncGenerator[tuple[Recorded, int], None]:
@@ -384,7 +382,7 @@ class JetStreamLog:
 
 @asynccontextmanager
 async def connect_log(
-    url: str, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
+    url: str | Server, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
 ) -> AsyncIterator[JetStreamLog]:
     """Open a `JetStreamLog` and close it at the end; see `JetStreamLog.open`."""
     log = await JetStreamLog.open(url, name=name, replicas=replicas, masters=masters)

@@ -18,14 +18,16 @@ FRAME_TOKENS = 1_000
 _OVERFLOW_TEXTS = ("prompt is too long", "context window", "context limit")
 
 
-def open_client(base_url: str | None, *, timeout_s: float = CALL_TIMEOUT_S) -> AsyncAnthropic:
-    """Return a client for *base_url*, Anthropic's own (or ``ANTHROPIC_BASE_URL``) if None, with the environment's key.
+def open_client(base_url: str | None, *, key: str | None = None, timeout_s: float = CALL_TIMEOUT_S) -> AsyncAnthropic:
+    """Return a client for *base_url*, Anthropic's own (or ``ANTHROPIC_BASE_URL``) if None.
+
+    Without a *key* it is the environment's.
 
     Raises:
         InputError: if there is no key in ``ANTHROPIC_API_KEY``, nor other credentials that the client finds.
     """
     try:
-        client = AsyncAnthropic(base_url=base_url, timeout=timeout_s, max_retries=RETRIES_MAX)
+        client = AsyncAnthropic(api_key=key, base_url=base_url, timeout=timeout_s, max_retries=RETRIES_MAX)
     except anthropic.AnthropicError:
         client = None
     if client is None or (client.api_key is None and client.auth_token is None and client.credentials is None):

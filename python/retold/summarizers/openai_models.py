@@ -23,14 +23,14 @@ _OVERFLOWS = ("context_length_exceeded", "string_above_max_length")
 _OVERFLOW_TEXTS = ("context length", "context window", "context size", "prompt is too long", "too many tokens")
 
 
-def open_client(base_url: str | None, *, timeout_s: float = CALL_TIMEOUT_S) -> AsyncOpenAI:
-    """Return a client for *base_url*, OpenAI's own (or ``OPENAI_BASE_URL``) if None, with the key of the environment.
+def open_client(base_url: str | None, *, key: str | None = None, timeout_s: float = CALL_TIMEOUT_S) -> AsyncOpenAI:
+    """Return a client for *base_url*, OpenAI's own (or ``OPENAI_BASE_URL``) if None, with *key* or the environment's.
 
     Raises:
         InputError: if there is no key in ``OPENAI_API_KEY``; a server of one's own mostly wants none.
     """
     try:
-        return AsyncOpenAI(base_url=base_url, timeout=timeout_s, max_retries=RETRIES_MAX)
+        return AsyncOpenAI(api_key=key, base_url=base_url, timeout=timeout_s, max_retries=RETRIES_MAX)
     except openai.OpenAIError:
         if base_url is None:
             raise InputError("expected a key of OpenAI's in OPENAI_API_KEY, got none") from None

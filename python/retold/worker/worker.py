@@ -12,6 +12,7 @@ from retold.errors import CorruptLogError, RetoldError, SealError, UnavailableEr
 from retold.events import SessionKey
 from retold.model_ports import RemoteCompactor, Summarizer
 from retold.ports import Aside, Clock, Log
+from retold.telemetry import NoTelemetry, SessionSize, Telemetry
 from retold.worker.compactor import Compactor
 from retold.worker.hooks import Hooks
 from retold.worker.live import LiveSession
@@ -49,14 +50,15 @@ class Worker:
         *,
         remote: RemoteCompactor | None = None,
         hooks: Hooks | None = None,
-        actor: str = "worker",
+        telemetry: Telemetry | None = None,
     ) -> None:
-        """Work on *log*, writing as *actor*; *remote* compacts the sessions whose policy is ``codex-remote``.
+        """Work on *log*; *remote* compacts the sessions whose policy is ``codex-remote``.
 
-        *hooks* take part in compactions.
+        *hooks* take part in compactions, *telemetry* is told of what is done.
         """
         self._log = log
-        self._compactor = Compactor(log, clock, summarizer, remote=remote, hooks=hooks, actor=actor)
+        self._telemetry = telemetry or NoTelemetry()
+        self._compactor = Compactor(log, clock, summarizer, remote=remote, hooks=hooks, telemetry=self._telemetry)
         self._live: OrderedDict[SessionKey, LiveSession] = OrderedDict()
         self._places = asyncio.Semaphore(AT_ONCE_MAX)
         self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
@@ -75,6 +77,7 @@ class Worker:
         self._noted |= (await self._log.aside()).keys()
         async with asyncio.TaskGroup() as tasks:
             async for end in self._log.wakes():
+                self._telemetry.woke(end.key, end.seq)
                 if end.key not in self._waiting:
                     self._waiting.add(end.key)
                     pause_s = self._pauses.get(end.key)
@@ -108,6 +111,7 @@ class Worker:
             _log.error("set aside: %s", error)
         self._damaged[key] = error
         self._live.pop(key, None)
+        self._telemetry.set_aside(key)
 
     async def _set_aside(self, key: SessionKey, error: CorruptLogError) -> None:
         self._note(key, error)
@@ -128,6 +132,7 @@ class Worker:
         self._noted.discard(key)
         self._damaged.pop(key, None)
         self._pauses.pop(key, None)
+        self._telemetry.taken_back(key)
 
     async def _bring_up(self, key: SessionKey) -> None:
         async for attempt in stamina.retry_context(on=UnavailableError, attempts=None, timeout=RETRY_SECONDS_MAX):
@@ -142,11 +147,27 @@ class Worker:
 
     async def _advance(self, key: SessionKey) -> None:
         while True:
-            live = self._live.pop(key, None) or await self._compactor.open(key)
+            live = self._live.pop(key, None)
+            before = 0 if live is None else live.read_events
+            live = live or await self._compactor.open(key)
             await self._compactor.advance(live)
             if not live.is_stale:
                 break
         self._live[key] = live
+        self._telemetry.brought_up(_size_of(live), events=live.read_events - before)
         while len(self._live) > LIVE_MAX:
             forgotten, _ = self._live.popitem(last=False)
             self._compactor.forget(forgotten)
+            self._telemetry.dropped(forgotten)
+
+
+def _size_of(live: LiveSession) -> SessionSize:
+    window = live.outline.window
+    return SessionSize(
+        key=live.key,
+        seq=live.head.seq,
+        tokens=live.upper_tokens,
+        limit_tokens=window.hard_limit,
+        pre_rot_tokens=window.pre_rot_tokens,
+        version=live.outline.version,
+    )
