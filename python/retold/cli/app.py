@@ -34,6 +34,7 @@ from retold.cli import (
     replaying,
     serving,
     sweeping,
+    unsealing,
 )
 from retold.cli.options import CHECK_FAILED, UNAVAILABLE, WRONG_USAGE, Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, SealError, UnavailableError
@@ -140,6 +141,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "count": counting.count,
     "doctor": doctor.doctor,
     "erase": keeping.erase,
+    "unseal": unsealing.unseal,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_ended(_command))
