@@ -128,7 +128,7 @@ async def _up(
         monitored(client.log) as monitor,
     ):
         running = server.running
-        stop = _stop_signal()
+        stop = stop_signal()
         typer.echo(f"Retold is up: {running.address}, profile {running.profile}, store {running.directory}")
         if keys is not None:
             typer.echo(f"Sealed. Other commands need RETOLD_KEY_FILE={keys}; keep a copy of it away from the store.")
@@ -159,7 +159,7 @@ async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
             async with monitored(client.log) as monitor:
                 _tell_port(monitor)
                 running = worker_for(client.log, summarizer=models[0], remote=models[1], monitor=monitor)
-                await _until(_stop_signal(), running.run())
+                await _until(stop_signal(), running.run())
         damaged = running.damaged
     for error in damaged.values():
         sys.stderr.write(f"retold: set aside: {error}\n")
@@ -167,7 +167,7 @@ async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
         raise typer.Exit(1)
 
 
-def _stop_signal() -> asyncio.Event:
+def stop_signal() -> asyncio.Event:
     """Return what is set when the process is told to stop, from now on."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
