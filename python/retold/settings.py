@@ -122,8 +122,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return where values come from, the first that has one wins."""
-        del settings_cls, init_settings, env_settings, dotenv_settings, file_secret_settings
-        return tuple(source.values for source in _sources())
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings, *(source.values for source in _sources()))
 
 
 class Given(Struct, frozen=True):

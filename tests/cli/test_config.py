@@ -1,7 +1,8 @@
 """Settings by file, environment and flags: which one counts, what is wrong with them, and that no secret is shown."""
 
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Run]:
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Give a function that runs ``retold`` in this process, with the environment's own settings taken away."""
-    for name in list(settings.environ):
+    for name in list(os.environ):
         if name.startswith(settings.PREFIX):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

@@ -36,30 +36,34 @@ class Started(NamedTuple):
 @asynccontextmanager
 async def started(directory: Path, config: Mapping[str, Any]) -> AsyncIterator[Started]:
     """Run a server with *config* on free ports, its store and files in *directory*."""
-    directory.mkdir(parents=True, exist_ok=True)
-    own = {"host": "127.0.0.1", "port": -1, "http": "127.0.0.1:-1", "ports_file_dir": str(directory)}
-    file = directory / "server.conf"
-    file.write_text(json.dumps({**own, "jetstream": {"store_dir": str(directory / "store")}, **config}))
-    log = (directory / "server.log").open("wb")
-    command = [server_program(), "-c", str(file)]
-    with log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+    with _launch(directory, config) as process:
         try:
-            ports = await _ports(directory, process)
+            async with asyncio.timeout(START_S):
+                while (ports := _ports(directory, process)) is None:  # noqa: ASYNC110 - another process writes them
+                    await asyncio.sleep(0.01)
             yield Started(process, ports["nats"], ports["monitoring"])
         finally:
             process.terminate()
             process.wait(START_S)
 
 
-async def _ports(directory: Path, process: "subprocess.Popen[bytes]") -> dict[str, int]:
-    async with asyncio.timeout(START_S):
-        while True:
-            for path in directory.glob(f"*_{process.pid}.ports"):
-                told = json.loads(path.read_text() or "{}")
-                if told:
-                    return {name: int(urls[0].rpartition(":")[2]) for name, urls in told.items() if urls}
-            assert process.poll() is None, (directory / "server.log").read_text()
-            await asyncio.sleep(0.01)
+def _launch(directory: Path, config: Mapping[str, Any]) -> "subprocess.Popen[bytes]":
+    directory.mkdir(parents=True, exist_ok=True)
+    own = {"host": "127.0.0.1", "port": -1, "http": "127.0.0.1:-1", "ports_file_dir": str(directory)}
+    file = directory / "server.conf"
+    file.write_text(json.dumps({**own, "jetstream": {"store_dir": str(directory / "store")}, **config}))
+    with (directory / "server.log").open("wb") as log:
+        return subprocess.Popen([server_program(), "-c", str(file)], stdout=log, stderr=log)
+
+
+def _ports(directory: Path, process: "subprocess.Popen[bytes]") -> dict[str, int] | None:
+    """Return the ports that the server was given; None while it has not said."""
+    assert process.poll() is None, (directory / "server.log").read_text()
+    for path in directory.glob(f"*_{process.pid}.ports"):
+        told = json.loads(path.read_text() or "{}")
+        if told:
+            return {name: int(urls[0].rpartition(":")[2]) for name, urls in told.items() if urls}
+    return None
 
 
 class Certificates(NamedTuple):

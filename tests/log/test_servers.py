@@ -44,7 +44,7 @@ def test_credentials_open_a_server_of_accounts(tmp_path: Path, key: SessionKey, 
 @pytest.mark.slow
 @pytest.mark.usefixtures("is_impatient")
 def test_certificates_are_checked_on_both_sides(tmp_path: Path) -> None:
-    """I reach a server over TLS with my certificate; a server of another authority, and one that wants mine, are not."""
+    """I reach a server over TLS with my certificate; not one of another authority, nor one that wants mine in vain."""
 
     async def run() -> None:
         ours, others = certificates(tmp_path, name="ours"), certificates(tmp_path, name="others")
@@ -90,8 +90,10 @@ def test_a_server_that_is_down_is_passed_over(tmp_path: Path) -> None:
     """Of several servers of a cluster, one that answers is enough."""
 
     async def run() -> None:
-        async with started(tmp_path / "server", {}) as server:
-            async with connect_log(f"nats://127.0.0.1:1,nats://127.0.0.1:{server.port}") as log:
-                assert (await log.broker.inspect()).jetstream
+        async with (
+            started(tmp_path / "server", {}) as server,
+            connect_log(f"nats://127.0.0.1:1,nats://127.0.0.1:{server.port}") as log,
+        ):
+            assert (await log.broker.inspect()).jetstream
 
     asyncio.run(run())

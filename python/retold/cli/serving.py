@@ -1,16 +1,15 @@
 """``retold up``, ``worker`` and ``demo``: what runs until it is stopped, or for a minute."""
 
-import asyncio
 import logging
-import signal
 import sys
-from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retold.cli.options import Json, Options, ends_by, run, window_of
+from retold.cli.options import Json, Options, run, window_of
+from retold.cli.stopping import Stop, run_until_stopped
 from retold.errors import InputError
 from retold.settings import LogFormat, LogLevel, Profile, give, read_settings
 
@@ -128,12 +127,13 @@ async def _up(
         monitored(client.log) as monitor,
     ):
         running = server.running
-        stop = stop_signal()
+        stop = Stop(exits_at=3)
         typer.echo(f"Retold is up: {running.address}, profile {running.profile}, store {running.directory}")
         if keys is not None:
             typer.echo(f"Sealed. Other commands need RETOLD_KEY_FILE={keys}; keep a copy of it away from the store.")
         _tell_port(monitor)
-        await _until(stop, worker_for(client.log, summarizer=models[0], remote=models[1], monitor=monitor).run())
+        working = worker_for(client.log, summarizer=models[0], remote=models[1], monitor=monitor)
+        await run_until_stopped(working, stop, on_stop=partial(_tell_stop, monitor))
 
 
 def _key_file() -> Path:
@@ -152,14 +152,15 @@ async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
     from retold.wiring import monitored, worker_for  # noqa: PLC0415 - loads the client
 
     async with options.client(actor="worker") as client:
-        if once:
+        stop = None if once else Stop()
+        if stop is None:
             running = worker_for(client.log, summarizer=models[0], remote=models[1])
             await running.drain()
         else:
             async with monitored(client.log) as monitor:
                 _tell_port(monitor)
                 running = worker_for(client.log, summarizer=models[0], remote=models[1], monitor=monitor)
-                await _until(stop_signal(), running.run())
+                await run_until_stopped(running, stop, on_stop=partial(_tell_stop, monitor))
         damaged = running.damaged
     for error in damaged.values():
         sys.stderr.write(f"retold: set aside: {error}\n")
@@ -167,25 +168,10 @@ async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
         raise typer.Exit(1)
 
 
-def stop_signal() -> asyncio.Event:
-    """Return what is set when the process is told to stop, from now on."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (*ends_by(), signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
-
-
-async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Run *work* until it ends or *stop* is set; then cancel it and return."""
-    task = asyncio.ensure_future(work)
-    stopped = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if task.done():
-        task.result()
-    task.cancel()
-    await asyncio.wait({task})
+def _tell_stop(monitor: "Monitor | None") -> None:
+    """Let nobody send this worker anything more: it is not ready."""
+    if monitor is not None:
+        monitor.health.is_stopping = True
 
 
 def _tell_port(monitor: "Monitor | None") -> None:

@@ -161,7 +161,8 @@ class Link:
         if self._client.is_closed:
             return
         try:
-            await finish(self._client.drain(), limit_s=DRAIN_TIMEOUT_S)
+            # Without a connection nothing can be sent, so there is nothing to wait for.
+            await finish(self._client.drain() if self.is_up else self._client.close(), limit_s=DRAIN_TIMEOUT_S)
         except (TimeoutError, OSError, nats_errors.Error):
             with suppress(TimeoutError, OSError, nats_errors.Error):
                 await finish(self._client.close(), limit_s=DRAIN_TIMEOUT_S)

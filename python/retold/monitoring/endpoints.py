@@ -106,6 +106,7 @@ def _bound(host: str, port: int, what: str) -> Iterator[socket.socket]:
         with bound:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind(address)
+            bound.listen()
             yield bound
     except OSError as error:
         raise UnavailableError(f"cannot serve {what} on {host}:{port}: {error.strerror or error}") from None

@@ -66,22 +66,32 @@ class Worker:
         self._damaged: dict[SessionKey, CorruptLogError | SealError] = {}
         self._pauses: dict[SessionKey, float] = {}
         self._noted: set[SessionKey] = set()
+        self._stopped = asyncio.Event()
 
     @property
     def damaged(self) -> dict[SessionKey, CorruptLogError | SealError]:
         """Return the sessions that were set aside, each with what is wrong: damage, or a key that is not here."""
         return dict(self._damaged)
 
+    def stop(self) -> None:
+        """Begin nothing more; `run` returns when what was begun is done."""
+        self._stopped.set()
+
     async def run(self) -> None:
-        """Work until cancelled. What was being done when it is cancelled is done again by the next worker."""
+        """Work until stopped or cancelled. What was being done when it is cancelled, the next worker does again."""
         self._noted |= (await self._log.aside()).keys()
         async with asyncio.TaskGroup() as tasks:
-            async for end in self._log.wakes():
-                self._telemetry.woke(end.key, end.seq)
-                if end.key not in self._waiting:
-                    self._waiting.add(end.key)
-                    pause_s = self._pauses.get(end.key)
-                    tasks.create_task(self._work(end.key) if pause_s is None else self._work_later(end.key, pause_s))
+            taking = tasks.create_task(self._take(tasks))
+            await self._stopped.wait()
+            taking.cancel()
+
+    async def _take(self, tasks: asyncio.TaskGroup) -> None:
+        async for end in self._log.wakes():
+            self._telemetry.woke(end.key, end.seq)
+            if end.key not in self._waiting:
+                self._waiting.add(end.key)
+                pause_s = self._pauses.get(end.key)
+                tasks.create_task(self._work(end.key) if pause_s is None else self._work_later(end.key, pause_s))
 
     async def drain(self) -> None:
         """Bring every session that exists now up to its end, then return. Safe beside `run`."""
@@ -91,7 +101,9 @@ class Worker:
                 tasks.create_task(self._work(end.key))
 
     async def _work_later(self, key: SessionKey, pause_s: float) -> None:
-        await asyncio.sleep(pause_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._stopped.wait()
         await self._work(key)
 
     async def _work(self, key: SessionKey) -> None:
@@ -99,6 +111,8 @@ class Worker:
         async with lock, self._places:
             # A wake that comes from here on needs another pass: this one may have read past it already.
             self._waiting.discard(key)
+            if self._stopped.is_set():
+                return
             try:
                 await self._bring_up(key)
             except CorruptLogError as error:
