@@ -55,7 +55,7 @@ def sealing_keys() -> "MasterKeys":
 
 async def serve(options: Options, *, keys: "MasterKeys") -> None:
     """Run the gateway that the settings describe, until the process is told to stop."""
-    from retold.cli.serving import stop_signal  # noqa: PLC0415 - loads the worker's
+    from retold.cli.stopping import Stop  # noqa: PLC0415 - takes the signals
     from retold.gateway import place_of  # noqa: PLC0415 - loads a web server
     from retold.gateway.serving import run_gateway  # noqa: PLC0415 - loads a web server
     from retold.wiring import models_of  # noqa: PLC0415 - loads the client
@@ -63,7 +63,7 @@ async def serve(options: Options, *, keys: "MasterKeys") -> None:
     settings = read_settings()
     assert settings.upstream is not None
     place = place_of(settings.upstream, settings.upstream_form)
-    stop = stop_signal()
+    stop = Stop()
     async with run_gateway(
         place,
         keys=keys,
@@ -73,4 +73,4 @@ async def serve(options: Options, *, keys: "MasterKeys") -> None:
         port=settings.gateway_port,
     ) as port:
         typer.echo(f"The gateway is up: http://{settings.gateway_host}:{port}/v1, in front of a {place.form} server")
-        await stop.wait()
+        await stop.asked()

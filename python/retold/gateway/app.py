@@ -7,13 +7,13 @@
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct, structs
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from retold.errors import InputError, UnsealError
@@ -24,12 +24,12 @@ from retold.gateway.faults import Fault
 from retold.gateway.limits import Guarded, Limits, form_of, read_body, unless_gone
 from retold.gateway.relay import Asked, header, pass_on, read_object, translate
 from retold.gateway.requests import messages_of
-from retold.gateway.upstream import Upstream
+from retold.gateway.upstream import PATHS, Upstream
 from retold.ports import Clock
 
 SESSION_HEADER: Final = "x-retold-session"
-METHODS: Final = ["GET", "POST", "DELETE"]
-_MADE: Final = {"/chat/completions": "chat", "/responses": "responses", "/messages": "anthropic"}
+METHODS: Final = ("GET", "POST", "DELETE")
+_MADE: Final = tuple(PATHS.values())
 _REPLY_IDS: Final[dict[Form, str]] = {"chat": "chatcmpl-", "responses": "resp_", "anthropic": "msg_"}
 
 
@@ -49,29 +49,36 @@ class Gateway(Struct, frozen=True):
 
 def application(gateway: Gateway) -> ASGIApp:
     """Return *gateway* as an ASGI application."""
-    compactions = _Endpoint(gateway, _compact)
-    routes = [Route(f"{base}/responses/compact", compactions, methods=["POST"]) for base in ("/v1", "")]
-    for path in _MADE:
-        routes += [Route(f"{base}{path}", _Endpoint(gateway, _generate), methods=["POST"]) for base in ("/v1", "")]
-    routes += [Route("/v1/{path:path}", _Endpoint(gateway, _pass), methods=METHODS)]
-    routes += [Route("/models", _Endpoint(gateway, _pass), methods=["GET"])]
-    app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
-    return Guarded(app, limits=gateway.limits, clock=gateway.clock)
+    made = {"/responses/compact": _compact, **dict.fromkeys(_MADE, _generate)}
+    routes = [
+        Route(f"{base}{path}", _Endpoint(gateway, answer, methods=("POST",)))
+        for path, answer in made.items()
+        for base in ("/v1", "")
+    ]
+    rest = _Endpoint(gateway, _pass, methods=METHODS)
+    routes += [Route("/v1/{path:path}", rest), Route("/models", rest)]
+    return Guarded(Router(routes=routes, default=_nothing), limits=gateway.limits, clock=gateway.clock)
 
 
-def _not_found(request: Request, _: Exception) -> Any:
-    raise Fault(404, f"there is nothing at {request.method} of this path", code="not_found")
+async def _nothing(_: Scope, __: Receive, ___: Send) -> None:
+    raise Fault(404, "there is nothing at this path", code="not_found")
+
+
+_Answer = Callable[[Gateway, Asked, Send], Awaitable[None]]
 
 
 class _Endpoint:
     """Read a request, answer it by one of the functions below, and stop where the client leaves."""
 
-    def __init__(self, gateway: Gateway, answer: Any) -> None:
+    def __init__(self, gateway: Gateway, answer: _Answer, *, methods: Sequence[str]) -> None:
         self._gateway = gateway
         self._answer = answer
+        self._methods = methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["method"] not in self._methods:
+            raise Fault(405, f"expected {' or '.join(self._methods)} here", code="method_not_allowed")
         request = Request(scope, receive)
         body = await read_body(request, self._gateway.limits)
         path: str = scope["path"]

@@ -180,6 +180,7 @@ class Writer:
             "model": model,
         }
         self._with_usage = with_usage
+        self._numbers: dict[int, int] = {}
 
     def write(self, piece: Piece) -> bytes:
         """Return the events that say *piece*."""
@@ -192,7 +193,8 @@ class Writer:
             case Thought():
                 return self._chunk({"reasoning_content": piece.text})
             case Called() | Argued():
-                return self._chunk({"tool_calls": [_call_delta(piece)]})
+                number = self._numbers.setdefault(piece.index, len(self._numbers))  # here, calls alone are counted
+                return self._chunk({"tool_calls": [_call_delta(piece, number)]})
             case _:
                 return self._end(piece)
 
@@ -208,8 +210,8 @@ class Writer:
         return write_event({**self._head, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]})
 
 
-def _call_delta(piece: Called | Argued) -> dict[str, Any]:
+def _call_delta(piece: Called | Argued, number: int) -> dict[str, Any]:
     if isinstance(piece, Argued):
-        return {"index": piece.index, "function": {"arguments": piece.text}}
+        return {"index": number, "function": {"arguments": piece.text}}
     function = {"name": piece.name, "arguments": ""}
-    return {"index": piece.index, "id": piece.call_id, "type": "function", "function": function}
+    return {"index": number, "id": piece.call_id, "type": "function", "function": function}
