@@ -7,6 +7,7 @@ from tests.gateway.upstream import Upstream, scripted
 
 from retold.events import Form
 from retold.gateway import Limits, place_of
+from retold.gateway.recording import Recorder
 from retold.gateway.serving import run_gateway
 from retold.model_ports import Summarizer
 from retold.security import KEY_BYTES, MasterKey, MasterKeys
@@ -22,6 +23,7 @@ async def gateway(
     summarizer: Summarizer | None = None,
     limits: Limits | None = None,
     tenant: str = "default",
+    recorder: Recorder | None = None,
 ) -> AsyncGenerator[tuple[str, Upstream], None]:
     """Give the address of a gateway, as its clients write it, and the upstream behind it."""
     async with (
@@ -32,6 +34,7 @@ async def gateway(
             summarizer=summarizer or ExtractiveSummarizer(),
             tenant=tenant,
             limits=limits,
+            recorder=recorder,
         ) as port,
     ):
         yield f"http://127.0.0.1:{port}", upstream

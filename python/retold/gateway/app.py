@@ -22,8 +22,10 @@ from retold.gateway.compacting import Compactor, send_compacted, send_triggered
 from retold.gateway.compactions import MARK, Seals, is_foreign, is_trigger, refusal
 from retold.gateway.faults import Fault
 from retold.gateway.limits import Guarded, Limits, form_of, read_body, unless_gone
+from retold.gateway.recording import Recorder, Turn
 from retold.gateway.relay import Asked, header, pass_on, read_object, translate
-from retold.gateway.requests import messages_of
+from retold.gateway.requests import messages_of, replaced
+from retold.gateway.rescuing import PROMPT_MARK, asks_for_summary, is_rescued, rescue
 from retold.gateway.upstream import PATHS, Upstream
 from retold.ports import Clock
 
@@ -41,6 +43,7 @@ class Gateway(Struct, frozen=True):
     compactor: Compactor
     clock: Clock
     limits: Limits = Limits()
+    recorder: Recorder | None = None
 
     def new_id(self) -> str:
         """Return a new id without marks."""
@@ -114,23 +117,43 @@ async def _compact(gateway: Gateway, asked: Asked, send: Send) -> None:
 
 async def _generate(gateway: Gateway, asked: Asked, send: Send) -> None:
     speaks = gateway.upstream.place.form
-    if asked.form == speaks and (asked.form != "responses" or MARK not in asked.body):
+    concerns = asked.form == "responses" and may_concern_us(asked)
+    if asked.form == speaks and not concerns and gateway.recorder is None:
         await pass_on(gateway.upstream, asked, send)
         return
     body = read_object(asked.body)
-    if asked.form == "responses":
+    if concerns:
         messages = _opened(gateway, asked, body)
         if is_trigger(messages):
             await _triggered(gateway, asked, body, messages, send)
             return
+        if is_rescued(asked, body, messages):
+            await rescue(gateway.upstream, gateway.compactor, asked, {**body, "input": messages}, send)
+            return
         if messages != body.get("input"):
             body = {**body, "input": messages}
             asked = structs.replace(asked, body=msgspec.json.encode(body))
+    await _forward(gateway, asked, body, send)
+
+
+async def _forward(gateway: Gateway, asked: Asked, body: dict[str, Any], send: Send) -> None:
+    speaks = gateway.upstream.place.form
+    turn: Turn | None = None
+    if gateway.recorder is not None:
+        turn, shorter = await gateway.recorder.asked(asked, body, heard=speaks)
+        if shorter is not None:
+            body = replaced(body, asked.form, shorter)
+            asked = structs.replace(asked, body=msgspec.json.encode(body))
     if asked.form == speaks:
-        await pass_on(gateway.upstream, asked, send)
+        await pass_on(gateway.upstream, asked, send, tap=turn)
     else:
         reply_id = _REPLY_IDS[asked.form] + gateway.new_id()
-        await translate(gateway.upstream, asked, body, send, reply_id=reply_id)
+        await translate(gateway.upstream, asked, body, send, reply_id=reply_id, tap=turn)
+
+
+def may_concern_us(asked: Asked) -> bool:
+    """Return whether a request may hold something that is not for the upstream; if not, it need not be read."""
+    return MARK in asked.body or PROMPT_MARK in asked.body or asks_for_summary(asked)
 
 
 async def _triggered(

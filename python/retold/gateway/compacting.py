@@ -23,7 +23,7 @@ from retold.gateway.responses_replies import response_of, usage_of
 from retold.gateway.sse import KEEP_ALIVE, write_event
 from retold.model_ports import Summarizer
 from retold.policy import Summary, extract_for
-from retold.security import seal_summary
+from retold.security import SealedSummary, seal_summary
 from retold.summarizers import ExtractiveSummarizer
 
 _log = logging.getLogger(__name__)
@@ -42,12 +42,10 @@ class Compacted(Struct, frozen=True):
     Attributes:
         kept: what stays, as Responses items.
         item: the compaction item.
-        text: what the summary says.
     """
 
     kept: list[dict[str, Any]]
     item: dict[str, Any]
-    text: str
     usage: Usage
 
 
@@ -68,16 +66,19 @@ class Compactor:
         Raises:
             InputError: if a message is of no form that is known.
         """
-        handoff = await asyncio.to_thread(_plan, messages, model)
-        sealed = sealed_form(handoff, await self._summary(handoff))
+        handoff, sealed = await self.summarise(messages, model=model)
         content = seal_summary(sealed, self._seals.binding(model, session), keys=self._seals.keys)
         read, written = usage_tokens(handoff, sealed)
         return Compacted(
             kept=kept_messages(handoff, messages),
             item={"type": "compaction", "id": f"cmp_{new_id}", "encrypted_content": content},
-            text=sealed.text,
             usage=Usage(input_tokens=read, output_tokens=written),
         )
+
+    async def summarise(self, messages: Sequence[Mapping[str, Any]], *, model: str) -> tuple[Handoff, SealedSummary]:
+        """Return what *messages* become, and the summary of what leaves. Raises as `compact`."""
+        handoff = await asyncio.to_thread(_plan, messages, model)
+        return handoff, sealed_form(handoff, await self._summary(handoff))
 
     async def _summary(self, handoff: Handoff) -> Summary:
         if self._summarizer.name != ExtractiveSummarizer.name:

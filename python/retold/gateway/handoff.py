@@ -39,6 +39,11 @@ CUT_TOKENS_MIN: Final = 50
 """With less room than this, the message that crosses the budget is left to the summary."""
 
 
+CODEX_SUMMARY: Final = "Another language model started to solve this problem and produced a summary"
+"""How the message begins in which Codex keeps a summary that it asked a model for."""
+SUMMARY_START: Final = "<retold-summary "
+
+
 class Handoff(Struct, frozen=True):
     """Hold one compaction as it is planned.
 
@@ -55,7 +60,7 @@ class Handoff(Struct, frozen=True):
 
 def plan_handoff(items: Sequence[Item], *, encoding: str) -> Handoff:
     """Return what the conversation *items* becomes, counted by *encoding*. O(bytes)."""
-    context = list_context(items, 1, encoding)
+    context = list_context([earlier_summary(item) for item in items], 1, encoding)
     kept = _kept(context)
     covers = tuple(entry.item.id for entry in context.entries if entry.item.id not in kept)
     covered = sum(entry.tokens.upper for entry in context.entries if entry.item.id not in kept)
@@ -68,6 +73,17 @@ def plan_handoff(items: Sequence[Item], *, encoding: str) -> Handoff:
     )
     stays = tuple(kept[entry.item.id] for entry in context.entries if entry.item.id in kept)
     return Handoff(context=context, decision=decision, kept=stays)
+
+
+def earlier_summary(item: Item) -> Item:
+    """Return *item*, or, where Codex put a summary into it, that summary: ours as it was written, another as data."""
+    text = plain_text(item.content) if isinstance(item, Message) and item.role == "user" else ""
+    if not text.startswith(CODEX_SUMMARY):
+        return item
+    at = text.find(SUMMARY_START)
+    if at >= 0:
+        return Message(role="user", content=(Text(text[at:]),))
+    return Message(role="assistant", content=(Text(text.partition("\n")[2]),))
 
 
 def _kept(context: Context) -> dict[str, Item]:

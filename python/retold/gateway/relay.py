@@ -10,7 +10,7 @@ Rules:
 
 from collections.abc import AsyncIterator, Iterable
 from time import time
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
 import msgspec
@@ -66,7 +66,19 @@ def read_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-async def pass_on(upstream: Upstream, asked: Asked, send: Send, *, tap: "Tap | None" = None) -> None:
+class Tap(Protocol):
+    """Hear an answer that passes by."""
+
+    def hear(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Yield *chunks* as they come."""
+        ...
+
+    async def hear_whole(self, body: bytes) -> None:
+        """Take a whole answer."""
+        ...
+
+
+async def pass_on(upstream: Upstream, asked: Asked, send: Send, *, tap: Tap | None = None) -> None:
     """Send *asked* as it is, and its answer as it comes; *tap* hears the answer.
 
     Raises:
@@ -84,24 +96,13 @@ async def pass_on(upstream: Upstream, asked: Asked, send: Send, *, tap: "Tap | N
             return
         whole = await _whole(answer)
         if tap is not None and answer.status == 200:
-            tap.hear_whole(whole)
+            await tap.hear_whole(whole)
         await send_whole(send, whole, status=answer.status, headers=told)
-
-
-class Tap:
-    """Hear an answer that passes by; see `retold.gateway.recording`."""
-
-    def hear(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield *chunks* as they come."""
-        return chunks
-
-    def hear_whole(self, body: bytes) -> None:
-        """Take a whole answer."""
 
 
 def _keep_type(headers: Any, asked: Asked) -> None:
     for name, value in asked.headers:
-        if name.lower() in ("content-type", "accept-encoding") and name.lower() == "content-type":
+        if name.lower() == "content-type":
             headers["content-type"] = value
 
 
@@ -112,8 +113,10 @@ async def _whole(answer: aiohttp.ClientResponse) -> bytes:
         raise Fault(502, str(error), code="upstream_error") from None
 
 
-async def translate(upstream: Upstream, asked: Asked, body: dict[str, Any], send: Send, *, reply_id: str) -> None:
-    """Send the request *body* in the upstream's form, and its answer in the client's.
+async def translate(
+    upstream: Upstream, asked: Asked, body: dict[str, Any], send: Send, *, reply_id: str, tap: Tap | None = None
+) -> None:
+    """Send the request *body* in the upstream's form, and its answer in the client's; *tap* hears the upstream.
 
     Raises:
         InputError: if it cannot be carried over.
@@ -130,9 +133,15 @@ async def translate(upstream: Upstream, asked: Asked, body: dict[str, Any], send
             told = msgspec.json.encode(error_body(asked.form, fault, request_id=asked.request_id))
             await send_whole(send, told, status=fault.status, headers=[*JSON, *kept])
         elif way.ask.is_streamed and is_stream(answer):
-            await send_stream(send, way.stream(answer.content.iter_any()), headers=[*EVENTS, *kept])
+            chunks = answer.content.iter_any()
+            heard = chunks if tap is None else tap.hear(chunks)
+            await send_stream(send, way.stream(heard), headers=[*EVENTS, *kept])
         else:
-            await send_whole(send, _written(way, await _whole(answer)), headers=[*JSON, *kept])
+            whole = await _whole(answer)
+            written = _written(way, whole)
+            if tap is not None:
+                await tap.hear_whole(whole)
+            await send_whole(send, written, headers=[*JSON, *kept])
 
 
 def _fault(status: int, body: bytes) -> Fault:

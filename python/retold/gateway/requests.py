@@ -90,6 +90,16 @@ def messages_of(body: Mapping[str, Any], form: Form) -> list[Mapping[str, Any]]:
     return value
 
 
+def replaced(body: Mapping[str, Any], form: Form, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the request *body* with *messages* in the place of its own; system messages stand where *form* has them.
+
+    Anthropic's are those of the request already.
+    """
+    if form == "anthropic":
+        return {**body, "messages": [message for message in messages if message.get("role") != "system"]}
+    return {**body, "input" if form == "responses" else "messages": list(messages)}
+
+
 def read_request(body: Mapping[str, Any], form: Form) -> Ask:
     """Return what the request *body* of *form* asks for.
 
