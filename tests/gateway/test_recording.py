@@ -42,7 +42,7 @@ def test_a_conversation_is_recorded_once(form: Form) -> None:
                 asked: dict[str, Any] = {"model": "gpt-5", "input": history, "prompt_cache_key": "agent-1"}
                 if stream:
                     events = [event async for event in await client.responses.create(**asked, stream=True)]
-                    output: Any = events[-1].response.output  # type: ignore[union-attr]
+                    output: Any = events[-1].response.output
                 else:
                     output = (await client.responses.create(**asked)).output
                 history += [item.to_dict(warnings=False) for item in output]
