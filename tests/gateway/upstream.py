@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 from typing import Any
 
 from msgspec import Struct
@@ -14,6 +15,9 @@ from msgspec import Struct
 WORDS = ("The ", "build ", "fails ", "in ", "Ünï", "cödé", ".")
 ARGUMENTS = ('{"path": ', '"a.py"}')
 THOUGHT = "Let me look."
+COMMAND = '{"cmd": "echo hello"}'
+FULL_TOKENS = 19_000
+"""What the steps ``tool`` and ``high`` say that the prompt took: more than the test lets Codex's window hold."""
 
 
 class Request(Struct):
@@ -168,6 +172,15 @@ def _items(text: str, *, calls: bool) -> list[dict[str, Any]]:
     return [{"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": content}]
 
 
+def _command() -> dict[str, Any]:
+    """Return a call of the tool by which Codex runs a command."""
+    head = {"type": "function_call", "id": f"fc_{next(_numbers)}", "call_id": f"call_{next(_numbers)}"}
+    return {**head, "status": "completed", "name": "exec_command", "arguments": COMMAND}
+
+
+_numbers = count()
+
+
 def _response(output: list[dict[str, Any]], status: str) -> dict[str, Any]:
     return {
         "id": "resp_1",
@@ -243,7 +256,7 @@ def _anthropic_stream(step: str, words: Sequence[str]) -> list[bytes]:
 
 def _responses_stream(step: str, words: Sequence[str]) -> list[bytes]:
     events: list[tuple[str, dict[str, Any]]] = [("response.created", {"response": _response([], "in_progress")})]
-    items = _items("".join(words), calls=step == "calls")
+    items = [_command()] if step == "tool" else _items("".join(words), calls=step == "calls")
     for at, item in enumerate(items):
         where = {"item_id": item["id"], "output_index": at}
         blanks: dict[str, Any] = {"content": [], "arguments": "", "summary": []}
@@ -257,10 +270,14 @@ def _responses_stream(step: str, words: Sequence[str]) -> list[bytes]:
         elif item["type"] == "reasoning":
             events.append(("response.reasoning_summary_text.delta", {**where, "summary_index": 0, "delta": THOUGHT}))
         else:
-            events += [("response.function_call_arguments.delta", {**where, "delta": part}) for part in ARGUMENTS]
+            parts = ARGUMENTS if step == "calls" else (item["arguments"],)
+            events += [("response.function_call_arguments.delta", {**where, "delta": part}) for part in parts]
         events.append(("response.output_item.done", {"output_index": at, "item": item}))
     status = "incomplete" if step == "length" else "completed"
-    events.append((f"response.{status}", {"response": _response(items, status)}))
+    response = _response(items, status)
+    if step in ("tool", "high"):
+        response["usage"] |= {"input_tokens": FULL_TOKENS, "total_tokens": FULL_TOKENS + 7}
+    events.append((f"response.{status}", {"response": response}))
     return [_named(kind, sequence_number=number, **fields) for number, (kind, fields) in enumerate(events)]
 
 

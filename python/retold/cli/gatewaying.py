@@ -43,9 +43,17 @@ def gateway(  # noqa: PLR0913, PLR0917 - each is an option of the command
     """
     give(upstream=upstream, upstream_form=upstream_form, gateway_host=host, gateway_port=port)
     give(summarizer=summarizer, summarizer_url=summarizer_url)
-    if read_settings().upstream is None:
-        raise InputError("expected the server behind the gateway: name it by --upstream or RETOLD_UPSTREAM")
+    _check_upstream()
     run(_serve(context.obj, sealing_keys(), record=record))
+
+
+def _check_upstream() -> None:
+    from retold.gateway import place_of  # noqa: PLC0415 - loads a web server
+
+    settings = read_settings()
+    if settings.upstream is None:
+        raise InputError("expected the server behind the gateway: name it by --upstream or RETOLD_UPSTREAM")
+    place_of(settings.upstream, settings.upstream_form)
 
 
 def own_key_file() -> Path:
