@@ -147,6 +147,10 @@ def test_what_is_too_large_or_no_request_is_refused() -> None:
                 assert set(told.json()["error"]) == {"message", "type", "param", "code"}
             assert (await client.get(f"{url}/v1/responses/compact")).status_code in (404, 405)
             assert (await client.post(f"{url}/else")).status_code == 404
+            upgrade = {"connection": "upgrade", "upgrade": "websocket"}
+            assert (
+                await client.get(f"{url}/v1/responses", headers=upgrade)
+            ).status_code == 426  # Codex goes on by HTTP
             assert upstream.requests == []
 
     asyncio.run(run())

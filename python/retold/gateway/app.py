@@ -80,9 +80,11 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        request = Request(scope, receive)
+        if request.headers.get("upgrade", "").lower() == "websocket":
+            raise Fault(426, "expected a request by HTTP: there are no WebSockets here", code="upgrade_unsupported")
         if scope["method"] not in self._methods:
             raise Fault(405, f"expected {' or '.join(self._methods)} here", code="method_not_allowed")
-        request = Request(scope, receive)
         body = await read_body(request, self._gateway.limits)
         path: str = scope["path"]
         asked = Asked(
