@@ -33,6 +33,8 @@ _THINKING_TOKENS: Final = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "hig
 """What Anthropic's models may think for each effort that OpenAI names. It is read, and never asked for: the signed
 blocks would have to come back with every call, and no other form carries them."""
 
+LISTING: Final = "additional_tools"
+
 _STORED: Final = ("previous_response_id", "conversation", "prompt")
 """Fields of a Responses request that stand for text which only the provider has."""
 
@@ -110,13 +112,15 @@ def read_request(body: Mapping[str, Any], form: Form) -> Ask:
     if stored:
         raise InputError(f"expected the whole conversation in the request: this server has no {stored[0]}")
     told = _told(body.get("instructions" if form == "responses" else "system")) if form != "chat" else []
-    items = [item for message in messages_of(body, form) for item in to_items(message, form=form)]
+    messages = messages_of(body, form)
+    items = [item for message in messages if not _is_listing(message) for item in to_items(message, form=form)]
+    listed = [tool for message in messages if _is_listing(message) for tool in _tools(message.get("tools"), form)]
     if any(is_compaction(item) for item in items):
         raise InputError("expected a conversation that this model can read, got a compaction of another provider")
     return Ask(
         model=_model(body),
         items=(*told, *items),
-        tools=tuple(_tools(body.get("tools"), form)),
+        tools=(*_tools(body.get("tools"), form), *listed),
         choice=_choice(body.get("tool_choice")),
         is_parallel=_is_parallel(body),
         output_tokens=_first(body, int, "max_output_tokens", "max_completion_tokens", "max_tokens"),
@@ -127,6 +131,11 @@ def read_request(body: Mapping[str, Any], form: Form) -> Ask:
         effort=_effort(body),
         format=_format(body, form),
     )
+
+
+def _is_listing(message: Mapping[str, Any]) -> bool:
+    """Return whether *message* is no message, but tools that stand in the conversation, as Codex sends them."""
+    return message.get("type") == LISTING
 
 
 def _model(body: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from retold.gateway.faults import Fault
 from retold.gateway.handoff import usage_tokens
 from retold.gateway.relay import Asked, header
 from retold.gateway.reply import Began, Ended, Piece, Reply, Said, Usage, gather
+from retold.gateway.requests import LISTING
 from retold.gateway.responses_replies import Names, Writer, write_whole
 from retold.gateway.translating import pieces_of, read_stream, translation
 from retold.gateway.upstream import PATHS, Upstream, is_stream, json_object, sent_headers, whole_body
@@ -50,6 +51,8 @@ def is_rescued(asked: Asked, body: Mapping[str, Any], messages: Sequence[Mapping
         return False
     if asks_for_summary(asked):
         return True
+    if any(message.get("type") == LISTING for message in messages):
+        return False
     parts = last.get("content")
     texts = [parts] if isinstance(parts, str) else [part.get("text") for part in parts or [] if isinstance(part, dict)]
     return any(isinstance(text, str) and PROMPT in text and len(text) < PROMPT_CHARACTERS_MAX for text in texts)
