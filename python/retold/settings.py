@@ -66,6 +66,8 @@ class Settings(BaseSettings):
         summarizer_key: that provider's key; None is as its client finds it (``OPENAI_API_KEY``, ``ANTHROPIC_API_KEY``).
         remote: which provider compacts the sessions whose policy is ``codex-remote`` (`retold.wiring.remote_of`).
         remote_url: where that provider is; None is its own address.
+        replicas: on how many servers of a cluster each stream is kept that is created from now on.
+        lease_ttl_s: how long a worker may be silent before the others take over its share.
         remote_key: its key; None as for the summarizer.
         http_host: where a worker serves its health and metrics.
         http_port: on which port; None serves nothing.
@@ -95,6 +97,8 @@ class Settings(BaseSettings):
     summarizer_key: str | None = None
     remote: str | None = None
     remote_url: str | None = None
+    replicas: int = Field(default=1, ge=1, le=5)
+    lease_ttl_s: float = Field(default=10.0, ge=0.5, le=3600)
     remote_key: str | None = None
     http_host: str = "127.0.0.1"
     http_port: int | None = Field(default=None, ge=0, le=65535)

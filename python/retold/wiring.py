@@ -13,17 +13,19 @@ import uuid_utils
 from retold.client import Client
 from retold.errors import InputError, UnavailableError
 from retold.key_files import read_key_file
+from retold.log.broker import Broker, open_broker
+from retold.log.dead_letters import DeadLetters
 from retold.log.embedded import EmbeddedServer, find_running, is_used, server_program
-from retold.log.inspecting import inspect_aside, inspect_keys, inspect_server
+from retold.log.inspecting import inspect_aside, inspect_keys, inspect_leases, inspect_server
 from retold.log.jetstream import JetStreamLog, connect_log
 from retold.log.servers import Server
 from retold.log.sweeping import Sweeper, open_sweeper
-from retold.model_ports import RemoteCompactor, Summarizer
+from retold.model_ports import Closable, RemoteCompactor, Summarizer
 from retold.ports import Log
 from retold.security import MasterKeys
 from retold.settings import Profile, read_settings
 from retold.summarizers import ExtractiveSummarizer, FunctionSummarizer, ModelSummarizer, SummaryFunction
-from retold.worker import Hooks, Worker
+from retold.worker import Hooks, LeasedPartitions, Worker
 
 if TYPE_CHECKING:
     from retold.monitoring.monitor import Monitor
@@ -31,16 +33,21 @@ if TYPE_CHECKING:
 __all__ = [
     "SystemClock",
     "client_of",
+    "closing_models",
     "connect",
     "embedded_server",
     "find_running",
     "inspect_aside",
     "inspect_keys",
+    "inspect_leases",
     "inspect_server",
     "is_used",
+    "leases_for",
+    "letters",
     "models_of",
     "monitored",
     "remote_of",
+    "reports",
     "run_worker",
     "server_at",
     "server_program",
@@ -80,8 +87,12 @@ async def connect(
         UnavailableError: if the server cannot be reached or started, or others use it with another *profile*.
         InputError: if it holds streams of the same names that are not Retold's, or *keys* are none.
     """
-    masters = keys if isinstance(keys, MasterKeys) else _masters(keys or read_settings().key_file)
-    async with _address(url, data_dir, profile) as address, connect_log(address, masters=masters) as log:
+    settings = read_settings()
+    masters = keys if isinstance(keys, MasterKeys) else _masters(keys or settings.key_file)
+    async with (
+        _address(url, data_dir, profile) as address,
+        connect_log(address, replicas=settings.replicas, masters=masters) as log,
+    ):
         yield client_of(log, actor=actor)
 
 
@@ -93,6 +104,22 @@ async def sweeper(url: str | None = None, *, data_dir: str | Path | None = None)
     """
     async with _address(url, data_dir, None) as address, open_sweeper(address) as found:
         yield found
+
+
+@asynccontextmanager
+async def letters(
+    url: str | None = None, *, data_dir: str | Path | None = None
+) -> AsyncIterator[tuple[JetStreamLog, DeadLetters]]:
+    """Give the log, and the letters on messages in it that are no events; raises as `connect`."""
+    async with _address(url, data_dir, None) as address, connect_log(address, name="retold dead") as log:
+        yield log, log.letters
+
+
+@asynccontextmanager
+async def reports(url: str | None = None, *, data_dir: str | Path | None = None) -> AsyncIterator[Broker]:
+    """Give whom to ask for the reports of all workers, on a connection of its own; raises as `connect`."""
+    async with _address(url, data_dir, None) as address, open_broker(address) as broker:
+        yield broker
 
 
 @asynccontextmanager
@@ -162,8 +189,10 @@ def summarizer_of(
     Raises:
         InputError: if the name is none of these, or the provider's client or key is missing.
     """
+    if url is not None and not _is_model(choice):
+        raise InputError("expected an address only beside a model, openai:MODEL or anthropic:MODEL, got it without one")
     if not isinstance(choice, str):
-        return FunctionSummarizer(choice) if callable(choice) else choice
+        return _own_summarizer(choice)
     _check_address(url)
     if choice == ExtractiveSummarizer.name:
         return ExtractiveSummarizer()
@@ -182,6 +211,18 @@ def summarizer_of(
     return ModelSummarizer(way(model, openai_models.open_client(url, key=key), name=choice))
 
 
+def _is_model(choice: object) -> bool:
+    return isinstance(choice, str) and choice != ExtractiveSummarizer.name
+
+
+def _own_summarizer(choice: object) -> Summarizer:
+    if isinstance(choice, Summarizer):
+        return choice
+    if callable(choice):
+        return FunctionSummarizer(choice)
+    raise InputError(f"expected a summarizer: a name, a function or a Summarizer, got {type(choice).__name__}")
+
+
 def remote_of(choice: str | RemoteCompactor, *, url: str | None = None, key: str | None = None) -> RemoteCompactor:
     """Return what *choice* is, or names: the provider that compacts the sessions whose policy is ``codex-remote``.
 
@@ -192,8 +233,10 @@ def remote_of(choice: str | RemoteCompactor, *, url: str | None = None, key: str
     Raises:
         InputError: as `summarizer_of`.
     """
-    if not isinstance(choice, str):
+    if isinstance(choice, RemoteCompactor):
         return choice
+    if not isinstance(choice, str):
+        raise InputError(f"expected a provider: a name or a RemoteCompactor, got {type(choice).__name__}")
     _check_address(url)
     kind, _, model = choice.partition(":")
     if kind in ("openai", "openai-trigger"):
@@ -243,13 +286,22 @@ def models_of(
         InputError: as `summarizer_of` and `remote_of`.
     """
     settings = read_settings()
-    chosen = remote or settings.remote
+    writer, provider = summarizer or settings.summarizer, remote or settings.remote
+    address = settings.summarizer_url if url is None and _is_model(writer) else url
     return (
-        summarizer_of(
-            summarizer or settings.summarizer, url=url or settings.summarizer_url, key=settings.summarizer_key
-        ),
-        None if chosen is None else remote_of(chosen, url=settings.remote_url, key=settings.remote_key),
+        summarizer_of(writer, url=address, key=settings.summarizer_key),
+        None if provider is None else remote_of(provider, url=settings.remote_url, key=settings.remote_key),
     )
+
+
+@asynccontextmanager
+async def closing_models(*models: object) -> AsyncIterator[None]:
+    """Close the clients of those of *models* that hold one, when the block ends."""
+    async with AsyncExitStack() as stack:
+        for model in models:
+            if isinstance(model, Closable):
+                stack.push_async_callback(model.aclose)
+        yield
 
 
 def worker_for(
@@ -264,6 +316,8 @@ def worker_for(
 
     What it does is told *monitor*.
     """
+    if hooks is not None and not isinstance(hooks, Hooks):
+        raise InputError(f"expected hooks as an object of a class of retold.Hooks, got {_kind(hooks)}")
     writer, provider = models_of(summarizer, remote=remote)
     if monitor is None:
         return Worker(log, SystemClock(), writer, remote=provider, hooks=hooks)
@@ -291,6 +345,15 @@ async def monitored(log: Log) -> AsyncIterator["Monitor | None"]:
         yield monitor
 
 
+def leases_for(log: Log) -> LeasedPartitions:
+    """Return the share of *log* that a worker takes beside others (`Worker.run`), held as long as the settings say."""
+    return LeasedPartitions(log.leases, ttl_s=read_settings().lease_ttl_s)
+
+
+def _kind(value: object) -> str:
+    return f"the class {value.__name__} itself" if isinstance(value, type) else type(value).__name__
+
+
 @asynccontextmanager
 async def run_worker(
     client: Client,
@@ -301,11 +364,15 @@ async def run_worker(
 ) -> AsyncIterator[Worker]:
     """Run a worker beside *client* in this process, until the block ends; `Worker.drain` waits until it is up to date.
 
-    *summarizer*, *remote* and *hooks* as in `worker_for`. A worker that stops because the server stayed away ends the
-    block with its error.
+    *summarizer*, *remote* and *hooks* as in `worker_for`; the clients of models that were named are closed in the end.
+    A worker that stops because the server stayed away ends the block with its error.
     """
-    running = worker_for(client.log, summarizer=summarizer, remote=remote, hooks=hooks)
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(running.run())
+    writer, provider = models_of(summarizer, remote=remote)
+    running = worker_for(client.log, summarizer=writer, remote=provider, hooks=hooks)
+    named = [
+        made for made, given in ((writer, summarizer), (provider, remote)) if given is None or isinstance(given, str)
+    ]
+    async with closing_models(*named), asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(running.run(leases_for(client.log)))
         yield running
         task.cancel()

@@ -25,7 +25,7 @@ def test_setting_up_twice_and_at_once_is_harmless(tmp_path: Path) -> None:
     async def run() -> None:
         async with EmbeddedServer(tmp_path, profile="fast") as server:
             before = await inspect_server(server.url)
-            assert [stream.problem is None for stream in before.streams] == [False] * 6
+            assert [stream.problem is None for stream in before.streams] == [False] * 7
             logs = await asyncio.gather(*(JetStreamLog.open(server.url) for _ in range(5)))
             facts = await logs[0].broker.inspect()
             assert facts.problems == ()

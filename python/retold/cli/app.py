@@ -23,10 +23,12 @@ from retold.cli import (
     compressing,
     configuring,
     counting,
+    dead,
     differing,
     doctor,
     explaining,
     exporting,
+    fleet,
     gatewaying,
     importing,
     keeping,
@@ -35,6 +37,7 @@ from retold.cli import (
     replaying,
     serving,
     sweeping,
+    top,
     unsealing,
 )
 from retold.cli.options import CHECK_FAILED, UNAVAILABLE, WRONG_USAGE, Options
@@ -117,6 +120,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "up": serving.up,
     "worker": serving.worker,
     "gateway": gatewaying.gateway,
+    "workers": fleet.workers,
     "import": importing.import_files,
     "sessions": reading.sessions,
     "show": reading.show,
@@ -142,6 +146,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "sweep": sweeping.sweep,
     "count": counting.count,
     "doctor": doctor.doctor,
+    "top": top.top,
     "erase": keeping.erase,
     "unseal": unsealing.unseal,
 }
@@ -162,6 +167,12 @@ _config = typer.Typer(no_args_is_help=True, help="What is configured, and what i
 _config.command("check")(_ended(configuring.check))
 _config.command("show")(_ended(configuring.show))
 app.add_typer(_config, name="config")
+
+_dead = typer.Typer(no_args_is_help=True, help="Messages that are no events, and sessions that were set aside.")
+_dead.command("list")(_ended(dead.list_all))
+_dead.command("show")(_ended(dead.show))
+_dead.command("retry")(_ended(dead.retry))
+app.add_typer(_dead, name="dead")
 
 _keys = typer.Typer(no_args_is_help=True, help="The keys of a sealed log.")
 _keys.command("new")(_ended(keeping.new))

@@ -3,7 +3,6 @@
 import logging
 import sys
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -122,9 +121,17 @@ async def _up(
     *,
     keys: Path | None,
 ) -> None:
-    from retold.wiring import connect, embedded_server, monitored, worker_for  # noqa: PLC0415 - loads the client
+    from retold.wiring import (  # noqa: PLC0415 - loads the client
+        closing_models,
+        connect,
+        embedded_server,
+        leases_for,
+        monitored,
+        worker_for,
+    )
 
     async with (
+        closing_models(*models),
         embedded_server(options.directory, profile=profile) as server,
         connect(server.url, actor="worker", keys=keys) as client,
         monitored(client.log) as monitor,
@@ -140,13 +147,13 @@ async def _up(
             if read_settings().upstream is not None:
                 beside = running_gateway(sealing_keys(), tenant=options.tenant, client=client)
                 await stack.enter_async_context(beside)
-            await run_until_stopped(working, stop, on_stop=partial(_tell_stop, monitor))
+            await run_until_stopped(working, leases_for(client.log), stop, monitor=monitor)
 
 
 async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
-    from retold.wiring import monitored, worker_for  # noqa: PLC0415 - loads the client
+    from retold.wiring import closing_models, leases_for, monitored, worker_for  # noqa: PLC0415 - loads the client
 
-    async with options.client(actor="worker") as client:
+    async with closing_models(*models), options.client(actor="worker") as client:
         stop = None if once else Stop()
         if stop is None:
             running = worker_for(client.log, summarizer=models[0], remote=models[1])
@@ -155,18 +162,12 @@ async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
             async with monitored(client.log) as monitor:
                 _tell_port(monitor)
                 running = worker_for(client.log, summarizer=models[0], remote=models[1], monitor=monitor)
-                await run_until_stopped(running, stop, on_stop=partial(_tell_stop, monitor))
+                await run_until_stopped(running, leases_for(client.log), stop, monitor=monitor)
         damaged = running.damaged
     for error in damaged.values():
         sys.stderr.write(f"retold: set aside: {error}\n")
     if damaged:
         raise typer.Exit(1)
-
-
-def _tell_stop(monitor: "Monitor | None") -> None:
-    """Let nobody send this worker anything more: it is not ready."""
-    if monitor is not None:
-        monitor.health.is_stopping = True
 
 
 def _tell_port(monitor: "Monitor | None") -> None:

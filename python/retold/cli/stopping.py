@@ -12,30 +12,24 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from retold.cli.options import CHECK_FAILED, ends_by
+
+if TYPE_CHECKING:
+    from retold.monitoring.monitor import Monitor
+    from retold.worker import Worker
+    from retold.worker.ownership import Ownership
 
 STOP_S = 9.5
 """From the first signal to the end of the process: 10 s are promised, and are what `docker stop` waits."""
 GRACE_S = 5.0
 """How long what was begun may take: folding is quick; a summarizer that is slow is asked again by the next worker."""
-ABANDON_S = 1.0
+ABANDON_S = 3.0
+"""How long giving up may take: leases are given back in that time."""
 
 _log = logging.getLogger(__name__)
-
-
-class Stoppable(Protocol):
-    """Work until told to stop."""
-
-    def run(self) -> Coroutine[Any, Any, None]:
-        """Work, until cancelled or stopped."""
-        ...
-
-    def stop(self) -> None:
-        """Begin nothing more; `run` returns when what was begun is done."""
-        ...
 
 
 class Stop:
@@ -75,15 +69,19 @@ class Stop:
         os._exit(CHECK_FAILED)
 
 
-async def run_until_stopped(worker: Stoppable, stop: Stop, *, on_stop: Callable[[], None]) -> None:
-    """Run *worker* until it ends or *stop* is asked; then call *on_stop* and let it finish what it began."""
-    work = asyncio.ensure_future(worker.run())
+async def run_until_stopped(worker: "Worker", ownership: "Ownership", stop: Stop, *, monitor: "Monitor | None") -> None:
+    """Run *worker* on what *ownership* gives until it ends or *stop* is asked; then let it finish what it began.
+
+    From then on *monitor* says that it is not ready.
+    """
+    work = asyncio.ensure_future(worker.run(ownership))
     asked = asyncio.ensure_future(stop.asked())
     hurried = asyncio.ensure_future(stop.hurried())
     await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
     if not work.done():
         _log.info("stopping: finishing what was begun, for at most %g s", GRACE_S)
-        on_stop()
+        if monitor is not None:
+            monitor.health.is_stopping = True
         worker.stop()
         await asyncio.wait({work, hurried}, timeout=GRACE_S, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()

@@ -3,11 +3,13 @@
 from collections import Counter
 
 from retold.events import SessionKey
+from retold.lease_ports import Claim
 from retold.log import streams
 from retold.log.asides import noted
 from retold.log.keys import DataKeys
+from retold.log.leases import JetStreamLeases
 from retold.log.link import Link
-from retold.log.names import KEYS_ALL
+from retold.log.names import KEYS_ALL, LEASES
 from retold.log.servers import Server
 from retold.log.streams import ServerFacts
 from retold.ports import Aside
@@ -35,6 +37,19 @@ async def inspect_server(url: str | Server, *, name: str = "retold doctor") -> S
     link = await Link.open(url, name=name)
     try:
         return await streams.inspect(link)
+    finally:
+        await link.close()
+
+
+async def inspect_leases(url: str | Server, *, name: str = "retold workers") -> dict[str, Claim]:
+    """Return the table by which workers share the sessions at *url*; empty where no worker ever was.
+
+    Raises:
+        UnavailableError: if there is no server.
+    """
+    link = await Link.open(url, name=name)
+    try:
+        return await JetStreamLeases(link).claims() if await streams.stands(link, LEASES) else {}
     finally:
         await link.close()
 

@@ -11,17 +11,20 @@ from typing import Self
 from retold.errors import CorruptLogError, InputError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.fold import Run, encode_history, fold, replacement_of
+from retold.lease_ports import Partitions
 from retold.log import streams
 from retold.log.api import Stored
 from retold.log.asides import Asides
 from retold.log.blobs import Blobs
 from retold.log.broker import Broker
 from retold.log.copying import Copier
+from retold.log.dead_letters import DeadLetters
 from retold.log.erasing import Eraser
 from retold.log.feed import Feed
 from retold.log.headers import reaches, seq_of
 from retold.log.heads import Heads
 from retold.log.keys import DataKeys
+from retold.log.leases import JetStreamLeases
 from retold.log.link import Link
 from retold.log.names import (
     EVENTS,
@@ -37,6 +40,7 @@ from retold.log.names import (
     checked,
     event_subject,
     key_of,
+    session_of,
 )
 from retold.log.projections import Projections
 from retold.log.reader import Reader
@@ -47,6 +51,7 @@ from retold.log.snapshot_messages import Placed
 from retold.log.snapshots import Snapshots
 from retold.log.tail import read_tail
 from retold.log.trails import Mark, Trails
+from retold.log.waking import wakes
 from retold.log.writer import Writer
 from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot, Unreadable
 from retold.security import MasterKeys
@@ -60,6 +65,7 @@ class JetStreamLog:
 
     def __init__(self, link: Link, *, masters: MasterKeys | None = None, is_sealed: bool = False) -> None:
         self._link = link
+        self.leases = JetStreamLeases(link)
         self.keys = DataKeys(link, masters, is_on=is_sealed)
         self._trails = trails = Trails()
         blobs = Blobs(link)
@@ -73,6 +79,7 @@ class JetStreamLog:
         self._copier = Copier(link, blobs=blobs, reader=reader, trails=trails)
         self._heads = Heads(link)
         self._asides = Asides(link)
+        self.letters = DeadLetters(link)
         self.broker = Broker(link)
 
     @classmethod
@@ -217,19 +224,9 @@ class JetStreamLog:
                         if recorded.event.seq > after:
                             yield recorded
 
-    async def wakes(self) -> AsyncGenerator[SessionEnd, None]:
-        """Yield every session with its end, then again whenever it has grown.
-
-        A session whose last message names no sequence is woken with 0: reading it shows the damage.
-        """
-        ends: dict[SessionKey, int] = {}
-        async with aclosing(Feed(self._link, EVENTS, EVENTS_ALL).lasts()) as feed:
-            async for delivery in feed:
-                ends[key_of(delivery.stored.subject)] = max(seq_of(delivery.stored), 0)
-                if delivery.buffered == 0:
-                    woken, ends = ends, {}
-                    for key, seq in woken.items():
-                        yield SessionEnd(key=key, seq=seq)
+    def wakes(self, partitions: Partitions | None = None) -> AsyncGenerator[SessionEnd, None]:
+        """Yield every session of *partitions* with its end, then again whenever it has grown."""
+        return wakes(self._link, partitions)
 
     async def sessions(self) -> list[SessionEnd]:
         """Return every session and its end, ordered by tenant and name. About 40 µs a session.
@@ -242,8 +239,9 @@ class JetStreamLog:
             for key, seq in (await self._lasts(stream, subjects)).items():
                 proved[key] = max(seq, proved.get(key, 0))
         counts = await streams.counts(self._link, EVENTS, EVENTS_ALL)
-        counted = {key_of(subject): count for subject, count in counts.items()}
-        found = {key_of(stored.subject): stored for stored in await Feed(self._link, EVENTS, EVENTS_ALL).lasts_now()}
+        counted = {named: count for subject, count in counts.items() if (named := session_of(subject))}
+        stored_lasts = await Feed(self._link, EVENTS, EVENTS_ALL).lasts_now()
+        found = {named: stored for stored in stored_lasts if (named := session_of(stored.subject))}
         lasts = {key: seq_of(stored) for key, stored in found.items() if seq_of(stored) >= 0}
         for key in lasts:
             proved[key] = max(proved.get(key, 0), reaches(found[key]))
@@ -263,11 +261,12 @@ class JetStreamLog:
         }
 
     async def set_aside(self, key: SessionKey, aside: Aside) -> None:
-        """Note it in the stream of what a worker gave up on."""
-        await self._asides.put(checked(key), aside)
+        """Note it in the stream of what a worker gave up on, and each of its messages that is no event."""
+        await self.letters.write_session(checked(key))
+        await self._asides.put(key, aside)
 
     async def release(self, key: SessionKey) -> None:
-        """Remove the note."""
+        """Remove the note, and the letters on its messages."""
         await self._asides.remove(checked(key))
 
     async def aside(self) -> dict[SessionKey, Aside]:

@@ -6,9 +6,14 @@ Rules:
 - Tenant and session are the last two tokens of every subject; their characters are those that a subject may hold.
 """
 
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import lru_cache
 from hashlib import sha256
 
+from retold.errors import InputError
 from retold.events import SessionKey, session_key
+from retold.lease_ports import PARTITIONS
 
 EVENTS = "RETOLD_EVENTS"
 SNAPSHOTS = "RETOLD_SNAPSHOTS"
@@ -20,16 +25,25 @@ BLOBS_BUCKET = "RETOLD_BLOBS"
 BLOBS = f"OBJ_{BLOBS_BUCKET}"
 KEYS_BUCKET = "RETOLD_KEYS"
 KEYS = f"KV_{KEYS_BUCKET}"
+LEASES_BUCKET = "RETOLD_LEASES"
+LEASES = f"KV_{LEASES_BUCKET}"
 
 EVENTS_ALL = "retold.ev.>"
 SNAPSHOTS_ALL = "retold.snap.*.*"
 """The newest snapshots; those that were rebuilt lie one token deeper."""
 HEADS_ALL = "retold.head.>"
 BEGINNINGS_ALL = "retold.begin.>"
-DEAD_ALL = "retold.dead.>"
+DEAD_ALL = "retold.dead.*.*"
+"""The notes on sessions; letters lie deeper."""
+EVENT_TOKENS = 5
+"""Of how many tokens a subject with a session's events is."""
+KNOWN_MAX = 16_384
+"""Of so many subjects it is remembered whose they are: 3 µs each to tell."""
+LETTERS_ALL = "retold.dead.letter.>"
+STRAYS_ALL = "retold.dead.letter.stray.*"
 HISTORIES_ALL = f"$KV.{HISTORIES_BUCKET}.*.*"
 KEYS_ALL = f"$KV.{KEYS_BUCKET}.>"
-PARTITIONS = 64
+LEASES_ALL = f"$KV.{LEASES_BUCKET}.>"
 
 SEQ = "Retold-Seq"
 """Header: the session's own sequence, so that wakes and searches need no body."""
@@ -53,6 +67,9 @@ BASE_SEQ = "Retold-Base-Seq"
 FORM = "Retold-Form"
 """Header: that a published history is kept in segments (`retold.log.segments`)."""
 CONTENT_HASH = "Retold-Content-Hash"
+
+QUIET = "Retold-Quiet"
+"""Header: a lease that was renewed and is otherwise the same."""
 
 MSG_ID = "Nats-Msg-Id"
 EXPECTED_SUBJECT_SEQ = "Nats-Expected-Last-Subject-Sequence"
@@ -89,6 +106,17 @@ def event_subject(key: SessionKey) -> str:
     return f"retold.ev.{partition(key)}.{key.tenant}.{key.session}"
 
 
+def event_subjects(partitions: Iterable[int]) -> tuple[str, ...]:
+    """Return the filters of all events of *partitions*: one, if these are all that there are."""
+    some = sorted(set(partitions))
+    return (EVENTS_ALL,) if len(some) == PARTITIONS else tuple([f"retold.ev.{number}.>" for number in some])
+
+
+def lease_subject(name: str) -> str:
+    """Return the subject that the lease *name* is kept under."""
+    return f"$KV.{LEASES_BUCKET}.{name}"
+
+
 def snapshot_subject(key: SessionKey) -> str:
     """Return the subject of the session's snapshots."""
     return f"retold.snap.{key.tenant}.{key.session}"
@@ -107,6 +135,30 @@ def head_subject(key: SessionKey) -> str:
 def beginning_subject(key: SessionKey) -> str:
     """Return the subject that says where in the stream the session begins, if it was written anew."""
     return f"retold.begin.{key.tenant}.{key.session}"
+
+
+@lru_cache(maxsize=KNOWN_MAX)
+def session_of(subject: str) -> SessionKey | None:
+    """Return the session that *subject* holds the events of; None if no session's events lie there."""
+    tokens = subject.split(".")
+    if len(tokens) != EVENT_TOKENS:
+        return None
+    with suppress(InputError):
+        key = session_key(tokens[4], tenant=tokens[3])
+        return key if event_subject(key) == subject else None
+    return None
+
+
+def letter_subjects(key: SessionKey) -> str:
+    """Return the filter of the letters on single messages of the session."""
+    return f"retold.dead.letter.session.{key.tenant}.{key.session}.*"
+
+
+def letter_subject(key: SessionKey | None, position: int) -> str:
+    """Return the subject of the letter on the message at *position*, of the session, or of none."""
+    if key is None:
+        return f"retold.dead.letter.stray.{position}"
+    return f"retold.dead.letter.session.{key.tenant}.{key.session}.{position}"
 
 
 def dead_subject(key: SessionKey) -> str:

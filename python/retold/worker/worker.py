@@ -1,4 +1,4 @@
-"""One process beside a fleet: wakes on every session that grew and brings it up to date."""
+"""One process beside a fleet: wakes on the sessions that grew and brings them up to date."""
 
 import asyncio
 import logging
@@ -10,12 +10,14 @@ import stamina
 
 from retold.errors import CorruptLogError, RetoldError, SealError, UnavailableError
 from retold.events import SessionKey
+from retold.log.names import partition
 from retold.model_ports import RemoteCompactor, Summarizer
 from retold.ports import Aside, Clock, Log
 from retold.telemetry import NoTelemetry, SessionSize, Telemetry
 from retold.worker.compactor import Compactor
 from retold.worker.hooks import Hooks
 from retold.worker.live import LiveSession
+from retold.worker.ownership import Everything, Ownership, tell_held
 
 LIVE_MAX = 256
 """How many sessions are held folded; the one that was idle longest is dropped and loaded again when it grows."""
@@ -30,6 +32,9 @@ to it cost little, and a repaired one is taken up again."""
 
 RETRY_SECONDS_MAX = 300.0
 """How long one session is tried again while the server cannot be reached, before the worker gives up and stops."""
+
+LET_GO_S = 5.0
+"""How long what is cancelled may take to end, when its partition is given up."""
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +62,7 @@ class Worker:
         *hooks* take part in compactions, *telemetry* is told of what is done.
         """
         self._log = log
+        self._working: dict[asyncio.Task[None], SessionKey] = {}
         self._telemetry = telemetry or NoTelemetry()
         self._compactor = Compactor(log, clock, summarizer, remote=remote, hooks=hooks, telemetry=self._telemetry)
         self._live: OrderedDict[SessionKey, LiveSession] = OrderedDict()
@@ -77,21 +83,45 @@ class Worker:
         """Begin nothing more; `run` returns when what was begun is done."""
         self._stopped.set()
 
-    async def run(self) -> None:
-        """Work until stopped or cancelled. What was being done when it is cancelled, the next worker does again."""
+    async def run(self, ownership: Ownership | None = None) -> None:
+        """Work until stopped or cancelled, on the sessions that *ownership* gives; None is all.
+
+        What was being done when it is cancelled is done again by the next worker.
+        """
+        owned = ownership or Everything()
         self._noted |= (await self._log.aside()).keys()
-        async with asyncio.TaskGroup() as tasks:
-            taking = tasks.create_task(self._take(tasks))
+        async with owned.kept(self._let_go), asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(tell_held(owned, self._telemetry.leases))
+            taking = tasks.create_task(self._take(owned, tasks))
             await self._stopped.wait()
+            telling.cancel()
             taking.cancel()
 
-    async def _take(self, tasks: asyncio.TaskGroup) -> None:
-        async for end in self._log.wakes():
+    async def _take(self, owned: Ownership, tasks: asyncio.TaskGroup) -> None:
+        async for end in self._log.wakes(owned):
+            if not owned.holds(end.key):
+                continue
             self._telemetry.woke(end.key, end.seq)
             if end.key not in self._waiting:
                 self._waiting.add(end.key)
-                pause_s = self._pauses.get(end.key)
-                tasks.create_task(self._work(end.key) if pause_s is None else self._work_later(end.key, pause_s))
+                task = tasks.create_task(self._work_owned(end.key, owned))
+                self._working[task] = end.key
+                task.add_done_callback(self._working.pop)
+
+    async def _let_go(self, partitions: frozenset[int], patience_s: float) -> None:
+        """Stop working on the sessions of *partitions*, and forget them."""
+        tasks = [task for task, key in self._working.items() if partition(key) in partitions]
+        if tasks and patience_s:
+            await asyncio.wait(tasks, timeout=patience_s)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=LET_GO_S)
+        for key in [key for key in (*self._live, *self._waiting) if partition(key) in partitions]:
+            self._waiting.discard(key)  # what waited for its turn is listed again when the partition comes back
+            self._live.pop(key, None)
+            self._compactor.forget(key)
+        self._telemetry.let_go(partitions)
 
     async def drain(self) -> None:
         """Bring every session that exists now up to its end, then return. Safe beside `run`."""
@@ -100,11 +130,13 @@ class Worker:
             for end in await self._log.sessions():
                 tasks.create_task(self._work(end.key))
 
-    async def _work_later(self, key: SessionKey, pause_s: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(pause_s):
-                await self._stopped.wait()
-        await self._work(key)
+    async def _work_owned(self, key: SessionKey, owned: Ownership) -> None:
+        if pause_s := self._pauses.get(key, 0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._stopped.wait()
+        if owned.holds(key):
+            await self._work(key)
 
     async def _work(self, key: SessionKey) -> None:
         lock = self._locks.setdefault(key, asyncio.Lock())
