@@ -121,7 +121,7 @@ def test_a_client_that_leaves_is_left_upstream(form: Form, step: str) -> None:
 def test_what_is_too_large_or_no_request_is_refused() -> None:
     """413 for a body above the limit, stated or not; 400 for what is no JSON object or no conversation; 404 else."""
 
-    async def chunks() -> Any:
+    async def write() -> Any:
         for _ in range(20):
             yield b"x" * 1_000
 
@@ -131,7 +131,7 @@ def test_what_is_too_large_or_no_request_is_refused() -> None:
             large = json.dumps({**_ASKED, "input": "x" * 20_000})
             for content, status in (
                 (large, 413),
-                (chunks(), 413),
+                (write(), 413),
                 ("", 400),
                 ("[]", 400),
                 ('{"model":"m","input":', 400),
@@ -232,3 +232,32 @@ def test_what_is_no_address_is_refused(url: str) -> None:
     """It is told what was expected, and not what was given."""
     with pytest.raises(InputError, match=r"expected the upstream's address"):
         place_of(url, "responses")
+
+
+@pytest.mark.slow
+def test_nothing_is_left_behind() -> None:
+    """After large bodies, faults and clients that leave, no task and no connection of the gateway's is left."""
+
+    async def run() -> None:
+        large = b'{"model":"m","stream":true,"input":"' + b"x" * 50_000_000 + b'"}'
+        async with gateway("ok", "500", "half", "garbage", "reset", "drip") as (url, upstream):
+            before = len(asyncio.all_tasks())
+            async with httpx2.AsyncClient(timeout=30) as client:
+                assert (await client.post(f"{url}/v1/responses", content=large)).status_code == 200
+                assert len(upstream.requests[0].raw) == len(large)
+                for _ in range(4):
+                    with suppress(httpx2.HTTPError):
+                        await client.post(f"{url}/v1/responses", json={**_ASKED, "stream": True})
+                leaving = [
+                    asyncio.create_task(client.post(f"{url}/v1/responses", json={**_ASKED, "stream": True}))
+                    for _ in range(20)
+                ]
+                await asyncio.wait(leaving, timeout=0.5)
+                for task in leaving:
+                    task.cancel()
+                await asyncio.wait(leaving)
+            async with asyncio.timeout(10):
+                while len(asyncio.all_tasks()) > before + 1:  # noqa: ASYNC110 - not ours; one is the upstream's own
+                    await asyncio.sleep(0.05)
+
+    asyncio.run(run())

@@ -7,7 +7,7 @@ from retold.errors import UnsealError
 from retold.gateway.faults import Fault
 from retold.security import Binding, MasterKeys, is_sealed_summary, model_family, open_summary
 
-KINDS: Final = frozenset({"compaction", "compaction_summary", "context_compaction"})
+KINDS: Final = ("compaction", "compaction_summary", "context_compaction")
 TRIGGER: Final = "compaction_trigger"
 MARK: Final = b"compaction"
 """A body without these letters has neither item."""

@@ -201,7 +201,7 @@ class Recorder:
 
 def _items(messages: Iterable[Mapping[str, Any]], form: Form) -> list[Item]:
     """Return what *messages* say; not what a client or a gateway put there of itself."""
-    passed_over = {*KINDS, TRIGGER}
+    passed_over = (*KINDS, TRIGGER)
     said = (message for message in messages if message.get("type") not in passed_over)
     return [item for message in said for item in to_items(message, form=form) if not _is_summary(item)]
 

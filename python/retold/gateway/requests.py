@@ -170,12 +170,14 @@ def _tools(value: Any, form: Form, *, space: str = "") -> Iterable[Tool]:
         if not isinstance(tool, dict):
             raise InputError("expected tools to be a list of objects")
         kind = tool.get("type", "custom" if form == "anthropic" else "function")
-        if kind == "namespace" and form == "responses":
+        if kind == "namespace" and form == "responses" and not space:
             yield from _tools(tool.get("tools"), form, space=str(tool.get("name", "")))
         elif form == "anthropic" and kind == "custom":
             yield _tool(tool, tool.get("input_schema"), space="")
         elif form != "anthropic" and kind in ("function", "custom"):
             inner = tool.get(kind, tool) if form == "chat" else tool
+            if not isinstance(inner, dict):
+                raise InputError(f"expected a tool's {kind} to be an object")
             schema = _INPUT_SCHEMA if kind == "custom" else inner.get("parameters")
             yield replace(_tool(inner, schema, space=space), is_custom=kind == "custom")
 

@@ -7,6 +7,7 @@ processor time (ARCHITECTURE.md).
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from io import BytesIO
 from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -26,6 +27,8 @@ PATHS: Final[Mapping[Form, str]] = {
 }
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 """An answer that is read as a whole is no longer."""
+PIECES_FROM_BYTES: Final = 1024 * 1024
+"""A larger body is sent piece by piece: at once, it would stop all streams while it is copied."""
 CONNECT_S: Final = 10.0
 IDLE_S: Final = 600.0
 """How long a server may be silent: a model may think that long before its first word."""
@@ -120,11 +123,12 @@ class Upstream:
             Fault: if the server cannot be reached, or is silent for too long.
         """
         url = f"{self.place.url}{path}" + (f"?{query}" if query else "")
+        data = body if body is None or len(body) < PIECES_FROM_BYTES else BytesIO(body)
         if body is not None:
             headers = headers.copy()
             headers.setdefault("content-type", "application/json")
         try:
-            async with self._session.request(method, url, headers=headers, data=body, allow_redirects=False) as answer:
+            async with self._session.request(method, url, headers=headers, data=data, allow_redirects=False) as answer:
                 yield answer
         except TimeoutError:
             raise Fault(504, "the upstream did not answer in time", code="upstream_timeout") from None
