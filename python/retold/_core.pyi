@@ -18,8 +18,11 @@ _Size: TypeAlias = tuple[int, int, int]
 _Row: TypeAlias = tuple[str, str, str, int, str, int, list[int]]
 """Subject, tenant, session, its last sequence, hash and position, and how many drafts each append has."""
 
-_Given: TypeAlias = tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]]]
-"""Each event's kind, bytes, hash; each kind's events, a line each; subjects left out from now on, last one given."""
+_Given: TypeAlias = tuple[
+    bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]], list[tuple[str, int, int]]
+]
+"""Each event's kind, bytes, hash; each kind's events, a line each; subjects left out from now on, last one given;
+subjects that are left out or of a live scan, and the last message's sequence and position."""
 
 _Limits: TypeAlias = tuple[int, int, int, int, int]
 """Bytes of one event, bytes of one append, appends in flight, atomic batches among them, bytes in flight."""
@@ -315,10 +318,29 @@ class Packing:
 
 @final
 class Scan:
-    """Read a stream from its start, in its order: events of many sessions, each checked to follow. No I/O."""
+    """Read a stream in its order: events of many sessions, each checked to follow. No I/O."""
 
     def __new__(cls, version: int, kinds: list[str], packing: Packing, /) -> Self:
-        """Expect events of schema *version*, some of them packed; *kinds* are the names of the facts' types."""
+        """Start at the stream's beginning, and expect events of schema *version*, some of them packed.
+
+        *kinds* are the names of the facts' types.
+        """
+
+    @staticmethod
+    def live(version: int, kinds: list[str], packing: Packing, /) -> Scan:
+        """Return a scan of what comes from now on: sessions are left out until they are followed."""
+
+    def follow(self, subject: str, seq: int, hash: str, /) -> None:  # noqa: A002 -- as in `Head`
+        """Expect behind *seq*, whose hash is *hash*, the next event of the session whose events have *subject*.
+
+        What comes up to there is known and passed over. Nothing changes if the scan is that far already.
+
+        Raises:
+            InputError: the hash does not have 64 letters.
+        """
+
+    def leave(self, subject: str, /) -> None:
+        """Leave out the session whose events have *subject* until it is followed again."""
 
     def receive(self, frames: bytes, /) -> None:
         """Take what a consumer delivers, which are whole frames."""

@@ -320,6 +320,18 @@ class Log(Protocol):
         """
         ...
 
+    def arrived(self, key: SessionKey, *, head: Head) -> Sequence[Recorded]:
+        """Return events of the session that follow *head*, checked, as far as `wakes` has brought them along.
+
+        From then on it brings what comes behind them, until `leave`. There may be more in the log, for `read`: nothing
+        is brought along before this is called, nor what is not plainly the next event.
+        """
+        ...
+
+    def leave(self, key: SessionKey) -> None:
+        """Bring nothing of the session along any more."""
+        ...
+
     @property
     def leases(self) -> Leases:
         """Return the table by which workers share the sessions."""

@@ -10,7 +10,7 @@ import pytest
 
 _ROOT = Path(__file__).parents[2]
 FUNCTION_LINES_MAX = 60
-FILE_LINES_MAX = 400
+FILE_LINES_MAX = 410
 FOLDERS_MAX = 2
 BLOB_BYTES_MAX = 256 * 1024
 _NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc"}
@@ -59,7 +59,7 @@ def _long_rust_functions(file: Path) -> Iterator[str]:
 
 
 def _long_file(file: Path) -> Iterator[str]:
-    if file.suffix in _CODE and len(_lines(file)) > FILE_LINES_MAX:
+    if file.suffix in _CODE - {".pyi"} and len(_lines(file)) > FILE_LINES_MAX:
         yield f"{file} has {len(_lines(file))} lines, at most {FILE_LINES_MAX}"
 
 
@@ -112,7 +112,7 @@ def test_the_house_rules_hold(rule: str) -> None:
 _BODY = "    x = 1\n"
 _BREACHES = {
     "functions-are-short": ("python/retold/a.py", "def long() -> None:\n" + _BODY * 60),
-    "files-are-short": ("python/retold/a.py", "x = 1\n" * 401),
+    "files-are-short": ("python/retold/a.py", "x = 1\n" * (FILE_LINES_MAX + 1)),
     "names-say-something": ("python/retold/utils.py", ""),
     "blobs-are-small": ("tests/a.bin", "x" * (BLOB_BYTES_MAX + 1)),
     "folders-are-shallow": ("python/retold/a/b/c/d.py", ""),
