@@ -2,7 +2,8 @@
 
     RetoldError
     ├── InputError           the caller's: fix the call and repeat it
-    │   └── FloorError       the budget is below what must be kept: raise it or unpin
+    │   ├── FloorError       the budget is below what must be kept: raise it or unpin
+    │   └── UnsealError      a sealed summary does not open here: it was changed, or is another's
     ├── ConflictError        somebody else wrote first: read again, decide again
     ├── UnavailableError     the outside world's: retry later, nothing was lost
     │   └── RejectedError    a model answered, with what is no summary: ask another
@@ -38,6 +39,21 @@ class FloorError(InputError):
             f"expected a budget of at least {floor_tokens} tokens (pins and the latest user message are kept whole), "
             f"got {budget_tokens}"
         )
+
+
+class UnsealError(InputError):
+    """Say that a sealed summary does not open here. The message is always the same, whatever is wrong.
+
+    Whoever sent it learns nothing from it about keys, tenants and sessions.
+
+    Attributes:
+        why: what is wrong, in a word or two: for the operator's log, never for whoever sent it.
+    """
+
+    def __init__(self, why: str) -> None:
+        """Keep *why*, and do not tell it."""
+        self.why = why
+        super().__init__("expected a compaction that was sealed here for this conversation, got one that does not open")
 
 
 class ConflictError(RetoldError):

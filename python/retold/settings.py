@@ -34,6 +34,7 @@ Profile = Literal["safe", "balanced", "fast"]
 """How often the embedded server makes what it acknowledged durable: at once, every second, or every two minutes."""
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+UpstreamForm = Literal["responses", "chat", "anthropic"]
 
 PREFIX = "RETOLD_"
 FILE_SUFFIX = "_FILE"
@@ -44,6 +45,8 @@ READ_ELSEWHERE = frozenset({CONFIG, "RETOLD_TENANT"})
 """Variables that are read, and are no settings."""
 FILE_BYTES_MAX = 1024 * 1024
 """A file of settings, or of one secret, is smaller."""
+GATEWAY_PORT = 9460
+"""Where the gateway is, unless it is told otherwise."""
 LAG_S = 60.0
 """A worker that is later than this with any session says so in its readiness."""
 
@@ -72,6 +75,10 @@ class Settings(BaseSettings):
         log_level: what it leaves out.
         worker_name: what a worker is called in lists; None is the host's name and the process's number.
         ready_lag_s: how late a worker may be with a session and still be ready.
+        upstream: the server behind the gateway, as its clients write it; None is no gateway.
+        upstream_form: what it speaks.
+        gateway_host: where the gateway is served.
+        gateway_port: on which port.
         live_mb: what a worker's live sessions may take in memory, in megabytes.
         summary_timeout_s: how long a summary by a model may take; a model's own patience ends at 110 s.
         models_at_once: how many models a worker asks at once.
@@ -105,6 +112,10 @@ class Settings(BaseSettings):
     log_level: LogLevel = "info"
     worker_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
     ready_lag_s: float = Field(default=LAG_S, gt=0)
+    upstream: str | None = None
+    upstream_form: UpstreamForm = "responses"
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = Field(default=GATEWAY_PORT, ge=0, le=65535)
     live_mb: int = Field(default=512, ge=1)
     summary_timeout_s: float = Field(default=120.0, gt=0, le=120)
     models_at_once: int = Field(default=16, ge=1)

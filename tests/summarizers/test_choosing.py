@@ -122,7 +122,7 @@ def test_the_settings_say_what_is_not_said(monkeypatch: pytest.MonkeyPatch) -> N
     assert models_of("extractive")[0].name == "extractive"
 
 
-@pytest.mark.parametrize("choice", ["extractive", ExtractiveSummarizer(), lambda *_: "text"], ids=repr)
+@pytest.mark.parametrize("choice", ["extractive", ExtractiveSummarizer(), lambda *_: "text"], ids=range(3))
 def test_an_address_is_for_a_model(choice: Any) -> None:
     """An address beside a summarizer that asks no server is an error: I meant to name a model, too."""
     for choose in (summarizer_of, models_of):
@@ -160,7 +160,7 @@ def test_an_empty_key_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
         summarizer_of(name)
 
 
-@pytest.mark.parametrize("wrong", [5, object(), [], Hooks()], ids=repr)
+@pytest.mark.parametrize("wrong", [5, object(), [], Hooks()], ids=range(4))
 def test_what_is_no_summarizer_is_refused(wrong: Any) -> None:
     """Something else than a summarizer, a provider or hooks is an error before a worker runs, not when it compacts."""
     for choose in (summarizer_of, remote_of):
@@ -168,7 +168,7 @@ def test_what_is_no_summarizer_is_refused(wrong: Any) -> None:
             choose(wrong)
 
 
-@pytest.mark.parametrize("wrong", [5, Hooks, ExtractiveSummarizer()], ids=repr)
+@pytest.mark.parametrize("wrong", [5, Hooks, ExtractiveSummarizer()], ids=range(3))
 def test_what_are_no_hooks_is_refused(wrong: Any) -> None:
     """A class of hooks in place of one of its objects is named, too."""
     with pytest.raises(InputError, match="expected hooks"):

@@ -29,6 +29,7 @@ from retold.cli import (
     explaining,
     exporting,
     fleet,
+    gatewaying,
     importing,
     keeping,
     reading,
@@ -37,6 +38,7 @@ from retold.cli import (
     serving,
     sweeping,
     top,
+    unsealing,
 )
 from retold.cli.options import CHECK_FAILED, UNAVAILABLE, WRONG_USAGE, Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, SealError, UnavailableError
@@ -117,6 +119,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": serving.demo,
     "up": serving.up,
     "worker": serving.worker,
+    "gateway": gatewaying.gateway,
     "workers": fleet.workers,
     "import": importing.import_files,
     "sessions": reading.sessions,
@@ -145,6 +148,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor.doctor,
     "top": top.top,
     "erase": keeping.erase,
+    "unseal": unsealing.unseal,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_ended(_command))
@@ -155,6 +159,7 @@ _bench.command("append")(_ended(bench.append))
 _bench.command("savings")(_ended(bench.savings))
 _bench.command("replay")(_ended(bench.replay))
 _bench.command("pipeline")(_ended(bench.pipeline))
+_bench.command("gateway")(_ended(bench.gateway))
 _bench.command("worker")(_ended(bench.worker))
 _bench.command("fidelity")(_ended(bench.fidelity))
 app.add_typer(_bench, name="bench")

@@ -209,6 +209,20 @@ def savings(
     run_savings(AskedOfSavings(data=data, turns=turns, as_json=as_json))
 
 
+def gateway(
+    chunks: Annotated[int, typer.Option(help="Events of one stream.", min=1)] = 2_000,
+    streams: Annotated[int, typer.Option(help="Streams at once.", min=1)] = 200,
+    stream_chunks: Annotated[int, typer.Option(help="Events of each of those.", min=1)] = 300,
+    rounds: Rounds = 9,
+    as_json: Json = False,
+) -> None:
+    """Stream answers through a gateway, beside calling the server directly."""
+    from retold.cli.bench_gateway import Amounts, run_gateway_bench  # noqa: PLC0415 - as above
+
+    amounts = Amounts(chunks=chunks, streams=streams, stream_chunks=stream_chunks)
+    _end(ok=run_gateway_bench(amounts, rounds=rounds, as_json=as_json))
+
+
 def _end(*, ok: bool) -> None:
     if not ok:
         raise typer.Exit(1)

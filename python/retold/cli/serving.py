@@ -2,11 +2,13 @@
 
 import logging
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retold.cli.gatewaying import Form, Upstream, own_key_file, running_gateway, sealing_keys
 from retold.cli.options import Json, Options, run, window_of
 from retold.cli.stopping import Stop, run_until_stopped
 from retold.errors import InputError
@@ -19,10 +21,6 @@ if TYPE_CHECKING:
     _Models = tuple[Summarizer, RemoteCompactor | None]
 
 _log = logging.getLogger(__name__)
-
-FIRST_KEY = "k1"
-"""The id of the master key that `retold up --encrypt` makes; `retold keys new` takes any."""
-
 
 _Summarizer = Annotated[
     str | None, typer.Option(help="What writes summaries: extractive, openai:MODEL or anthropic:MODEL.")
@@ -52,22 +50,27 @@ def up(  # noqa: PLR0913, PLR0917 - each is an option of the command
     worker_name: _Name = None,
     log_format: _LogFormat = None,
     log_level: _LogLevel = None,
+    upstream: Upstream = None,
+    upstream_form: Form = None,
+    gateway_port: Annotated[int | None, typer.Option(min=0, max=65535, help="The gateway's port.")] = None,
 ) -> None:
     """Run the embedded server with a worker, until stopped; other commands find it by the data directory.
 
     A server that runs there already is used: that of another command, or one that was left by a process that was
     killed. It ends with the last command that uses it. With --encrypt, the master keys are in the file that
     RETOLD_KEY_FILE names; without that, in one that is made once and named: every other command needs it, too.
+    With --upstream, a gateway to that server runs beside it, and records every turn.
     """
     options: Options = context.obj
     if options.server_url is not None:
         given = "RETOLD_URL" if options.url is None else "--url"
         raise InputError(f"expected no {given}: `retold up` runs the embedded server; for another use `retold worker`")
     give(summarizer=summarizer, summarizer_url=summarizer_url, remote=remote, worker_name=worker_name)
+    give(upstream=upstream, upstream_form=upstream_form, gateway_port=gateway_port)
     give(http_host=http_host, http_port=http_port, log_format=log_format, log_level=log_level)
     _log_to_stderr()
     models = _models(summarizer_url)
-    run(_up(options, profile, models, keys=_key_file() if encrypt else None))
+    run(_up(options, profile, models, keys=own_key_file() if encrypt else None))
 
 
 def worker(  # noqa: PLR0913, PLR0917 - each is an option of the command
@@ -140,19 +143,11 @@ async def _up(
             typer.echo(f"Sealed. Other commands need RETOLD_KEY_FILE={keys}; keep a copy of it away from the store.")
         _tell_port(monitor)
         working = worker_for(client.log, summarizer=models[0], remote=models[1], monitor=monitor)
-        await run_until_stopped(working, leases_for(client.log), stop, monitor=monitor)
-
-
-def _key_file() -> Path:
-    """Return the file of master keys that the settings name, or the user's own, made where it is missing."""
-    import platformdirs  # noqa: PLC0415 - for --encrypt alone
-
-    from retold.key_files import add_master_key  # noqa: PLC0415 - loads the ciphers
-
-    path = read_settings().key_file or platformdirs.user_config_path("retold") / "master.keys"
-    if not path.exists():
-        add_master_key(path, FIRST_KEY)
-    return path
+        async with AsyncExitStack() as stack:
+            if read_settings().upstream is not None:
+                beside = running_gateway(sealing_keys(), tenant=options.tenant, client=client)
+                await stack.enter_async_context(beside)
+            await run_until_stopped(working, leases_for(client.log), stop, monitor=monitor)
 
 
 async def _worker(options: Options, models: "_Models", *, once: bool) -> None:

@@ -64,6 +64,12 @@ _INJECTED: Final = (
 """How user messages begin that Codex wrote itself; they are no turns of the user's."""
 
 
+def injected_kind(message: Message) -> str:
+    """Return how a *message* of the user's begins that Codex wrote itself; empty for what the user said."""
+    text = plain_text(message.content)
+    return next((start for start in _INJECTED if text.startswith(start)), "")
+
+
 def read_codex(records: Iterable[Record | Problem], *, name: str) -> Iterator[Imported]:
     """Yield what happened in a Codex rollout, record by record.
 
@@ -165,7 +171,7 @@ class _Rollout:
         if not (isinstance(item, Message) and item.role == "user"):
             return
         text = plain_text(item.content)
-        if text.startswith(_INJECTED):
+        if injected_kind(item):
             return
         self._turns.append(item_id)
         self._spoken.append(replace(item, content=(Text(text),), extra=None))

@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from retold.errors import UnavailableError
 from retold.log.broker import Broker
@@ -56,13 +57,15 @@ def application(meter: Meter, health: Health, broker: Broker) -> Starlette:
 
 
 @asynccontextmanager
-async def serving(app: Starlette, *, host: str, port: int) -> AsyncIterator[int]:
-    """Serve *app* until the block ends, and give the port: any free one for 0.
+async def serving(
+    app: ASGIApp, *, host: str, port: int, requests_max: int | None = REQUESTS_MAX, what: str = "health and metrics"
+) -> AsyncIterator[int]:
+    """Serve *app*, which is *what*, until the block ends, and give the port: any free one for 0.
 
     Raises:
         UnavailableError: if the address is in use, or not this machine's.
     """
-    with _bound(host, port) as bound:
+    with _bound(host, port, what) as bound:
         server = _Server(
             uvicorn.Config(
                 app,
@@ -72,7 +75,7 @@ async def serving(app: Starlette, *, host: str, port: int) -> AsyncIterator[int]
                 ws="none",
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
-                limit_concurrency=REQUESTS_MAX,
+                limit_concurrency=requests_max,
                 timeout_graceful_shutdown=int(STOP_S),
             )
         )
@@ -93,7 +96,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _bound(host: str, port: int) -> Iterator[socket.socket]:
+def _bound(host: str, port: int, what: str) -> Iterator[socket.socket]:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -105,4 +108,4 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
             bound.listen()
             yield bound
     except OSError as error:
-        raise UnavailableError(f"cannot serve health and metrics on {host}:{port}: {error.strerror or error}") from None
+        raise UnavailableError(f"cannot serve {what} on {host}:{port}: {error.strerror or error}") from None

@@ -104,7 +104,8 @@ def _plan(context: Context, limits: Limits, bonds: Bonds, *, least: int) -> Summ
 def summary_message(fields: Sequence[SummaryField], *, item_id: str, covers: Sequence[str]) -> Message:
     """Return the message that a summary of the items *covers* is sent as: user-level data inside a marked block.
 
-    It names the items that it stands for, so that whoever misses something knows what to ask for. No line can close the
+    It names the items that it stands for, so that whoever misses something knows what to ask for: none, where no log
+    has them. No line can close the
     block, or open a section: its marks are escaped, and what follows a line break is set in.
     """
     sections = [
@@ -113,8 +114,8 @@ def summary_message(fields: Sequence[SummaryField], *, item_id: str, covers: Seq
         if field.lines
     ]
     opening = f'<retold-summary id="{item_id}" entries="{len(covers)}">'
-    stands_for = f"Stands for {_named(covers)}; the log has each whole."
-    body = "\n".join((opening, _HEAD, stands_for, *sections, "</retold-summary>"))
+    stands_for = [f"Stands for {_named(covers)}; the log has each whole."] if covers else []
+    body = "\n".join((opening, _HEAD, *stands_for, *sections, "</retold-summary>"))
     return Message(role="user", content=(Text(body),), id=item_id)
 
 
