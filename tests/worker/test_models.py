@@ -83,6 +83,7 @@ def test_a_model_that_cannot_be_stopped_is_left_behind() -> None:
     """A summarizer that goes on after it was cancelled costs me its time limit and a moment, not my history."""
 
     async def stubborn(_: Context) -> None:
+        """Go on, however often it is cancelled."""
         while True:
             try:
                 await asyncio.sleep(_LONG_S)
