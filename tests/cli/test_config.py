@@ -3,15 +3,14 @@
 import json
 import os
 from collections.abc import Callable
-from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from tests.cli.inside import invoke
+from typer.testing import Result
 
 from retold import settings
-from retold.cli.app import app
 from retold.errors import InputError
 
 Run = Callable[..., Result]
@@ -24,10 +23,6 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
         if name.startswith(settings.PREFIX):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-
-    def invoke(*words: str, **variables: str) -> Result:
-        return copy_context().run(CliRunner().invoke, app, list(words), env=variables)
-
     return invoke
 
 

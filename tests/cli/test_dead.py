@@ -8,12 +8,12 @@ from typing import Any
 
 import nats
 import pytest
+from tests.cli.inside import invoke
 from tests.laws.lives import long_life
 from tests.laws.logs import HandClock, worker_on, write
 from tests.log.servers import started
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from retold.cli.app import app
 from retold.errors import InputError
 from retold.events import SessionKey
 from retold.log import connect_log
@@ -24,7 +24,7 @@ KEY = SessionKey("default", "hurt")
 
 
 def _retold(url: str, *words: str) -> Result:
-    return CliRunner().invoke(app, ["--url", url, *words])
+    return invoke("--url", url, *words)
 
 
 def _listed(url: str) -> list[dict[str, Any]]:

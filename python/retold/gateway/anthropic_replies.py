@@ -7,6 +7,7 @@ from retold.errors import InputError, UnavailableError
 from retold.formats.json_text import read_json, write_json
 from retold.gateway.reply import Argued, Began, Broke, Call, Called, Ended, Piece, Reason, Reply, Said, Thought, Usage
 from retold.gateway.sse import read_event, write_event
+from retold.gateway.untyped import count_in, text_in
 
 _READ: Final[Mapping[str, Reason]] = {
     "end_turn": "stop",
@@ -34,19 +35,19 @@ def read_whole(body: Mapping[str, Any]) -> Iterator[Piece]:
     content = body.get("content")
     if not isinstance(content, list):
         raise UnavailableError("expected an answer with content, the server sent none")
-    yield Began(id=_text(body.get("id")), model=_text(body.get("model")))
+    yield Began(id=text_in(body.get("id")), model=text_in(body.get("model")))
     for index, block in enumerate(block for block in content if isinstance(block, dict)):
         match block.get("type"):
             case "text":
-                yield Said(_text(block.get("text")))
+                yield Said(text_in(block.get("text")))
             case "thinking":
-                yield Thought(_text(block.get("thinking")))
+                yield Thought(text_in(block.get("thinking")))
             case "tool_use":
-                yield Called(index, _text(block.get("id")), _text(block.get("name")))
+                yield Called(index, text_in(block.get("id")), text_in(block.get("name")))
                 yield Argued(index, write_json(block.get("input", {})))
             case _:
                 pass
-    reason = _READ.get(_text(body.get("stop_reason")), "stop")
+    reason = _READ.get(text_in(body.get("stop_reason")), "stop")
     yield Ended(reason=reason, usage=_usage(body.get("usage"), Usage()))
 
 
@@ -69,18 +70,18 @@ class Reader:
         match event.get("type"):
             case "message_start":
                 self._usage = _usage(inner.get("usage"), self._usage)
-                yield Began(id=_text(inner.get("id")), model=_text(inner.get("model")))
+                yield Began(id=text_in(inner.get("id")), model=text_in(inner.get("model")))
             case "content_block_start":
-                yield from _begun(event.get("content_block"), _number(event.get("index")))
+                yield from _begun(event.get("content_block"), count_in(event.get("index")))
             case "content_block_delta":
-                yield from _grown(inner, _number(event.get("index")))
+                yield from _grown(inner, count_in(event.get("index")))
             case "message_delta":
                 self._usage = _usage(event.get("usage"), self._usage)
-                self._reason = _READ.get(_text(inner.get("stop_reason")), "stop")
+                self._reason = _READ.get(text_in(inner.get("stop_reason")), "stop")
             case "message_stop":
                 yield Ended(reason=self._reason, usage=self._usage)
             case "error":
-                yield Broke(_text(inner.get("message")), code=_text(inner.get("type")) or "upstream_error")
+                yield Broke(text_in(inner.get("message")), code=text_in(inner.get("type")) or "upstream_error")
             case _:
                 pass
 
@@ -93,19 +94,19 @@ def _begun(block: Any, index: int) -> Iterator[Piece]:
     if not isinstance(block, dict):
         return
     if block.get("type") == "tool_use":
-        yield Called(index, _text(block.get("id")), _text(block.get("name")))
-    elif text := _text(block.get("text")):
+        yield Called(index, text_in(block.get("id")), text_in(block.get("name")))
+    elif text := text_in(block.get("text")):
         yield Said(text)
 
 
 def _grown(delta: Mapping[str, Any], index: int) -> Iterator[Piece]:
     match delta.get("type"):
         case "text_delta":
-            yield Said(_text(delta.get("text")))
+            yield Said(text_in(delta.get("text")))
         case "thinking_delta":
-            yield Thought(_text(delta.get("thinking")))
+            yield Thought(text_in(delta.get("thinking")))
         case "input_json_delta":
-            yield Argued(index, _text(delta.get("partial_json")))
+            yield Argued(index, text_in(delta.get("partial_json")))
         case _:
             pass
 
@@ -114,21 +115,13 @@ def _usage(value: Any, before: Usage) -> Usage:
     """Return what *value* says of usage, and *before* where it is silent; what came from a cache is input, too."""
     if not isinstance(value, dict):
         return before
-    cached = _number(value.get("cache_read_input_tokens"))
-    given = _number(value.get("input_tokens")) + _number(value.get("cache_creation_input_tokens")) + cached
+    cached = count_in(value.get("cache_read_input_tokens"))
+    given = count_in(value.get("input_tokens")) + count_in(value.get("cache_creation_input_tokens")) + cached
     return Usage(
         input_tokens=given or before.input_tokens,
-        output_tokens=_number(value.get("output_tokens")) or before.output_tokens,
+        output_tokens=count_in(value.get("output_tokens")) or before.output_tokens,
         cached_tokens=cached or before.cached_tokens,
     )
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def write_whole(reply: Reply) -> dict[str, Any]:

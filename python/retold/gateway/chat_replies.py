@@ -6,6 +6,7 @@ from typing import Any, Final
 from retold.errors import UnavailableError
 from retold.gateway.reply import Argued, Began, Broke, Called, Ended, Piece, Reason, Reply, Said, Thought, Usage
 from retold.gateway.sse import DONE, read_event, write_event
+from retold.gateway.untyped import count_in, text_in
 
 _READ: Final[Mapping[str, Reason]] = {
     "stop": "stop",
@@ -33,20 +34,20 @@ def read_whole(body: Mapping[str, Any]) -> Iterator[Piece]:
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
         raise UnavailableError("expected an answer with a choice, the server sent none")
-    yield Began(id=_text(body.get("id")), model=_text(body.get("model")))
+    yield Began(id=text_in(body.get("id")), model=text_in(body.get("model")))
     yield from _said(message)
     calls = message.get("tool_calls")
     for index, call in enumerate(calls if isinstance(calls, list) else []):
         yield from _call(call, index)
-    yield Ended(reason=_READ.get(_text(choice.get("finish_reason")), "stop"), usage=_usage(body.get("usage")))
+    yield Ended(reason=_READ.get(text_in(choice.get("finish_reason")), "stop"), usage=_usage(body.get("usage")))
 
 
 def _said(delta: Mapping[str, Any]) -> Iterator[Piece]:
     """Yield the reasoning and the text of a message, or of what it grows by; a refusal is said as well."""
-    if thought := _text(delta.get("reasoning_content")) or _text(delta.get("reasoning")):
+    if thought := text_in(delta.get("reasoning_content")) or text_in(delta.get("reasoning")):
         yield Thought(thought)
     for name in ("content", "refusal"):
-        if said := _text(delta.get(name)):
+        if said := text_in(delta.get(name)):
             yield Said(said)
 
 
@@ -54,8 +55,8 @@ def _call(call: Any, index: int) -> Iterator[Piece]:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict):
         return
-    yield Called(index, _text(call.get("id")) or f"call_{index}", _text(function.get("name")))
-    yield Argued(index, _text(function.get("arguments")))
+    yield Called(index, text_in(call.get("id")) or f"call_{index}", text_in(function.get("name")))
+    yield Argued(index, text_in(function.get("arguments")))
 
 
 class Reader:
@@ -79,11 +80,11 @@ class Reader:
         chunk = read_event(text)
         if isinstance(chunk.get("error"), dict | str):
             error = chunk["error"]
-            yield Broke(_text(error.get("message")) if isinstance(error, dict) else error)
+            yield Broke(text_in(error.get("message")) if isinstance(error, dict) else error)
             return
         if not self._began:
             self._began = True
-            yield Began(id=_text(chunk.get("id")), model=_text(chunk.get("model")))
+            yield Began(id=text_in(chunk.get("id")), model=text_in(chunk.get("model")))
         self._usage = _usage(chunk.get("usage")) or self._usage
         choices = chunk.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
@@ -97,7 +98,7 @@ class Reader:
             calls = delta.get("tool_calls")
             for position, call in enumerate(calls if isinstance(calls, list) else []):
                 yield from self._grown(call, position)
-        if reason := _text(choice.get("finish_reason")):
+        if reason := text_in(choice.get("finish_reason")):
             self._reason = _READ.get(reason, "stop")
 
     def _grown(self, call: Any, position: int) -> Iterator[Piece]:
@@ -107,8 +108,8 @@ class Reader:
         function = call.get("function", {})
         if index not in self._calls:
             self._calls.add(index)
-            yield Called(index, _text(call.get("id")) or f"call_{index}", _text(function.get("name")))
-        if text := _text(function.get("arguments")):
+            yield Called(index, text_in(call.get("id")) or f"call_{index}", text_in(function.get("name")))
+        if text := text_in(function.get("arguments")):
             yield Argued(index, text)
 
     def end(self) -> Iterator[Piece]:
@@ -123,19 +124,11 @@ def _usage(value: Any) -> Usage | None:
         return None
     cached, reasoning = value.get("prompt_tokens_details"), value.get("completion_tokens_details")
     return Usage(
-        input_tokens=_number(value.get("prompt_tokens")),
-        output_tokens=_number(value.get("completion_tokens")),
-        cached_tokens=_number(cached.get("cached_tokens")) if isinstance(cached, dict) else 0,
-        reasoning_tokens=_number(reasoning.get("reasoning_tokens")) if isinstance(reasoning, dict) else 0,
+        input_tokens=count_in(value.get("prompt_tokens")),
+        output_tokens=count_in(value.get("completion_tokens")),
+        cached_tokens=count_in(cached.get("cached_tokens")) if isinstance(cached, dict) else 0,
+        reasoning_tokens=count_in(reasoning.get("reasoning_tokens")) if isinstance(reasoning, dict) else 0,
     )
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def write_whole(reply: Reply, *, created: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from retold.formats.json_text import read_json
 from retold.gateway.reply import Argued, Began, Broke, Call, Called, Ended, Piece, Reason, Reply, Said, Thought, Usage
 from retold.gateway.requests import Tool
 from retold.gateway.sse import read_event, write_event
+from retold.gateway.untyped import count_in, text_in
 
 _GROWING: Final[Mapping[Any, type[Said] | type[Thought]]] = {
     "response.output_text.delta": Said,
@@ -29,7 +30,7 @@ def read_whole(body: Mapping[str, Any]) -> Iterator[Piece]:
     output = body.get("output")
     if not isinstance(output, list):
         raise UnavailableError("expected an answer with output, the server sent none")
-    yield Began(id=_text(body.get("id")), model=_text(body.get("model")))
+    yield Began(id=text_in(body.get("id")), model=text_in(body.get("model")))
     for index, item in enumerate(item for item in output if isinstance(item, dict)):
         yield from _item(item, index)
     yield from _ended(body)
@@ -39,13 +40,13 @@ def _item(item: Mapping[str, Any], index: int) -> Iterator[Piece]:
     match item.get("type"):
         case "message":
             for part in _parts(item.get("content")):
-                yield Said(_text(part.get("text")) or _text(part.get("refusal")))
+                yield Said(text_in(part.get("text")) or text_in(part.get("refusal")))
         case "reasoning":
             for part in _parts(item.get("summary")) or _parts(item.get("content")):
-                yield Thought(_text(part.get("text")))
+                yield Thought(text_in(part.get("text")))
         case "function_call":
-            yield Called(index, _text(item.get("call_id")), _text(item.get("name")))
-            yield Argued(index, _text(item.get("arguments")))
+            yield Called(index, text_in(item.get("call_id")), text_in(item.get("name")))
+            yield Argued(index, text_in(item.get("arguments")))
         case _:
             pass
 
@@ -54,7 +55,7 @@ def _ended(body: Mapping[str, Any]) -> Iterator[Piece]:
     if body.get("status") == "failed":
         error = body.get("error")
         told = error if isinstance(error, dict) else {}
-        yield Broke(_text(told.get("message")), code=_text(told.get("code")) or "upstream_error")
+        yield Broke(text_in(told.get("message")), code=text_in(told.get("code")) or "upstream_error")
         return
     details = body.get("incomplete_details")
     why = details.get("reason") if isinstance(details, dict) else None
@@ -79,23 +80,23 @@ class Reader:
         event = read_event(text)
         response = event.get("response")
         held = response if isinstance(response, dict) else {}
-        index = _number(event.get("output_index"))
+        index = count_in(event.get("output_index"))
         match event.get("type"):
             case "response.created":
-                yield Began(id=_text(held.get("id")), model=_text(held.get("model")))
+                yield Began(id=text_in(held.get("id")), model=text_in(held.get("model")))
             case kind if kind in _GROWING:
-                yield _GROWING[kind](_text(event.get("delta")))
+                yield _GROWING[kind](text_in(event.get("delta")))
             case "response.output_item.added":
                 yield from _call_begun(event.get("item"), index)
             case "response.function_call_arguments.delta":
                 self._argued.add(index)
-                yield Argued(index, _text(event.get("delta")))
+                yield Argued(index, text_in(event.get("delta")))
             case "response.function_call_arguments.done" if index not in self._argued:
-                yield Argued(index, _text(event.get("arguments")))
+                yield Argued(index, text_in(event.get("arguments")))
             case "response.completed" | "response.incomplete" | "response.failed":
                 yield from _ended(held)
             case "error":
-                yield Broke(_text(event.get("message")), code=_text(event.get("code")) or "upstream_error")
+                yield Broke(text_in(event.get("message")), code=text_in(event.get("code")) or "upstream_error")
             case _:
                 pass
 
@@ -106,7 +107,7 @@ class Reader:
 
 def _call_begun(item: Any, index: int) -> Iterator[Piece]:
     if isinstance(item, dict) and item.get("type") == "function_call":
-        yield Called(index, _text(item.get("call_id")), _text(item.get("name")))
+        yield Called(index, text_in(item.get("call_id")), text_in(item.get("name")))
 
 
 def _parts(value: Any) -> list[dict[str, Any]]:
@@ -118,19 +119,11 @@ def _usage(value: Any) -> Usage | None:
         return None
     given, made = value.get("input_tokens_details"), value.get("output_tokens_details")
     return Usage(
-        input_tokens=_number(value.get("input_tokens")),
-        output_tokens=_number(value.get("output_tokens")),
-        cached_tokens=_number(given.get("cached_tokens")) if isinstance(given, dict) else 0,
-        reasoning_tokens=_number(made.get("reasoning_tokens")) if isinstance(made, dict) else 0,
+        input_tokens=count_in(value.get("input_tokens")),
+        output_tokens=count_in(value.get("output_tokens")),
+        cached_tokens=count_in(given.get("cached_tokens")) if isinstance(given, dict) else 0,
+        reasoning_tokens=count_in(made.get("reasoning_tokens")) if isinstance(made, dict) else 0,
     )
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def response_of(
