@@ -9,7 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 from tests.gateway.running import gateway
-from tests.gateway.upstream import Request, scripted
+from tests.gateway.upstream import scripted
+from tests.loopback import Request
 
 TURN_S = 90
 CONFIG = """\

@@ -8,7 +8,7 @@ from tests.gateway.upstream import Upstream, scripted
 from retold.events import Form
 from retold.gateway import Limits, place_of
 from retold.gateway.recording import Recorder
-from retold.gateway.serving import run_gateway
+from retold.gateway.serving import DEFAULT_LIMITS, run_gateway
 from retold.model_ports import Summarizer
 from retold.security import KEY_BYTES, MasterKey, MasterKeys
 from retold.summarizers import ExtractiveSummarizer
@@ -21,7 +21,7 @@ async def gateway(
     *script: str,
     form: Form = "responses",
     summarizer: Summarizer | None = None,
-    limits: Limits | None = None,
+    limits: Limits = DEFAULT_LIMITS,
     tenant: str = "default",
     recorder: Recorder | None = None,
 ) -> AsyncGenerator[tuple[str, Upstream], None]:

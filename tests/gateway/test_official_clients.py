@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from anthropic import AsyncAnthropic
-from openai import AsyncOpenAI
+from anthropic import Anthropic, AsyncAnthropic
+from openai import AsyncOpenAI, OpenAI
 from tests.gateway.running import gateway
 from tests.gateway.upstream import ARGUMENTS, THOUGHT, WORDS
 
@@ -114,6 +114,37 @@ def test_messages_of_the_anthropic_client(form: Form, step: str) -> None:
                 assert calls == ([(f"call_{n}", {"path": "a.py"}) for n in (0, 1)] if step == "calls" else [])
                 assert message.usage.output_tokens == 7
                 assert (message.usage.input_tokens, message.usage.cache_read_input_tokens) == (7, 4)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("form", _FORMS)
+def test_the_synchronous_clients_work_as_well(form: Form) -> None:
+    """Plain streams, as most programs read them, end by themselves; every answer has its request's id."""
+
+    def ask(url: str) -> None:
+        asked: Any = [{"role": "user", "content": "Why?"}]
+        with OpenAI(base_url=f"{url}/v1", api_key="sk-secret", max_retries=0) as client:
+            events = list(client.responses.create(model="m-1", input="Why?", stream=True))
+            assert events[-1].type == "response.completed"
+            chunks = list(client.chat.completions.create(model="m-1", messages=asked, stream=True))
+            said = [choice.delta.content or "" for chunk in chunks for choice in chunk.choices]
+            assert "".join(said) == _TEXT
+            told = client.responses.with_raw_response.create(model="m-1", input="Why?")
+            assert (told.request_id, told.parse().output_text) == ("up-1", _TEXT)
+        with Anthropic(base_url=url, api_key="sk-secret", max_retries=0) as other:
+            parts = list(other.messages.create(model="m-1", max_tokens=9, messages=asked, stream=True))
+            assert parts[-1].type == "message_stop"
+            texts = [
+                part.delta.text
+                for part in parts
+                if part.type == "content_block_delta" and part.delta.type == "text_delta"
+            ]
+            assert "".join(texts) == _TEXT
+
+    async def run() -> None:
+        async with gateway(form=form) as (url, _):
+            await asyncio.to_thread(ask, url)
 
     asyncio.run(run())
 

@@ -3,7 +3,9 @@
 import asyncio
 from typing import Any
 
+import httpx2
 import pytest
+from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
 from tests.gateway.running import gateway
 from tests.gateway.upstream import WORDS
@@ -84,6 +86,89 @@ def test_a_request_that_is_too_long_is_sent_as_the_session_s_history() -> None:
         assert calls == results
         whole = await (await client_of(log).existing("agent-2")).history()
         assert len(whole.items) == 62
+
+    asyncio.run(run())
+
+
+_RULES = "You mend builds. Never touch main."
+
+
+@pytest.mark.parametrize("speaks", ["responses", "chat", "anthropic"])
+@pytest.mark.parametrize("client", ["responses", "anthropic"])
+def test_instructions_beside_the_messages_are_recorded_once(client: Form, speaks: Form) -> None:
+    """They are the session's first item, however often they are sent, and whatever they become later."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        for start in (0, 2):  # the second gateway reads from the log what the first one recorded
+            async with gateway(form=speaks, recorder=_recorder(log)) as (url, upstream):
+                for number in range(start, start + 2):
+                    rules = _RULES if number < 3 else f"{_RULES} It is request {number}."
+                    await _ask(url, client, rules, number)
+                assert _RULES in upstream.requests[-1].raw.decode()
+        history = await (await client_of(log).existing("agent-1")).history()
+        said = [(item.role, plain_text(item.content)) for item in history.items if isinstance(item, Message)]
+        assert said == [("system", _RULES), *_conversation(4)]
+        assert history.as_chat()[0] == {"role": "system", "content": _RULES}
+
+    asyncio.run(run())
+
+
+def _conversation(turns: int) -> list[tuple[str, str]]:
+    return [turn for number in range(turns) for turn in (("user", f"Question {number}."), ("assistant", _TEXT))]
+
+
+async def _ask(url: str, client: Form, rules: str, number: int) -> None:
+    said: Any = [{"role": role, "content": text} for role, text in _conversation(number + 1)[:-1]]
+    if client == "responses":
+        async with AsyncOpenAI(base_url=f"{url}/v1", api_key="sk-secret", max_retries=0) as openai:
+            await openai.responses.create(model="m", instructions=rules, input=said, prompt_cache_key="agent-1")
+    else:
+        named = {"x-claude-code-session-id": "agent-1"}
+        async with AsyncAnthropic(base_url=url, api_key="sk-secret", max_retries=0) as anthropic:
+            await anthropic.messages.create(model="m", max_tokens=9, system=rules, messages=said, extra_headers=named)
+
+
+@pytest.mark.parametrize("client", ["responses", "anthropic"])
+def test_instructions_are_kept_where_a_request_is_too_long(client: Form) -> None:
+    """What is sent has them once, in their own place; the history that stands for the session has them first."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        long = [{"role": "user", "content": f"Question {number}. " + "word " * 900} for number in range(9)]
+        async with gateway(form=client, recorder=_recorder(log)) as (url, upstream), httpx2.AsyncClient() as asking:
+            path, name, place = (
+                ("responses", "instructions", "input") if client == "responses" else ("messages", "system", "messages")
+            )
+            body = {"model": "gpt-5", "max_tokens": 9, name: _RULES, place: long, "prompt_cache_key": "agent-2"}
+            assert (await asking.post(f"{url}/v1/{path}", json=body)).status_code == 200
+        sent = upstream.requests[-1]
+        history = await (await client_of(log).existing("agent-2")).history(at_least=1, timeout=0)
+        assert len(sent.raw) < 20_000
+        assert sent.raw.count(_RULES.encode()) == 1
+        assert sent.body[name] == _RULES
+        told, *rest, _answer = history.as_form(client, model="gpt-5")
+        assert told["role"] == "system"
+        assert sent.body[place] == rest
+
+    asyncio.run(run())
+
+
+def test_an_answer_is_recorded_though_its_client_has_left() -> None:
+    """Agents close the connection as soon as they have read the last event: what they were told is in the log."""
+
+    async def run() -> None:
+        log = MemoryLog()
+        async with gateway("last", recorder=_recorder(log)) as (url, upstream):
+            host, _, port = url.removeprefix("http://").partition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            body = b'{"model":"m","input":"Why?","stream":true,"prompt_cache_key":"agent-4"}'
+            writer.write(b"POST /v1/responses HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+            await asyncio.wait_for(reader.readuntil(b"event: response.completed"), 10)
+            writer.transport.abort()
+            await asyncio.wait_for(upstream.lost.wait(), 10)
+        items = (await (await client_of(log).existing("agent-4")).history()).items
+        assert [plain_text(item.content) for item in items if isinstance(item, Message)] == ["Why?", _TEXT]
 
     asyncio.run(run())
 

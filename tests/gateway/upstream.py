@@ -4,13 +4,12 @@ Each request takes the next step of the script; the last one repeats. What came 
 """
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
-from msgspec import Struct
+from tests.loopback import Request, json_bytes, listening, read_request
 
 WORDS = ("The ", "build ", "fails ", "in ", "Ünï", "cödé", ".")
 ARGUMENTS = ('{"path": ', '"a.py"}')
@@ -19,15 +18,9 @@ COMMAND = '{"cmd": "echo hello"}'
 FULL_TOKENS = 19_000
 """What the steps ``tool`` and ``high`` say that the prompt took: more than the test lets Codex's window hold."""
 
-
-class Request(Struct):
-    """Hold what one request was."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    raw: bytes
-    body: dict[str, Any]
+FLOOD = b": " + b"x" * 65_532 + b"\n\n"
+FLOOD_BYTES = 64 * 1024 * 1024
+"""How long the answer to the step ``flood`` is: more than sockets hold."""
 
 
 class Upstream:
@@ -39,24 +32,20 @@ class Upstream:
         self.url = ""
         self.asked = asyncio.Event()
         self.lost = asyncio.Event()
+        self.flooded_bytes = 0
         self._script = list(script)
         self._words = WORDS if not chunks else ("word ",) * chunks
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
-        try:
-            while True:
-                request = await _read(reader)
-                step = self._script[min(len(self.requests), len(self._script) - 1)]
-                self.requests.append(request)
-                self.asked.set()
-                await self._answer(step, request, reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the client has gone
-        finally:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
+        while True:
+            await self._take(await read_request(reader), reader, writer)
+
+    async def _take(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        step = self._script[min(len(self.requests), len(self._script) - 1)]
+        self.requests.append(request)
+        self.asked.set()
+        await self._answer(step, request, reader, writer)
 
     async def _answer(
         self, step: str, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -67,6 +56,19 @@ class Upstream:
                 await reader.read(1)  # the other side has nothing to say: it ends when it leaves
                 self.lost.set()
                 raise ConnectionError
+            case "last":
+                events = stream_of(form_of(request.path), "ok", self._words)
+                writer.write(_head(200, "text/event-stream") + _chunk(b"".join(events)))
+                await reader.read(1)  # the end of the stream never comes
+                self.lost.set()
+                raise ConnectionError
+            case "flood":
+                writer.write(_head(200, "text/event-stream"))
+                while self.flooded_bytes < FLOOD_BYTES:
+                    writer.write(_chunk(FLOOD))
+                    await writer.drain()
+                    self.flooded_bytes += len(FLOOD)
+                writer.write(b"0\r\n\r\n")
             case "reset":
                 writer.transport.abort()
                 raise ConnectionError
@@ -86,7 +88,11 @@ class Upstream:
         elif step.isdecimal() or step == "overflow":
             writer.write(_whole(*error_of(form, step)))
         elif request.method == "GET":
-            writer.write(_whole(200, _json({"object": "list", "data": [{"id": "m", "object": "model"}]})))
+            writer.write(_whole(200, json_bytes({"object": "list", "data": [{"id": "m", "object": "model"}]})))
+        elif request.path.endswith("/compact"):
+            item = {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAAA-sealed"}
+            head = {"id": "resp_1", "object": "response.compaction", "created_at": 1}
+            writer.write(_whole(200, json_bytes({**head, "output": [item], "usage": _usage("responses")})))
         elif request.body.get("stream"):
             writer.write(_head(200, "text/event-stream"))
             for event in stream_of(form, step, self._words):
@@ -94,7 +100,7 @@ class Upstream:
                 await writer.drain()
             writer.write(b"0\r\n\r\n")
         else:
-            writer.write(_whole(200, _json(whole_of(form, step, self._words))))
+            writer.write(_whole(200, json_bytes(whole_of(form, step, self._words))))
 
 
 def form_of(path: str) -> str:
@@ -108,8 +114,8 @@ def error_of(form: str, step: str) -> tuple[int, bytes]:
     message = "Your input exceeds the context window of this model." if step == "overflow" else "as the script says"
     code = "context_length_exceeded" if step == "overflow" else "some_error"
     if form == "anthropic":
-        return status, _json({"type": "error", "error": {"type": "api_error", "message": message}})
-    return status, _json({"error": {"message": message, "type": "server_error", "param": None, "code": code}})
+        return status, json_bytes({"type": "error", "error": {"type": "api_error", "message": message}})
+    return status, json_bytes({"error": {"message": message, "type": "server_error", "param": None, "code": code}})
 
 
 def _usage(form: str) -> dict[str, Any]:
@@ -214,7 +220,7 @@ def _chat_stream(step: str, words: Sequence[str]) -> list[bytes]:
     def event(delta: dict[str, Any], reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
         head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m-1"}
-        return b"data: " + _json({**head, "choices": [choice]}) + b"\n\n"
+        return b"data: " + json_bytes({**head, "choices": [choice]}) + b"\n\n"
 
     events = [event({"role": "assistant", "content": ""}), *(event({"content": word}) for word in words)]
     if step == "calls":
@@ -224,11 +230,11 @@ def _chat_stream(step: str, words: Sequence[str]) -> list[bytes]:
         events += [event({"tool_calls": [{"index": n, "function": {"arguments": part}}]}) for n, part in parts]
     events.append(event({}, "tool_calls" if step == "calls" else "length" if step == "length" else "stop"))
     last = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m-1", "choices": []}
-    return [*events, b"data: " + _json({**last, "usage": _usage("chat")}) + b"\n\n", b"data: [DONE]\n\n"]
+    return [*events, b"data: " + json_bytes({**last, "usage": _usage("chat")}) + b"\n\n", b"data: [DONE]\n\n"]
 
 
 def _named(kind: str, **fields: Any) -> bytes:
-    return f"event: {kind}\n".encode() + b"data: " + _json({"type": kind, **fields}) + b"\n\n"
+    return f"event: {kind}\n".encode() + b"data: " + json_bytes({"type": kind, **fields}) + b"\n\n"
 
 
 def _anthropic_stream(step: str, words: Sequence[str]) -> list[bytes]:
@@ -281,10 +287,6 @@ def _responses_stream(step: str, words: Sequence[str]) -> list[bytes]:
     return [_named(kind, sequence_number=number, **fields) for number, (kind, fields) in enumerate(events)]
 
 
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
-
-
 def _head(status: int, kind: str) -> bytes:
     lines = (f"HTTP/1.1 {status} Scripted", f"content-type: {kind}", "transfer-encoding: chunked", "x-request-id: up-1")
     return "\r\n".join([*lines, "", ""]).encode()
@@ -299,38 +301,9 @@ def _whole(status: int, body: bytes) -> bytes:
     return "\r\n".join([*lines, "x-request-id: up-1", "retry-after-ms: 1", "", ""]).encode() + body
 
 
-async def _read(reader: asyncio.StreamReader) -> Request:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
-    raw = await reader.readexactly(int(headers.get("content-length", "0")))
-    method, path, _ = head[0].split(" ")
-    try:
-        body = json.loads(raw or b"{}")
-    except ValueError:
-        body = {}
-    return Request(method=method, path=path.partition("?")[0], headers=headers, raw=raw, body=body)
-
-
 @asynccontextmanager
 async def scripted(*script: str, chunks: int = 0) -> AsyncGenerator[Upstream, None]:
     """Run an upstream on a free loopback port, until the block ends."""
     upstream = Upstream(script or ("ok",), chunks=chunks)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        with suppress(asyncio.CancelledError):
-            await upstream.serve(reader, writer)
-
-    server = await asyncio.start_server(run, "127.0.0.1", 0)
-    upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
+    async with listening(upstream.serve) as upstream.url:
         yield upstream
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()

@@ -7,10 +7,10 @@ of the script; the last one repeats. What came in is kept for the test to look a
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
-from msgspec import Struct
+from tests.loopback import Request, json_bytes, listening, read_request
 
 RECORD = {
     "goal": ["Mend the payment service."],
@@ -30,15 +30,6 @@ SEALED = "gAAAA-sealed-Ünïcode-" + "x" * 400
 USED = {"input_tokens": 1_000_000, "output_tokens": 321}
 
 
-class Request(Struct):
-    """Hold what one request was: its path, its headers, its body as it came, and as JSON."""
-
-    path: str
-    headers: dict[str, str]
-    raw: str
-    body: dict[str, Any]
-
-
 class Provider:
     """Answer requests by a script; see `reply_to` for its words."""
 
@@ -52,21 +43,14 @@ class Provider:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection's one request."""
-        try:
-            request = await _read(reader)
-            step = self._script[min(len(self.requests), len(self._script) - 1)]
-            self.requests.append(request)
-            if self._takes_bytes and len(request.raw) > self._takes_bytes:
-                step = "overflow"
-            elif _lacks_tools(request):
-                step = "400"
-            await self._answer(step, request, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the client has gone
-        finally:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
+        request = await read_request(reader)
+        step = self._script[min(len(self.requests), len(self._script) - 1)]
+        self.requests.append(request)
+        if self._takes_bytes and len(request.raw) > self._takes_bytes:
+            step = "overflow"
+        elif _lacks_tools(request):
+            step = "400"
+        await self._answer(step, request, writer)
 
     async def _answer(self, step: str, request: Request, writer: asyncio.StreamWriter) -> None:
         match step:
@@ -85,11 +69,11 @@ def reply_to(step: str, request: Request, record: dict[str, Any]) -> tuple[int, 
     """Return status, headers and body of the answer to *request* that *step* names."""
     if step.isdecimal():
         error = {"error": {"type": "error", "code": "some_error", "message": "as the script says"}, "type": "error"}
-        return int(step), {"retry-after-ms": "1", "retry-after": "1"}, _json(error)
+        return int(step), {"retry-after-ms": "1", "retry-after": "1"}, json_bytes(error)
     if step == "hour":
-        return 429, {"retry-after": "3600"}, _json(_overflow(request))
+        return 429, {"retry-after": "3600"}, json_bytes(_overflow(request))
     if step == "overflow":
-        return 400, {}, _json(_overflow(request))
+        return 400, {}, json_bytes(_overflow(request))
     return 200, {}, _NONSENSE.get(step) or _answer_of(step, request, record)
 
 
@@ -101,8 +85,8 @@ def _answer_of(step: str, request: Request, record: dict[str, Any]) -> bytes:
         return _compaction(step, request)
     written = _written(step, record)
     if request.path.endswith("/messages"):
-        return _json(_messages(step, written))
-    return _json(_chat(step, written) if request.path.endswith("/completions") else _responses(step, written))
+        return json_bytes(_messages(step, written))
+    return json_bytes(_chat(step, written) if request.path.endswith("/completions") else _responses(step, written))
 
 
 def _written(step: str, record: dict[str, Any]) -> Any:
@@ -223,17 +207,6 @@ def _used(step: str) -> dict[str, int]:
     return {**USED, "input_tokens": 10} if step == "cut-input" else USED
 
 
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
-
-
-async def _read(reader: asyncio.StreamReader) -> Request:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
-    raw = (await reader.readexactly(int(headers.get("content-length", "0")))).decode()
-    return Request(path=head[0].split(" ")[1].partition("?")[0], headers=headers, raw=raw, body=json.loads(raw or "{}"))
-
-
 async def _send(writer: asyncio.StreamWriter, status: int, headers: dict[str, str], body: bytes) -> None:
     told = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close", **headers}
     lines = [f"HTTP/1.1 {status} Scripted", *(f"{name}: {value}" for name, value in told.items())]
@@ -256,22 +229,6 @@ async def provider(
 ) -> AsyncGenerator[Provider, None]:
     """Run a provider on a free loopback port, until the block ends."""
     fake = Provider(script or ("ok",), takes_bytes=takes_bytes, record=record)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        with suppress(asyncio.CancelledError):
-            await fake.serve(reader, writer)
-
-    server = await asyncio.start_server(run, "127.0.0.1", 0)
-    fake.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    try:
+    async with listening(fake.serve) as url:
+        fake.url = f"{url}/v1"
         yield fake
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()

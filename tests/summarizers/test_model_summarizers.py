@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.laws.texts import PROSE
+from tests.loopback import Request
 from tests.summarizers.conversations import (
     INJECTED,
     KINDS,
@@ -20,7 +21,7 @@ from tests.summarizers.conversations import (
     span_of,
     story_of,
 )
-from tests.summarizers.provider import RECORD, Provider, Request, provider
+from tests.summarizers.provider import RECORD, Provider, provider
 
 from retold.errors import RejectedError
 from retold.events import Item, SummaryField, SummaryWritten, plain_text
@@ -137,7 +138,7 @@ def test_the_summary_is_in_the_user_s_language(kind: str) -> None:
     async def run() -> None:
         async with provider(record=record) as fake:
             lines = _lines(await _summary(kind, fake))
-            told = fake.requests[0].raw
+            told = fake.requests[0].raw.decode()
         assert lines["goal"] == ("修复支付服务",)
         assert "in the language in which the user writes" in told
         assert "in the user's language" in told

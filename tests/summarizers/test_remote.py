@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 from tests.laws.logs import FailingLog, HandClock, Killed, drained, outcome, write
 from tests.laws.stories import KEY
+from tests.loopback import Request
 from tests.summarizers.conversations import (
     REQUEST,
     SYSTEM,
@@ -21,7 +22,7 @@ from tests.summarizers.conversations import (
     story_of,
     text_of,
 )
-from tests.summarizers.provider import SEALED, Provider, Request, block_of, provider
+from tests.summarizers.provider import SEALED, Provider, block_of, provider
 
 from retold.events import (
     Fact,

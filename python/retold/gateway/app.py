@@ -3,25 +3,28 @@
 - ``POST /responses/compact``: a compaction, made here.
 - ``POST /responses`` that ends with a `compaction_trigger`: the same as a response.
 - ``POST /responses``, ``/chat/completions``, ``/messages``: the upstream's answer, in the client's form.
+- ``GET /openapi.json``: all this, for programs.
 - everything else below ``/v1`` passes through.
+
+What stands here by name is there with ``/v1`` before it and without.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct, structs
-from starlette.requests import Request
-from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from retold.errors import InputError, UnsealError
 from retold.events import Form
+from retold.gateway.answering import send_json
 from retold.gateway.compacting import Compactor, send_compacted, send_triggered
 from retold.gateway.compactions import MARK, Seals, is_foreign, is_trigger, refusal
 from retold.gateway.faults import Fault
 from retold.gateway.limits import Guarded, Limits, form_of, read_body, unless_gone
+from retold.gateway.openapi import DOCUMENT, document
 from retold.gateway.recording import Recorder, Turn
 from retold.gateway.relay import Asked, header, pass_on, read_object, translate
 from retold.gateway.requests import messages_of, replaced
@@ -31,7 +34,7 @@ from retold.ports import Clock
 
 SESSION_HEADER: Final = "x-retold-session"
 METHODS: Final = ("GET", "POST", "DELETE")
-_MADE: Final = tuple(PATHS.values())
+VERSION: Final = "/v1"
 _REPLY_IDS: Final[dict[Form, str]] = {"chat": "chatcmpl-", "responses": "resp_", "anthropic": "msg_"}
 
 
@@ -52,51 +55,54 @@ class Gateway(Struct, frozen=True):
 
 def application(gateway: Gateway) -> ASGIApp:
     """Return *gateway* as an ASGI application."""
-    made = {"/responses/compact": _compact, **dict.fromkeys(_MADE, _generate)}
-    routes = [
-        Route(f"{base}{path}", _Endpoint(gateway, answer, methods=("POST",)))
-        for path, answer in made.items()
-        for base in ("/v1", "")
-    ]
-    rest = _Endpoint(gateway, _pass, methods=METHODS)
-    routes += [Route("/v1/{path:path}", rest), Route("/models", rest)]
-    return Guarded(Router(routes=routes, default=_nothing), limits=gateway.limits, clock=gateway.clock)
+    return Guarded(_Endpoints(gateway), limits=gateway.limits, clock=gateway.clock)
 
 
-async def _nothing(_: Scope, __: Receive, ___: Send) -> None:
-    raise Fault(404, "there is nothing at this path", code="not_found")
+_Answer = Callable[[Gateway, Asked, Send], Coroutine[Any, Any, None]]
 
 
-_Answer = Callable[[Gateway, Asked, Send], Awaitable[None]]
-
-
-class _Endpoint:
+class _Endpoints:
     """Read a request, answer it by one of the functions below, and stop where the client leaves."""
 
-    def __init__(self, gateway: Gateway, answer: _Answer, *, methods: Sequence[str]) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._answer = answer
-        self._methods = methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request = Request(scope, receive)
-        if request.headers.get("upgrade", "").lower() == "websocket":
+        path, answer, methods = _place_of(scope)
+        if any(name == b"upgrade" and value.lower() == b"websocket" for name, value in scope["headers"]):
             raise Fault(426, "expected a request by HTTP: there are no WebSockets here", code="upgrade_unsupported")
-        if scope["method"] not in self._methods:
-            raise Fault(405, f"expected {' or '.join(self._methods)} here", code="method_not_allowed")
-        body = await read_body(request, self._gateway.limits)
-        path: str = scope["path"]
+        if scope["method"] not in methods:
+            told = " or ".join(methods)
+            raise Fault(405, f"expected {told} here", code="method_not_allowed", headers={"allow": ", ".join(methods)})
         asked = Asked(
             form=form_of(path),
             method=scope["method"],
-            path=path.removeprefix("/v1"),
+            path=path,
             query=scope["query_string"].decode("latin-1"),
             headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]),
-            body=body,
+            body=await read_body(scope, receive, self._gateway.limits),
             request_id=scope["state"]["request_id"],
         )
-        await unless_gone(receive, self._answer(self._gateway, asked, send))
+        await unless_gone(receive, answer(self._gateway, asked, send))
+
+
+def _place_of(scope: Scope) -> tuple[str, _Answer, Sequence[str]]:
+    """Return the path of a request below the version, what answers it, and which methods it takes."""
+    path: str = scope["path"]
+    below = path.removeprefix(VERSION)
+    if answer := ANSWERS.get(below):
+        return below, answer, ("POST",)
+    if path == DOCUMENT:
+        return path, _describe, ("GET",)
+    if path.startswith(f"{VERSION}/") or path == "/models":
+        # As it was written, for the upstream's resources may have names with marks in them.
+        return scope["raw_path"].decode("ascii").removeprefix(VERSION), _pass, METHODS
+    raise Fault(404, "there is nothing at this path", code="not_found")
+
+
+async def _describe(_: Gateway, __: Asked, send: Send) -> None:
+    await send_json(send, document())
 
 
 async def _pass(gateway: Gateway, asked: Asked, send: Send) -> None:
@@ -151,6 +157,10 @@ async def _forward(gateway: Gateway, asked: Asked, body: dict[str, Any], send: S
     else:
         reply_id = _REPLY_IDS[asked.form] + gateway.new_id()
         await translate(gateway.upstream, asked, body, send, reply_id=reply_id, tap=turn)
+
+
+ANSWERS: Final[Mapping[str, _Answer]] = {"/responses/compact": _compact, **dict.fromkeys(PATHS.values(), _generate)}
+"""What is answered here, by the path below the version."""
 
 
 def may_concern_us(asked: Asked) -> bool:

@@ -6,7 +6,8 @@ from typing import Any, Final
 from retold.errors import UnavailableError
 from retold.gateway.reply import Argued, Began, Broke, Called, Ended, Piece, Reason, Reply, Said, Thought, Usage
 from retold.gateway.sse import DONE, read_event, write_event
-from retold.gateway.untyped import count_in, text_in
+from retold.gateway.untyped import text_in
+from retold.gateway.usages import read_usage, write_usage
 
 _READ: Final[Mapping[str, Reason]] = {
     "stop": "stop",
@@ -120,15 +121,7 @@ class Reader:
 
 
 def _usage(value: Any) -> Usage | None:
-    if not isinstance(value, dict):
-        return None
-    cached, reasoning = value.get("prompt_tokens_details"), value.get("completion_tokens_details")
-    return Usage(
-        input_tokens=count_in(value.get("prompt_tokens")),
-        output_tokens=count_in(value.get("completion_tokens")),
-        cached_tokens=count_in(cached.get("cached_tokens")) if isinstance(cached, dict) else 0,
-        reasoning_tokens=count_in(reasoning.get("reasoning_tokens")) if isinstance(reasoning, dict) else 0,
-    )
+    return read_usage(value, given="prompt", made="completion")
 
 
 def write_whole(reply: Reply, *, created: int) -> dict[str, Any]:
@@ -152,13 +145,7 @@ def write_whole(reply: Reply, *, created: int) -> dict[str, Any]:
 
 
 def _written_usage(usage: Usage) -> dict[str, Any]:
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }
+    return write_usage(usage, given="prompt", made="completion")
 
 
 class Writer:

@@ -1,6 +1,7 @@
 """What goes wrong, told in the form that the client speaks: its own error shape, and never a word of what was said."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from retold.errors import ConflictError, InputError, RetoldError, UnavailableError
 from retold.events import Form
@@ -17,6 +18,9 @@ _ANTHROPIC_KINDS = {
 }
 _OPENAI_KINDS = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 
+AGAIN: Final = {"retry-after": "1"}
+"""When another try is worth it, in seconds, where something is busy or away."""
+
 
 class Fault(Exception):  # noqa: N818 - one that is an answer
     """Hold an answer that is an error.
@@ -25,15 +29,15 @@ class Fault(Exception):  # noqa: N818 - one that is an answer
         status: the HTTP status.
         message: what is wrong, for a person.
         code: the same in a word, for a program.
-        retry_after_s: when it is worth another try; None: not said.
+        headers: what the answer's head says beside it.
     """
 
-    def __init__(self, status: int, message: str, *, code: str, retry_after_s: int | None = None) -> None:
+    def __init__(self, status: int, message: str, *, code: str, headers: Mapping[str, str] | None = None) -> None:
         """Say what is wrong; *message* holds nothing of a conversation and no key."""
         self.status = status
         self.message = message
         self.code = code
-        self.retry_after_s = retry_after_s
+        self.headers = headers or {}
         super().__init__(message)
 
 
@@ -43,7 +47,7 @@ def fault_of(error: RetoldError) -> Fault:
         case InputError():
             return Fault(400, str(error), code="invalid_request")
         case UnavailableError() | ConflictError():
-            return Fault(503, "the log cannot be reached: try again", code="log_unavailable", retry_after_s=1)
+            return Fault(503, "the log cannot be reached: try again", code="log_unavailable", headers=AGAIN)
         case _:
             return Fault(503, "the log cannot be used: ask who runs this gateway", code="log_unusable")
 

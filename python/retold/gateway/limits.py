@@ -2,22 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
-from typing import Final, TypeVar
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retold.errors import RetoldError
 from retold.events import Form
-from retold.gateway.faults import Fault, error_body, fault_of
+from retold.gateway.answering import JSON, send_whole
+from retold.gateway.faults import AGAIN, Fault, error_body, fault_of
 from retold.ports import Clock
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024
 """Twice what Anthropic takes; requests with many pictures come near."""
@@ -25,9 +23,13 @@ REQUESTS_MAX: Final = 512
 """At once; each holds a body and a connection to the upstream."""
 BODY_S: Final = 60.0
 """How long a client may be silent while it sends its request."""
-RETRY_S: Final = 1
-"""When it is worth another try, where too many are being answered."""
+ANSWER_S: Final = 600.0
+"""How long the upstream may be silent: a model may think that long before its first word."""
 ID_HEADER: Final = b"x-request-id"
+
+
+class ClientGoneError(Exception):
+    """Say that nobody waits for the answer any more."""
 
 
 class Limits(Struct, frozen=True):
@@ -36,6 +38,7 @@ class Limits(Struct, frozen=True):
     body_bytes_max: int = BODY_BYTES_MAX
     requests_max: int = REQUESTS_MAX
     body_s: float = BODY_S
+    answer_s: float = ANSWER_S
 
 
 def form_of(path: str) -> Form:
@@ -43,11 +46,10 @@ def form_of(path: str) -> Form:
     return "anthropic" if "/messages" in path else "responses" if "/responses" in path else "chat"
 
 
-def fault_response(fault: Fault, *, form: Form, request_id: str) -> Response:
-    """Return *fault* as a response of *form*."""
-    headers = {} if fault.retry_after_s is None else {"retry-after": str(fault.retry_after_s)}
+async def send_fault(send: Send, fault: Fault, *, form: Form, request_id: str) -> None:
+    """Send *fault* as an answer of *form*."""
     body = msgspec.json.encode(error_body(form, fault, request_id=request_id))
-    return Response(body, fault.status, headers=headers, media_type="application/json")
+    await send_whole(send, body, status=fault.status, headers=(*JSON, *fault.headers.items()))
 
 
 class Guarded:
@@ -75,25 +77,22 @@ class Guarded:
             await send(message)
 
         if self.active >= self._limits.requests_max:
-            fault = Fault(429, "too many requests at once", code="rate_limit_exceeded", retry_after_s=RETRY_S)
-            await self._refuse(fault, scope, receive, sending)
+            fault = Fault(429, "too many requests at once", code="rate_limit_exceeded", headers=AGAIN)
+            await send_fault(sending, fault, form=form_of(scope["path"]), request_id=request_id)
             return
         self.active += 1
         try:
             await self._app(scope, receive, sending)
-        except ClientDisconnect:
+        except ClientGoneError:
             _log.debug("request %s: the client has gone", request_id)
         except Exception as error:  # noqa: BLE001 - the edge: what it says may hold what was said, so it is not told
             if not answered:
-                await self._refuse(_answer_to(error, request_id), scope, receive, sending)
+                fault = _answer_to(error, request_id)
+                await send_fault(sending, fault, form=form_of(scope["path"]), request_id=request_id)
             else:
                 _log.warning("request %s broke off: %s", request_id, type(error).__name__)
         finally:
             self.active -= 1
-
-    async def _refuse(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-        response = fault_response(fault, form=form_of(scope["path"]), request_id=scope["state"]["request_id"])
-        await response(scope, receive, send)
 
 
 def _answer_to(error: Exception, request_id: str) -> Fault:
@@ -107,48 +106,59 @@ def _answer_to(error: Exception, request_id: str) -> Fault:
             return Fault(500, "the gateway failed", code="internal_error")
 
 
-async def read_body(request: Request, limits: Limits) -> bytes:
-    """Return the body of *request*.
+async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
+    """Return the body of a request.
 
     Raises:
         Fault: if it is too long, or the client is silent for too long.
-        ClientDisconnect: if the client leaves.
+        ClientGoneError: if the client leaves.
     """
     too_large = Fault(
         413, f"expected a body of at most {limits.body_bytes_max} bytes, got more", code="request_too_large"
     )
-    stated = request.headers.get("content-length", "")
-    if stated.isdecimal() and int(stated) > limits.body_bytes_max:
+    stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    if stated.isdigit() and int(stated) > limits.body_bytes_max:
         raise too_large
     held = bytearray()
-    chunks = request.stream()
     while True:
         try:
             async with asyncio.timeout(limits.body_s):
-                data = await anext(chunks, None)
+                message = await receive()
         except TimeoutError:
             raise Fault(408, "the request did not come in time", code="request_timeout") from None
-        if data is None:
-            return bytes(held)
-        held += data
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        held += message.get("body", b"")
         if len(held) > limits.body_bytes_max:
             raise too_large
+        if not message.get("more_body", False):
+            return bytes(held)
 
 
-async def unless_gone(receive: Receive, work: Awaitable[_T]) -> _T:
-    """Return what *work* gives; where the client leaves before, cancel it.
+async def unless_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """Do *work*; where the client leaves before it is done, cancel it.
 
     Raises:
-        ClientDisconnect: if the client has left.
+        ClientGoneError: if the client has left.
     """
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(receive())
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientDisconnect
-    finally:
-        gone.cancel()
-        if not task.done():
+    task = asyncio.current_task()
+    assert task is not None, "runs in a task"
+    left = is_over = False
+
+    def leave(_: asyncio.Future[Message]) -> None:
+        nonlocal left
+        if not is_over:
+            left = True
             task.cancel()
-        await asyncio.wait({task, gone})
+
+    gone = asyncio.ensure_future(receive())
+    gone.add_done_callback(leave)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not left or task.uncancel():
+            raise
+        raise ClientGoneError from None
+    finally:
+        is_over = True
+        gone.cancel()

@@ -4,36 +4,43 @@ Rules:
 - A request holds the whole conversation again. What is new in it stands after what was recorded last; where that is not
   in it, the client has compacted or rewritten its history, and what was never recorded is new. Nothing is recorded
   twice, and nothing that the log holds is taken out.
+- Instructions that stand beside the messages (`instructions`, Anthropic's `system`) are the session's first item. What
+  they become later is not recorded: Claude Code writes a number of the request into its own, and no compaction takes
+  system text out. What is sent in place of a request that is too long has the request's own, once.
 - Summaries, ours and the client's own, are no words of anybody's: they are not recorded.
-- An agent never waits for the log, and never fails for it: a turn that cannot be recorded is sent all the same.
+- An answer passes by as it comes, and is read when it has ended: nobody waits for that, nor for the log.
+- An agent never fails for the log: a turn that cannot be recorded is sent all the same.
 """
 
 import asyncio
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from retold.client import Client, Session
 from retold.errors import RetoldError, UnavailableError
 from retold.events import Form, Item, Message, Opaque, Reasoning, ToolCall, ToolResult, Window, plain_text
-from retold.formats import to_items
+from retold.formats import complete, render, to_items
+from retold.formats.json_text import read_extra, write_extra
 from retold.formats.models import encoding_of
 from retold.gateway.compacting import ENCODING
 from retold.gateway.compactions import KINDS, TRIGGER
 from retold.gateway.handoff import CODEX_SUMMARY
 from retold.gateway.relay import Asked, header
-from retold.gateway.reply import Reply
-from retold.gateway.requests import messages_of
+from retold.gateway.reply import Reply, Usage
+from retold.gateway.requests import instructions_of, messages_of
 from retold.gateway.sse import Splitter, read_event
 from retold.gateway.translating import pieces_of, reader_of
-from retold.gateway.upstream import json_object
+from retold.gateway.upstream import ANSWER_BYTES_MAX, json_object
 from retold.policy.compacting import list_context
 from retold.policy.summary import read_summary
 
@@ -46,6 +53,9 @@ LOG_S: Final = 5.0
 HISTORY_S: Final = 2.0
 """How long a worker may take to compact a session whose request is too long; then it is compacted here."""
 
+_INSTRUCTIONS: Final = "instructions"
+"""The section of an item's `extra` that says so."""
+_FORMS: Final[tuple[Form, ...]] = ("responses", "anthropic")
 _HEADERS: Final = ("x-retold-session", "session-id", "session_id", "x-claude-code-session-id", "conversation_id")
 _NAMED: Final = re.compile(r"[A-Za-z0-9_=-]{1,128}\Z")
 _CLAUDE_USER: Final = re.compile(r"session_([0-9a-f-]{36})")
@@ -63,64 +73,96 @@ def session_of(asked: Asked, body: Mapping[str, Any]) -> str | None:
 
 
 class _Known(Struct):
-    """Hold what is known of one session: digests of what was recorded, in order, and who is writing."""
+    """Hold what is known of one session.
+
+    Attributes:
+        seen: digests of what was recorded, in order, but for the instructions.
+        is_told: whether those are recorded.
+        lock: held by who is writing.
+    """
 
     seen: list[str]
+    is_told: bool
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Turn:
-    """Hear one answer, and record it when it is whole; a `retold.gateway.relay.Tap`."""
+    """Hear one answer, and have it recorded once it has ended; a `retold.gateway.relay.Tap`."""
 
     def __init__(self, recorder: "Recorder", session: Session, known: _Known, form: Form) -> None:
         """Record to *session* by *recorder* what is heard in *form*."""
         self._recorder = recorder
         self._session = session
         self._known = known
+        self._asked = len(known.seen)
         self._form: Form = form
-        self._reply = Reply()
-        self._output: list[dict[str, Any]] = []
+        self._heard: list[bytes] = []
+        self._size = 0
 
-    async def hear(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield *chunks* as they come."""
-        splitter, reader = Splitter(), reader_of(self._form)
-        is_read = True
-        async for data in chunks:
-            yield data
-            try:
-                for text in splitter.feed(data) if is_read else ():
-                    self._take_output(text)
-                    for piece in reader.read(text):
-                        self._reply.add(piece)
-            except (UnavailableError, KeyError):
-                is_read = False
-        for piece in reader.end():
-            self._reply.add(piece)
-        await self._record()
+    def hear(self, data: bytes) -> None:
+        """Keep *data*, what the answer grows by."""
+        self._size += len(data)
+        if self._size <= ANSWER_BYTES_MAX:
+            self._heard.append(data)
 
-    async def hear_whole(self, body: bytes) -> None:
-        """Take a whole answer."""
-        value = json_object(body, decode=msgspec.json.decode)
-        with suppress(UnavailableError):
-            for piece in pieces_of(value or {}, self._form):
-                self._reply.add(piece)
-        if value is not None and self._form == "responses" and isinstance(value.get("output"), list):
-            self._output = [item for item in value["output"] if isinstance(item, dict)]
-        await self._record()
+    def end(self, *, is_stream: bool) -> None:
+        """Have what was heard recorded, if it is a whole answer."""
+        self._recorder.spawn(self._record(is_stream=is_stream))
 
-    def _take_output(self, text: str) -> None:
-        """Keep the items of a Responses stream as they came: their reasoning is encrypted, and asked for again."""
-        if self._form == "responses" and '"response.output_item.done"' in text:
-            item = read_event(text).get("item")
-            if isinstance(item, dict):
-                self._output.append(item)
-
-    async def _record(self) -> None:
-        reply = self._reply
-        if not reply.is_whole:
+    async def _record(self, *, is_stream: bool) -> None:
+        if self._size > ANSWER_BYTES_MAX:
+            _log.warning("an answer is not recorded: it is longer than %d bytes", ANSWER_BYTES_MAX)
             return
-        items = _items(self._output, "responses") if self._output else reply.items()
-        await self._recorder.answered(self._session, self._known, items, reply)
+        try:
+            async with asyncio.timeout(LOG_S), self._known.lock:
+                reply, items = await asyncio.to_thread(_read_answer, self._heard, self._form, is_stream=is_stream)
+                if reply.is_whole:
+                    await self._append(items, reply.usage, model=reply.model)
+        except Exception as error:  # noqa: BLE001 - the edge of a task: what it says may hold what was said
+            _log.warning("an answer is not recorded: %s", type(error).__name__)
+
+    async def _append(self, items: Sequence[Item], usage: Usage | None, *, model: str) -> None:
+        """Append *items* and *usage*; not what the client, quick to answer, has sent back and so recorded since."""
+        since = set(self._known.seen[self._asked :])
+        new = [item for item in items if digest(item) not in since]
+        if new:
+            await self._session.append_many(new)
+            self._known.seen += map(digest, new)
+        if usage is not None and usage.input_tokens:
+            await self._session.report_usage(
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cached_tokens=min(usage.cached_tokens, usage.input_tokens),
+                model=model,
+            )
+
+
+def _read_answer(chunks: Sequence[bytes], form: Form, *, is_stream: bool) -> tuple[Reply, list[Item]]:
+    """Return what the answer *chunks* says, and its items; those of a Responses answer as they came, with blocks."""
+    reply = Reply()
+    output: list[dict[str, Any]] = []
+    with suppress(UnavailableError, KeyError):
+        if is_stream:
+            _read_events(chunks, form, reply, output)
+        else:
+            value = json_object(b"".join(chunks), decode=msgspec.json.decode) or {}
+            for piece in pieces_of(value, form):
+                reply.add(piece)
+            if form == "responses":
+                output += [item for item in value["output"] if isinstance(item, dict)]
+    return reply, _items(output, "responses") if output else reply.items()
+
+
+def _read_events(chunks: Sequence[bytes], form: Form, reply: Reply, output: list[dict[str, Any]]) -> None:
+    splitter, reader = Splitter(), reader_of(form)
+    for text in chain(chain.from_iterable(map(splitter.feed, chunks)), splitter.rest()):
+        if form == "responses" and '"response.output_item.done"' in text:
+            item = read_event(text).get("item")
+            output += [item] if isinstance(item, dict) else []
+        for piece in reader.read(text):
+            reply.add(piece)
+    for piece in reader.end():
+        reply.add(piece)
 
 
 class Recorder:
@@ -132,6 +174,7 @@ class Recorder:
         self._tenant = tenant
         self._window = window
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._writing: set[asyncio.Task[None]] = set()
 
     async def asked(
         self, asked: Asked, body: dict[str, Any], *, heard: Form
@@ -157,46 +200,59 @@ class Recorder:
         encoding = encoding_of(model) or ENCODING
         session = await self._client.session(name, tenant=self._tenant, window=self._window, encoding=encoding)
         known = await self._state(name, session)
+        told = [_marked(item, form) for item in instructions_of(body, form)]
         items = _items(messages_of(body, form), form)
         async with known.lock:
-            new = new_items(items, known.seen)
-            if new:
-                await session.append_many(new)
-                known.seen += map(digest, new)
+            await self._add(session, known, told, items)
         turn = Turn(self, session, known, heard)
-        size = await asyncio.to_thread(lambda: list_context(items, 1, encoding).tokens.upper)
+        size = await asyncio.to_thread(lambda: list_context([*told, *items], 1, encoding).tokens.upper)
         if size <= self._window.input_limit:
             return turn, None
         history = await session.history(timeout=HISTORY_S)
-        return turn, history.as_form(form, model=model)
+        sent = [item for item in history.items if not _is_marked(item)]
+        return turn, render(complete(sent, form), form, model=model)
+
+    async def _add(self, session: Session, known: _Known, told: Sequence[Item], items: Sequence[Item]) -> None:
+        first = [] if known.is_told or known.seen else told
+        new = new_items(items, known.seen)
+        if first or new:
+            await session.append_many([*first, *new])
+            known.seen += map(digest, new)
+            known.is_told = known.is_told or bool(first)
 
     async def _state(self, name: str, session: Session) -> _Known:
         known = self._known.get(name)
         if known is None:
-            history = await session.history()
-            known = self._known.setdefault(name, _Known(seen=[digest(item) for item in history.items]))
+            items = (await session.history()).items
+            seen = [digest(item) for item in items if not _is_marked(item)]
+            known = self._known.setdefault(name, _Known(seen=seen, is_told=len(seen) < len(items)))
         self._known.move_to_end(name)
         while len(self._known) > SESSIONS_MAX:
             self._known.popitem(last=False)
         return known
 
-    async def answered(self, session: Session, known: _Known, items: Sequence[Item], reply: Reply) -> None:
-        """Record what was answered, and what it cost."""
-        try:
-            async with asyncio.timeout(LOG_S), known.lock:
-                if items:
-                    await session.append_many(items)
-                    known.seen += map(digest, items)
-                usage = reply.usage
-                if usage is not None and usage.input_tokens:
-                    await session.report_usage(
-                        input_tokens=usage.input_tokens,
-                        output_tokens=usage.output_tokens,
-                        cached_tokens=min(usage.cached_tokens, usage.input_tokens),
-                        model=reply.model,
-                    )
-        except (RetoldError, TimeoutError) as error:
-            _log.warning("an answer is not recorded: %s", type(error).__name__)
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have *work* done beside the requests: a client that has its answer may leave."""
+        task = asyncio.create_task(work)
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def drain(self) -> None:
+        """Wait until every answer that was heard is recorded, or was given up."""
+        await asyncio.gather(*self._writing)
+
+
+def _marked(item: Item, form: Form) -> Item:
+    """Return the instructions *item* of a request of *form*, known as such when they are read back."""
+    assert isinstance(item, Message)
+    return replace(item, extra=write_extra(form, **{_INSTRUCTIONS: True}))
+
+
+def _is_marked(item: Item) -> bool:
+    """Return whether *item* was said beside the messages, and so stands in every request by itself."""
+    if not isinstance(item, Message) or item.role != "system":
+        return False
+    return any(read_extra(item.extra, form).get(_INSTRUCTIONS) is True for form in _FORMS)
 
 
 def _items(messages: Iterable[Mapping[str, Any]], form: Form) -> list[Item]:

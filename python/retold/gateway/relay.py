@@ -8,7 +8,8 @@ Rules:
   was ended for it would be taken for the whole answer.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 from time import time
 from typing import Any, Final, Protocol
 
@@ -69,12 +70,12 @@ def read_object(body: bytes) -> dict[str, Any]:
 class Tap(Protocol):
     """Hear an answer that passes by."""
 
-    def hear(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield *chunks* as they come."""
+    def hear(self, data: bytes) -> None:
+        """Take what the answer grows by, or all of it."""
         ...
 
-    async def hear_whole(self, body: bytes) -> None:
-        """Take a whole answer."""
+    def end(self, *, is_stream: bool) -> None:
+        """Learn that there is no more, whole or broken off; the answer came as events if *is_stream*."""
         ...
 
 
@@ -89,14 +90,12 @@ async def pass_on(upstream: Upstream, asked: Asked, send: Send, *, tap: Tap | No
     body = None if asked.method in ("GET", "HEAD") else asked.body
     async with upstream.ask(asked.method, asked.path, headers=headers, body=body, query=asked.query) as answer:
         told = answered_headers(answer)
+        tap = tap if answer.status == 200 else None
         if is_stream(answer):
-            chunks = answer.content.iter_any()
-            heard = chunks if tap is None or answer.status != 200 else tap.hear(chunks)
-            await send_stream(send, heard, status=answer.status, headers=told)
+            with _listening(tap):
+                await send_stream(send, _heard(answer, tap), status=answer.status, headers=told)
             return
-        whole = await _whole(answer)
-        if tap is not None and answer.status == 200:
-            await tap.hear_whole(whole)
+        whole = await _whole(answer, tap)
         await send_whole(send, whole, status=answer.status, headers=told)
 
 
@@ -106,11 +105,37 @@ def _keep_type(headers: Any, asked: Asked) -> None:
             headers["content-type"] = value
 
 
-async def _whole(answer: aiohttp.ClientResponse) -> bytes:
+def _heard(answer: aiohttp.ClientResponse, tap: Tap | None) -> AsyncIterator[bytes]:
+    """Return the pieces of *answer*, each as all that has come by then; *tap* hears them on their way."""
+    chunks = answer.content.iter_any()
+    return chunks if tap is None else _tapped(chunks, tap)
+
+
+async def _tapped(chunks: AsyncIterator[bytes], tap: Tap) -> AsyncIterator[bytes]:
+    async for data in chunks:
+        tap.hear(data)
+        yield data
+
+
+@contextmanager
+def _listening(tap: Tap | None) -> Iterator[None]:
+    """Tell *tap* when the block ends that its stream has: whole, broken off or left by the client."""
     try:
-        return await whole_body(answer)
+        yield
+    finally:
+        if tap is not None:
+            tap.end(is_stream=True)
+
+
+async def _whole(answer: aiohttp.ClientResponse, tap: Tap | None = None) -> bytes:
+    try:
+        whole = await whole_body(answer)
     except UnavailableError as error:
         raise Fault(502, str(error), code="upstream_error") from None
+    if tap is not None:
+        tap.hear(whole)
+        tap.end(is_stream=False)
+    return whole
 
 
 async def translate(
@@ -133,14 +158,10 @@ async def translate(
             told = msgspec.json.encode(error_body(asked.form, fault, request_id=asked.request_id))
             await send_whole(send, told, status=fault.status, headers=[*JSON, *kept])
         elif way.ask.is_streamed and is_stream(answer):
-            chunks = answer.content.iter_any()
-            heard = chunks if tap is None else tap.hear(chunks)
-            await send_stream(send, way.stream(heard), headers=[*EVENTS, *kept])
+            with _listening(tap):
+                await send_stream(send, way.stream(_heard(answer, tap)), headers=[*EVENTS, *kept])
         else:
-            whole = await _whole(answer)
-            written = _written(way, whole)
-            if tap is not None:
-                await tap.hear_whole(whole)
+            written = _written(way, await _whole(answer, tap))
             await send_whole(send, written, headers=[*JSON, *kept])
 
 

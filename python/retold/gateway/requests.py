@@ -111,7 +111,6 @@ def read_request(body: Mapping[str, Any], form: Form) -> Ask:
     stored = [name for name in _STORED if body.get(name) is not None] if form == "responses" else []
     if stored:
         raise InputError(f"expected the whole conversation in the request: this server has no {stored[0]}")
-    told = _told(body.get("instructions" if form == "responses" else "system")) if form != "chat" else []
     messages = messages_of(body, form)
     items = [item for message in messages if not _is_listing(message) for item in to_items(message, form=form)]
     listed = [tool for message in messages if _is_listing(message) for tool in _tools(message.get("tools"), form)]
@@ -119,7 +118,7 @@ def read_request(body: Mapping[str, Any], form: Form) -> Ask:
         raise InputError("expected a conversation that this model can read, got a compaction of another provider")
     return Ask(
         model=_model(body),
-        items=(*told, *items),
+        items=(*instructions_of(body, form), *items),
         tools=(*_tools(body.get("tools"), form), *listed),
         choice=_choice(body.get("tool_choice")),
         is_parallel=_is_parallel(body),
@@ -145,7 +144,15 @@ def _model(body: Mapping[str, Any]) -> str:
     return model
 
 
-def _told(value: Any) -> list[Item]:
+def instructions_of(body: Mapping[str, Any], form: Form) -> list[Item]:
+    """Return the system text that the request *body* has beside its messages, as one item; empty where it has none.
+
+    Raises:
+        InputError: if it is no text.
+    """
+    if form == "chat":
+        return []  # there, it stands among the messages
+    value = body.get("instructions" if form == "responses" else "system")
     if isinstance(value, list):
         value = "\n\n".join(
             part["text"] for part in value if isinstance(part, dict) and isinstance(part.get("text"), str)

@@ -11,6 +11,7 @@ from retold.gateway.reply import Argued, Began, Broke, Call, Called, Ended, Piec
 from retold.gateway.requests import Tool
 from retold.gateway.sse import read_event, write_event
 from retold.gateway.untyped import count_in, text_in
+from retold.gateway.usages import read_usage, write_usage
 
 _GROWING: Final[Mapping[Any, type[Said] | type[Thought]]] = {
     "response.output_text.delta": Said,
@@ -115,15 +116,7 @@ def _parts(value: Any) -> list[dict[str, Any]]:
 
 
 def _usage(value: Any) -> Usage | None:
-    if not isinstance(value, dict):
-        return None
-    given, made = value.get("input_tokens_details"), value.get("output_tokens_details")
-    return Usage(
-        input_tokens=count_in(value.get("input_tokens")),
-        output_tokens=count_in(value.get("output_tokens")),
-        cached_tokens=count_in(given.get("cached_tokens")) if isinstance(given, dict) else 0,
-        reasoning_tokens=count_in(made.get("reasoning_tokens")) if isinstance(made, dict) else 0,
-    )
+    return read_usage(value, given="input", made="output")
 
 
 def response_of(
@@ -152,13 +145,7 @@ def response_of(
 
 def usage_of(usage: Usage) -> dict[str, Any]:
     """Return *usage* as this form has it."""
-    return {
-        "input_tokens": usage.input_tokens,
-        "input_tokens_details": {"cached_tokens": usage.cached_tokens},
-        "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-    }
+    return write_usage(usage, given="input", made="output")
 
 
 class Names(Struct, frozen=True):

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from retold.gateway.app import Gateway, application
 from retold.gateway.compacting import Compactor
@@ -15,6 +16,8 @@ from retold.monitoring.endpoints import serving
 from retold.security import MasterKeys
 from retold.wiring import SystemClock
 
+DEFAULT_LIMITS: Final = Limits()
+
 
 @asynccontextmanager
 async def run_gateway(  # noqa: PLR0913 - what a gateway consists of
@@ -25,7 +28,7 @@ async def run_gateway(  # noqa: PLR0913 - what a gateway consists of
     tenant: str = "default",
     host: str = "127.0.0.1",
     port: int = 0,
-    limits: Limits | None = None,
+    limits: Limits = DEFAULT_LIMITS,
     recorder: Recorder | None = None,
 ) -> AsyncIterator[int]:
     """Run a gateway to *place* until the block ends, and give its port: any free one for 0.
@@ -37,14 +40,20 @@ async def run_gateway(  # noqa: PLR0913 - what a gateway consists of
     """
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # its tracebacks may hold what was said
     seals = Seals(keys, tenant=tenant)
-    async with open_upstream(place) as upstream:
+    async with open_upstream(place, idle_s=limits.answer_s) as upstream:
         gateway = Gateway(
             upstream=upstream,
             seals=seals,
             compactor=Compactor(summarizer, seals),
             clock=SystemClock(),
-            limits=limits or Limits(),
+            limits=limits,
             recorder=recorder,
         )
-        async with serving(application(gateway), host=host, port=port, requests_max=None, what="the gateway") as bound:
-            yield bound
+        try:
+            async with serving(
+                application(gateway), host=host, port=port, requests_max=None, what="the gateway"
+            ) as bound:
+                yield bound
+        finally:
+            if recorder is not None:
+                await recorder.drain()

@@ -48,12 +48,11 @@ class Splitter:
 
     def _next_end(self) -> tuple[int, int] | None:
         """Return where the first event ends, and where the next begins."""
-        found = [
-            (at, at + len(mark))
-            for mark in (b"\n\n", b"\r\n\r\n")
-            if (at := self._held.find(mark, self._searched)) >= 0
-        ]
-        return min(found, default=None)
+        plain = self._held.find(b"\n\n", self._searched)
+        wide = self._held.find(b"\r\n\r\n", self._searched, plain + 1 if plain >= 0 else len(self._held))
+        if wide >= 0:
+            return wide, wide + 4
+        return (plain, plain + 2) if plain >= 0 else None
 
 
 def _data_of(block: bytes) -> str:

@@ -15,6 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from msgspec import Struct
 from multidict import CIMultiDict
+from yarl import URL
 
 from retold.errors import InputError, UnavailableError
 from retold.events import Form
@@ -30,8 +31,6 @@ ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 PIECES_FROM_BYTES: Final = 1024 * 1024
 """A larger body is sent piece by piece: at once, it would stop all streams while it is copied."""
 CONNECT_S: Final = 10.0
-IDLE_S: Final = 600.0
-"""How long a server may be silent: a model may think that long before its first word."""
 KEEP_S: Final = 4.0
 """How long an unused connection is kept: servers on uvicorn (vLLM) close theirs after 5 seconds."""
 
@@ -112,6 +111,7 @@ class Upstream:
         """Send to *place* by *session*."""
         self.place = place
         self._session = session
+        self._base = str(URL(place.url))
 
     @asynccontextmanager
     async def ask(
@@ -119,10 +119,12 @@ class Upstream:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Give the answer to one request, as soon as its head is there; the call ends with the block.
 
+        *path* and *query* are sent as they are.
+
         Raises:
             Fault: if the server cannot be reached, or is silent for too long.
         """
-        url = f"{self.place.url}{path}" + (f"?{query}" if query else "")
+        url = URL(f"{self._base}{path}?{query}" if query else f"{self._base}{path}", encoded=True)
         data = body if body is None or len(body) < PIECES_FROM_BYTES else BytesIO(body)
         if body is not None:
             headers = headers.copy()
@@ -143,11 +145,9 @@ def proxy_of(url: str) -> str | None:
 
 
 @asynccontextmanager
-async def open_upstream(
-    place: Place, *, connect_s: float = CONNECT_S, idle_s: float = IDLE_S
-) -> AsyncIterator[Upstream]:
+async def open_upstream(place: Place, *, idle_s: float) -> AsyncIterator[Upstream]:
     """Give the server at *place*; all calls end with the block. It may be silent for *idle_s* seconds."""
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s, sock_read=idle_s)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=idle_s)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_S)
     async with aiohttp.ClientSession(
         connector=connector,
