@@ -33,7 +33,8 @@ async def read_request(reader: asyncio.StreamReader) -> Request:
         body = json.loads(raw or b"{}")
     except ValueError:
         body = {}
-    return Request(method=method, path=path, query=query, headers=headers, raw=raw, body=body)
+    held = body if isinstance(body, dict) else {}
+    return Request(method=method, path=path, query=query, headers=headers, raw=raw, body=held)
 
 
 def json_bytes(value: Any) -> bytes:

@@ -77,5 +77,5 @@ def test_bench_gateway_gives_one_document_with_every_case(retold: Retold) -> Non
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["ok"] is True
-    assert {shown["racer"] for shown in found["timings"]} == {"direct", "retold"}
+    assert {shown["racer"] for shown in found["timings"]} == {"direct", "retold", "bare"}
     assert len(found["figures"]) == 5

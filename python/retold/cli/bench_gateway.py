@@ -2,29 +2,27 @@
 
 Server, gateway and client are three processes. The server writes each event by itself, as servers of models do; the
 client reads with little more than a socket, so that what is compared is the way and not the reader; the official client
-is timed as well, where it is installed. Both ways are taken in turns.
+is timed as well, where it is installed. A bare proxy stands beside the gateway: what it costs, a proxy in Python costs.
+All ways are taken in turns.
 """
 
 import asyncio
-import multiprocessing
-import os
 import statistics
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from importlib.util import find_spec
-from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from retold.cli.bench_figures import Figure, limit, ratio_to
 from retold.cli.bench_peers import PeerState
+from retold.cli.bench_proxies import EVENT, pass_on, relay, running, serve
 from retold.cli.bench_race import Difference, Timing, timing
-from retold.cli.bench_report import Setting, Together, load_note, report, show
+from retold.cli.bench_report import Setting, Together, load_note, report, show, together
 from retold.cli.options import run
 
 FIRST: Final = "first byte"
@@ -32,17 +30,19 @@ FAST: Final = "one stream, as fast as it is written"
 PACED: Final = "one stream, an event each millisecond"
 MANY: Final = "many streams at once, 100 events a second each"
 CLIENT: Final = "one stream, read by the openai client"
-DIRECT: Final = "direct"
+DIRECT, OURS, BARE = "direct", "retold", "bare"
 MANY_PACE_S: Final = 0.01
 FIRST_ASKED: Final = 20
 """Requests for the first byte in one round."""
 
-_DELTA: Final = (
-    b'{"type":"response.output_text.delta","item_id":"msg_1","output_index":0,"content_index":0,"delta":" word"}'
-)
-_EVENT: Final = b"event: response.output_text.delta\ndata: " + _DELTA + b"\n\n"
-_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-_CHUNK: Final = b"%x\r\n%b\r\n" % (len(_EVENT), _EVENT)
+_Measure = Callable[[int], Awaitable[tuple[float, str]]]
+
+
+class Way(Struct, frozen=True):
+    """Say on which port a way to the server begins, and which process answers there."""
+
+    port: int
+    process: int
 
 
 class Amounts(Struct, frozen=True, kw_only=True):
@@ -63,17 +63,24 @@ class _Answer(Struct, frozen=True):
 
 def run_gateway_bench(amounts: Amounts, *, rounds: int, as_json: bool) -> bool:
     """Run and show ``bench gateway``; return whether every answer came as it was written."""
-    context = multiprocessing.get_context("spawn")
-    with _process(context, _serve) as (upstream, _), _process(context, _relay, upstream) as (gateway, number):
-        shown = run(_race({DIRECT: upstream, "retold": gateway}, amounts, rounds=rounds, gateway=number))
+    with (
+        running(serve) as (upstream, server),
+        running(relay, upstream) as (gateway, ours),
+        running(pass_on, upstream) as (bare, theirs),
+    ):
+        ways = {DIRECT: Way(upstream, server), OURS: Way(gateway, ours), BARE: Way(bare, theirs)}
+        shown = run(_race(ways, amounts, rounds=rounds))
     found = report(
         Setting(command="gateway", encoding="none", rounds=rounds, seed=0),
         shown,
-        [PeerState(name=DIRECT, call="the same requests without a gateway")],
+        [
+            PeerState(name=DIRECT, call="the same requests without a gateway"),
+            PeerState(name=BARE, call="one route of Starlette that passes everything on by aiohttp"),
+        ],
         texts=[],
         figures=_figures(shown.timings),
         notes=[
-            f"Streams of {amounts.chunks:,} events of {len(_EVENT)} bytes, each written by itself.",
+            f"Streams of {amounts.chunks:,} events of {len(EVENT)} bytes, each written by itself.",
             f"At once: {amounts.streams} streams of {amounts.stream_chunks:,} events.",
             load_note(),
         ],
@@ -84,7 +91,7 @@ def run_gateway_bench(amounts: Amounts, *, rounds: int, as_json: bool) -> bool:
 
 def _figures(timings: list[Timing]) -> list[Figure]:
     medians = {one.racer: one.median for one in timings if one.case == FIRST}
-    added = medians["retold"] - medians[DIRECT]
+    added = medians[OURS] - medians[DIRECT]
     rest = [case for case in (FAST, PACED, CLIENT, MANY) if any(one.case == case for one in timings)]
     return [
         limit("first byte, later than directly", added, "ms", required=3.0, aim=3.0),
@@ -92,8 +99,8 @@ def _figures(timings: list[Timing]) -> list[Figure]:
     ]
 
 
-async def _race(ports: dict[str, int], amounts: Amounts, *, rounds: int, gateway: int) -> Together:
-    measures: dict[str, tuple[str, Callable[[int], Awaitable[tuple[float, str]]]]] = {
+async def _race(ways: dict[str, Way], amounts: Amounts, *, rounds: int) -> Together:
+    measures: dict[str, tuple[str, _Measure]] = {
         FIRST: ("ms", _first),
         FAST: ("events/s", lambda port: _stream(port, amounts.chunks, 0.0)),
         PACED: ("events/s", lambda port: _stream(port, amounts.chunks, 0.001)),
@@ -101,26 +108,35 @@ async def _race(ports: dict[str, int], amounts: Amounts, *, rounds: int, gateway
     }
     if find_spec("openai") is not None:
         measures[CLIENT] = ("events/s", lambda port: _official(port, amounts.chunks))
-    per = {FIRST: ("processor time of a request", FIRST_ASKED), FAST: ("of an event", amounts.chunks)}
-    timings: list[Timing] = []
-    differences: list[Difference] = []
-    for case, (unit, measure) in measures.items():
-        before = _cpu_s(gateway)
-        values: dict[str, list[float]] = {racer: [] for racer in ports}
-        digests: dict[str, str] = {}
-        for turn in range(rounds + 1):  # the first is for connections and imports
-            for racer, port in sorted(ports.items(), reverse=turn % 2 == 1):
-                value, digests[racer] = await measure(port)
-                if turn:
-                    values[racer].append(value)
-        if case in per:
-            spent = _cpu_s(gateway) - before
-            name, number = per[case]
-            timings.append(timing(name, "retold", [spent / number / (rounds + 1) * 1e6], unit="µs of the gateway"))
-        timings += [timing(case, racer, held, unit=unit, more=unit != "ms") for racer, held in values.items()]
-        if digests[DIRECT] != digests["retold"]:
-            differences.append(Difference(case=case, racer=DIRECT, ours=digests["retold"], theirs=digests[DIRECT]))
-    return Together(timings=timings, differences=differences)
+    parts = [await _case(case, *measure, ways, amounts, rounds=rounds) for case, measure in measures.items()]
+    return together(parts)
+
+
+async def _case(
+    case: str, unit: str, measure: _Measure, ways: dict[str, Way], amounts: Amounts, rounds: int
+) -> Together:
+    """Measure *case* by each of the *ways* in turns, one after the other, *rounds* times."""
+    values: dict[str, list[float]] = {name: [] for name in ways}
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    digests: dict[str, str] = {}
+    for turn in range(rounds + 1):  # the first is for connections and imports
+        for name in sorted(ways, reverse=turn % 2 == 1):
+            before = _cpu_s(ways[name].process)
+            value, digests[name] = await measure(ways[name].port)
+            if turn:
+                values[name].append(value)
+                spent[name].append(_cpu_s(ways[name].process) - before)
+    timings = [timing(case, name, held, unit=unit, more=unit != "ms") for name, held in values.items()]
+    number = {FIRST: FIRST_ASKED, FAST: amounts.chunks}.get(case)
+    if number is not None:
+        timings += [
+            timing(f"{case}: processor time", name, [one / number * 1e6 for one in spent[name]], unit="µs")
+            for name in ways
+            if name != DIRECT
+        ]
+    wrong = [name for name, digest in digests.items() if digest != digests[DIRECT]]
+    told = [Difference(case=case, racer=name, ours=digests[name], theirs=digests[DIRECT]) for name in wrong]
+    return Together(timings=timings, differences=told)
 
 
 async def _first(port: int) -> tuple[float, str]:
@@ -184,75 +200,9 @@ def _unchunked(data: bytes) -> Iterator[bytes]:
         at = end + 2 + size + 2
 
 
-@contextmanager
-def _process(context: Any, work: Callable[..., None], *args: Any) -> Iterator[tuple[int, int]]:
-    """Run *work* in a process of its own until the block ends; give the port that it serves on, and its number."""
-    ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=(theirs, *args), daemon=True)
-    process.start()
-    try:
-        yield ours.recv(), process.pid
-    finally:
-        process.terminate()
-        process.join()
-
-
 def _cpu_s(process: int) -> float:
-    """Return the processor time of *process* so far, 0 where the system does not tell."""
+    """Return the processor time of the main thread of *process* so far, 0 where the system does not tell."""
     try:
-        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return int(Path(f"/proc/{process}/schedstat").read_text(encoding="utf-8").split()[0]) / 1e9
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _serve(pipe: Connection) -> None:
-    """Serve answers of as many events as each request asks for."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).lower()
-                length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
-                body = msgspec.json.decode(await reader.readexactly(length))
-                await _write(writer, body["chunks"], body["pace_s"])
-        except (ConnectionError, asyncio.IncompleteReadError):
-            writer.close()
-
-    async def serve() -> None:
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        pipe.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(serve())
-
-
-async def _write(writer: asyncio.StreamWriter, chunks: int, pace_s: float) -> None:
-    writer.write(_HEAD)
-    started = perf_counter()
-    for number in range(chunks):
-        late_s = started + number * pace_s - perf_counter()
-        if pace_s and late_s > 0:
-            await asyncio.sleep(late_s)
-        writer.write(_CHUNK)
-        await writer.drain()
-    writer.write(b"0\r\n\r\n")
-    await writer.drain()
-
-
-def _relay(pipe: Connection, upstream: int) -> None:
-    """Serve a gateway to the server on port *upstream*."""
-    from retold.gateway import place_of  # noqa: PLC0415 - in this process alone
-    from retold.gateway.serving import run_gateway  # noqa: PLC0415 - in this process alone
-    from retold.security import KEY_BYTES, MasterKey, MasterKeys  # noqa: PLC0415 - in this process alone
-    from retold.summarizers import ExtractiveSummarizer  # noqa: PLC0415 - in this process alone
-
-    keys = MasterKeys(keys=(MasterKey(id="k1", secret=bytes(KEY_BYTES)),))
-
-    async def serve() -> None:
-        place = place_of(f"http://127.0.0.1:{upstream}", "responses")
-        async with run_gateway(place, keys=keys, summarizer=ExtractiveSummarizer()) as port:
-            pipe.send(port)
-            await asyncio.Event().wait()
-
-    asyncio.run(serve())

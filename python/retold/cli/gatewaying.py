@@ -44,7 +44,9 @@ def gateway(  # noqa: PLR0913, PLR0917 - each is an option of the command
     give(upstream=upstream, upstream_form=upstream_form, gateway_host=host, gateway_port=port)
     give(summarizer=summarizer, summarizer_url=summarizer_url)
     _check_upstream()
-    run(_serve(context.obj, sealing_keys(), record=record))
+    from retold.gateway.serving import new_event_loop  # noqa: PLC0415 - loads a web server
+
+    run(_serve(context.obj, sealing_keys(), record=record), new_loop=new_event_loop)
 
 
 def _check_upstream() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -107,10 +107,13 @@ def window_of(*, hard_limit: int, pre_rot: int) -> Window:
     return Window(hard_limit=hard_limit, pre_rot=pre_rot)
 
 
-def run(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run the asynchronous part of a command; of a group of errors the first is raised."""
+def run(
+    work: Coroutine[Any, Any, _Result], *, new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> _Result:
+    """Run the asynchronous part of a command, in the loop of *new_loop*; of a group of errors the first is raised."""
     try:
-        return asyncio.run(_in_order(work))
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            return runner.run(_in_order(work))
     except BaseExceptionGroup as group:
         raise _first(group) from None
     except KeyboardInterrupt:

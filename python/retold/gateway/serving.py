@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import uvloop
+
 from retold.gateway.app import Gateway, application
 from retold.gateway.compacting import Compactor
 from retold.gateway.compactions import Seals
@@ -16,6 +18,8 @@ from retold.monitoring.endpoints import serving
 from retold.security import MasterKeys
 from retold.wiring import SystemClock
 
+new_event_loop: Final = uvloop.new_event_loop
+"""The event loop that a gateway runs in where nothing else shares it: a quarter less processor time than asyncio's."""
 DEFAULT_LIMITS: Final = Limits()
 
 
