@@ -46,6 +46,7 @@ soak: build
 	RETOLD_CHAOS=1 $(BIN)/python -m pytest tests/chaos -s
 	RETOLD_POISONED=400 $(BIN)/python -m pytest tests/log/test_dead_letters.py
 	RETOLD_BLOB_MUTATIONS=10000 RETOLD_HTTP_MUTATIONS=1500 $(BIN)/python -m pytest --timeout 900 tests/gateway -k "was_changed or makes_the_gateway"
+	RETOLD_LAW_EXAMPLES=25 $(BIN)/python -m pytest --timeout 3600 tests/gateway/test_openapi.py
 	$(BIN)/retold bench worker --part soak --rate 1000 --seconds 1800
 
 # From Python, for each encoding: a million texts against tiktoken, 100,000 cut into deltas, 20,000 of them in bytes, any
