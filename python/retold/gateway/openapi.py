@@ -52,7 +52,7 @@ def document() -> dict[str, Any]:
                     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_=-]{1,128}$"},
                 }
             },
-            "schemas": _schemas(),
+            "schemas": {**_asked(), **_items(), **_answered()},
         },
     }
 
@@ -107,7 +107,7 @@ def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) ->
     return {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}}
 
 
-def _schemas() -> dict[str, Any]:
+def _asked() -> dict[str, Any]:
     return {
         "ResponseRequest": _object(
             {"model": _NAME},
@@ -128,6 +128,11 @@ def _schemas() -> dict[str, Any]:
             },
             {"stream": _FLAG, "system": _TEXT},
         ),
+    }
+
+
+def _items() -> dict[str, Any]:
+    return {
         "Input": {"anyOf": [_TEXT, {"type": "array", "items": {"anyOf": [_ref("InputMessage"), _ref("InputItem")]}}]},
         "InputMessage": _object(
             {"role": {"enum": list(_ROLES)}, "content": {"anyOf": [_TEXT, {"type": "array", "items": _ref("Part")}]}},
@@ -143,6 +148,11 @@ def _schemas() -> dict[str, Any]:
             ]
         },
         "Part": _object({"type": {"enum": ["input_text", "output_text"]}, "text": _TEXT}),
+    }
+
+
+def _answered() -> dict[str, Any]:
+    return {
         "Response": _object(
             {"id": _NAME, "object": {"const": "response"}, "output": _OBJECTS, "status": _NAME, "model": _TEXT},
             {"usage": {"anyOf": [_usage("input", "output"), {"type": "null"}]}},
