@@ -141,14 +141,14 @@ def _without_places(value: Any) -> Any:
     return [_without_places(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-async def calm(keys: Sequence[SessionKey]) -> dict[SessionKey, End]:
-    """Return what each session comes to where nothing happens."""
+async def calm(told: Mapping[SessionKey, Sequence[Fact]]) -> dict[SessionKey, End]:
+    """Return what each session comes to where its agent says what is *told* and nothing happens."""
     log, clock = MemoryLog(), HandClock()
-    for number, key in enumerate(keys):
-        for fact in story(number):
+    for key, facts in told.items():
+        for fact in facts:
             await write(log, key, [fact], clock=clock)
     await worker_on(log).drain()
-    return {key: await end_of(log, key) for key in keys}
+    return {key: await end_of(log, key) for key in told}
 
 
 async def settled(log: Log, ends: Mapping[SessionKey, End]) -> None:
