@@ -73,7 +73,7 @@ async def _fleet(seen: Watched) -> AsyncIterator[Fleet]:
             await fleet.works(since_s=_now())
             fleet.counts = Counts()
             yield fleet
-        await fleet.compare()
+        await fleet.compare(effects=False)
         worker.stop()
 
 
