@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from msgspec import Struct, structs
-from tests.chaos.crew import End, calm, end_of, settled
+from tests.chaos.crew import SHARE, End, calm, differing, end_of, settled
 from tests.laws.logs import HandClock, read
 from tests.laws.small import work
 from tests.laws.texts import OUTPUT
@@ -27,8 +27,8 @@ from retold.ports import Log, Row
 WINDOW = Window(hard_limit=8_000, pre_rot=5_000, reserve=800)
 RESULT = OUTPUT[:1_500]
 """What a tool gives: some 400 tokens, so that a session is compacted every ten turns."""
-PAUSE_S = 0.05
-"""Between two turns: a worker that falls behind publishes when it has caught up, which is not what is measured."""
+PAUSE_S = 0.2 if SHARE == 1 else 0.05
+"""Between two rounds: a worker that falls behind publishes when it has caught up, which is not what is measured."""
 POLL_S = 0.02
 TURNS_A_ROUND = 2
 """How many turns an agent says without a pause."""
@@ -250,9 +250,8 @@ def _kept(promise: Promise, found: Promise | None) -> bool:
 def _first_wrong(ends: Mapping[SessionKey, End], expected: Mapping[SessionKey, End]) -> str:
     """Return where a session differs, without what it says."""
     for key, end in expected.items():
-        fields = [name for name in End.__struct_fields__ if getattr(ends[key], name) != getattr(end, name)]
-        if fields:
-            return f"{key.session}: {', '.join(fields)}"
+        if ends[key] != end:
+            return f"{key.session}: {differing(ends[key], end)}"
     return "no session is wrong"
 
 

@@ -151,6 +151,12 @@ async def calm(told: Mapping[SessionKey, Sequence[Fact]]) -> dict[SessionKey, En
     return {key: await end_of(log, key) for key in told}
 
 
+def differing(end: End, expected: End) -> str:
+    """Return in what *end* is not what was *expected*, without what it says."""
+    fields = [name for name in End.__struct_fields__ if getattr(end, name) != getattr(expected, name)]
+    return f"{', '.join(fields)} at version {end.version}, expected {expected.version}"
+
+
 async def settled(log: Log, ends: Mapping[SessionKey, End]) -> None:
     """Wait until the newest history of each session is published: by the workers, nobody else."""
     for key, end in ends.items():

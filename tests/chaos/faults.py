@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from itertools import cycle
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 from hypothesis import strategies as st
 from msgspec import Struct
@@ -198,41 +198,39 @@ class FaultyLink(Link):
     @asynccontextmanager
     async def subscription(self, sink: Sink) -> AsyncIterator[str]:
         """Subscribe."""
-        deliveries = Deliveries(self._deliveries, sink.deliver)
-        sink.deliver = deliveries.take  # type: ignore[method-assign]
+        faulty = _FaultySink(self._deliveries, sink)
         try:
-            async with super().subscription(sink) as subject:
+            async with super().subscription(faulty) as subject:
                 yield subject
         finally:
-            deliveries.end()
+            faulty.end()
 
     @asynccontextmanager
     async def tapped(self, taker: Taker) -> AsyncIterator[str]:
         """Subscribe to raw frames."""
-        deliveries = Deliveries(self._deliveries, taker.take)
-        taker.take = deliveries.take  # type: ignore[method-assign]
+        faulty = _FaultyTaker(self._deliveries, taker)
         try:
-            async with super().tapped(taker) as subject:
+            async with super().tapped(faulty) as subject:
                 yield subject
         finally:
-            deliveries.end()
+            faulty.end()
 
 
-class Deliveries:
+class _Deliveries(Generic[T]):
     """Deliver several times, and some after the one that comes next, until the subscription ends."""
 
-    def __init__(self, plan: Plan, deliver: Callable[[Any], None]) -> None:
+    def __init__(self, plan: Plan, deliver: Callable[[T], None]) -> None:
         """Deliver as *plan* says to *deliver*."""
         self._plan = plan
         self._deliver = deliver
-        self._held: list[Any] = []
+        self._held: list[T] = []
         self._is_over = False
 
     def end(self) -> None:
         """Deliver nothing more: on a subscription that has ended nothing comes."""
         self._is_over = True
 
-    def take(self, delivery: Any) -> None:
+    def come(self, delivery: T) -> None:
         """Deliver, now or soon."""
         fault = self._plan.next()
         self._plan.happened["delivered again"] += fault.copies - 1
@@ -249,3 +247,37 @@ class Deliveries:
         held, self._held = [] if self._is_over else self._held, []
         for delivery in held:
             self._deliver(delivery)
+
+
+class _FaultySink(_Deliveries[Msg]):
+    """Hand messages on to a sink."""
+
+    def __init__(self, plan: Plan, sink: Sink) -> None:
+        """Hand on to *sink*."""
+        super().__init__(plan, sink.deliver)
+        self._sink = sink
+
+    def deliver(self, message: Msg) -> None:
+        """Hand on, as the plan says."""
+        self.come(message)
+
+    def lose(self, reason: Lost) -> None:
+        """Hand on."""
+        self._sink.lose(reason)
+
+
+class _FaultyTaker(_Deliveries[bytes]):
+    """Hand frames on to a taker."""
+
+    def __init__(self, plan: Plan, taker: Taker) -> None:
+        """Hand on to *taker*."""
+        super().__init__(plan, taker.take)
+        self._taker = taker
+
+    def take(self, frames: bytes) -> None:
+        """Hand on, as the plan says."""
+        self.come(frames)
+
+    def lose(self) -> None:
+        """Hand on."""
+        self._taker.lose()

@@ -26,14 +26,14 @@ AGENTS = 2
 SESSIONS = 3
 MIB = 1024 * 1024
 DISK_BYTES = 16 * MIB
-FREE_BYTES = MIB // 4
+FREE_BYTES = MIB // 16
 """How much room is left to a store that is to be full soon."""
-STEP_BYTES = MIB // 4
+STEP_BYTES = MIB // 8
 """By how much an account's limit is raised each time."""
 ENOUGH_BYTES = 256 * MIB
 FULL_S = 0.5
 """How long everybody goes on trying while it is full."""
-RESTART_AFTER_S = 5.0
+RESTART_AFTER_S = times(5, 2)
 """How long the server has to store again by itself when there is room, before it is started again."""
 READY_S = 60.0
 POLL_S = 0.05
@@ -52,14 +52,14 @@ class Filled(Struct):
     """Count what happened, for who runs the soak.
 
     Attributes:
-        shown: which states readiness showed while the store was full, beside those that it shows always.
+        shown: what readiness said while the store was full: states, and the newest detail of each.
         restarts: how often the server stored nothing when there was room again, until it was started again.
         counts: what came of it; times are those from when there was room, or the server was started again.
     """
 
     rounds: int = 0
     restarts: int = 0
-    shown: set[str] = field(default_factory=set)
+    shown: dict[str, str] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
 
 
@@ -127,7 +127,7 @@ def test_an_account_that_is_full_and_gets_room_goes_on(tmp_path: Path) -> None:
                 server = await listening(tmp_path, process)
                 async with watching(server) as seen, _fleet(seen) as fleet:
                     for _ in range(ROUNDS):
-                        found.shown |= (await _until_full(seen, fleet)).keys()
+                        found.shown |= await _until_full(seen, fleet)
                         limit_bytes += STEP_BYTES
                         allow(limit_bytes)
                         process.send_signal(signal.SIGHUP)
@@ -196,7 +196,7 @@ def test_a_disk_that_is_full_and_gets_room_loses_nothing(tmp_path: Path) -> None
             async with watching(await server.listening(), nats_healthz=server.healthz) as seen, _fleet(seen) as fleet:
                 for _ in range(ROUNDS):
                     disk.fill(free_bytes=FREE_BYTES)
-                    found.shown |= (await _until_full(seen, fleet)).keys()
+                    found.shown |= await _until_full(seen, fleet)
                     disk.clear()
                     found.restarts += await _works(fleet, server)
                     found.rounds += 1
