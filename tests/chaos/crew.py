@@ -25,6 +25,7 @@ from retold.replay import load, verify
 SHARE = float(os.environ.get("RETOLD_CHAOS", "0"))
 """Which share of all cases is asked for: 1 by `make soak`; at least there are a few."""
 TTL_S = 2.0
+"""How long the leases of workers last that are killed: others soon take over."""
 POLL_S = 0.1
 STORIES = 4
 LENGTH = 40
@@ -40,9 +41,11 @@ def times(full: int, few: int) -> int:
     return max(round(full * SHARE), few)
 
 
-def start_worker(url: str, *, number: int = 0, at: Sequence[int] = (0,), when: str = "before") -> Process:
+def start_worker(
+    url: str, *, number: int = 0, at: Sequence[int] = (0,), when: str = "before", ttl_s: float = TTL_S
+) -> Process:
     """Start a worker that sends itself signal *number* at effects *at*, *when* they begin or end."""
-    words = (url, str(TTL_S), str(number), ",".join(map(str, at)), when)
+    words = (url, str(ttl_s), str(number), ",".join(map(str, at)), when)
     command = [sys.executable, "-m", "tests.chaos.working", *words]
     return subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 

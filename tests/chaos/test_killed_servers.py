@@ -14,6 +14,7 @@ from tests.chaos.crew import crew, start_worker, times
 
 from retold.log import EmbeddedServer, connect_log
 from retold.log.link import Link
+from retold.worker.leasing import LEASE_TTL_S
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
 
@@ -35,7 +36,7 @@ def test_a_server_that_is_killed_keeps_what_it_acknowledged(tmp_path: Path) -> N
         async with AsyncExitStack() as servers, crew() as workers:
             server = await servers.enter_async_context(EmbeddedServer(tmp_path, profile="safe"))
             log = await servers.enter_async_context(connect_log(server.url))
-            workers.append(start_worker(server.url))
+            workers.append(start_worker(server.url, ttl_s=LEASE_TTL_S))
             async with talking(log, agents=AGENTS, sessions=SESSIONS) as fleet:
                 await fleet.works(since_s=loop.time())
                 fleet.counts = Counts()
@@ -65,7 +66,7 @@ def test_a_cluster_whose_leader_is_killed_keeps_what_it_acknowledged(tmp_path: P
             crew() as workers,
         ):
             link = await Link.open(servers.urls, name="chaos")
-            workers.append(start_worker(servers.urls))
+            workers.append(start_worker(servers.urls, ttl_s=LEASE_TTL_S))
             async with talking(log, agents=AGENTS, sessions=SESSIONS) as fleet:
                 await fleet.works(since_s=loop.time())
                 fleet.counts = Counts()
