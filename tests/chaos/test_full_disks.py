@@ -203,6 +203,7 @@ def test_a_disk_that_is_full_and_gets_room_loses_nothing(tmp_path: Path) -> None
                     await _until_ready(seen)
         finally:
             server.kill()
+        assert {"disk_full", "broker_unhealthy"} <= found.shown.keys()
         found.counts = fleet.counts
         return found
 
