@@ -11,9 +11,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from statistics import median
 from typing import TypeVar
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 from tests.chaos.crew import SHARE, End, calm, differing, end_of, settled
 from tests.laws.logs import HandClock, read
 from tests.laws.small import work
@@ -50,6 +51,7 @@ class Agent:
     """Say something in every session of its own, again and again.
 
     Attributes:
+        keys: the sessions that it talks in now.
         said: what was acknowledged of each session, in order.
         promised: every acknowledged event, by id.
         refused: how often an append failed, and was made again.
@@ -66,7 +68,7 @@ class Agent:
         self._log = log
         self._at_once = at_once
         self._clock = HandClock(name)
-        self._keys: list[SessionKey] = []
+        self.keys: list[SessionKey] = []
         self._turn = 0
 
     async def talk(self, is_over: asyncio.Event) -> None:
@@ -74,17 +76,17 @@ class Agent:
         while not is_over.is_set():
             if self._turn % TURNS_MAX == 0:
                 await self._open()
-            await self._say({key: self._turns() for key in self._keys})
+            await self._say({key: self._turns() for key in self.keys})
             self._turn += TURNS_A_ROUND
             await asyncio.sleep(PAUSE_S)
 
     async def _open(self) -> None:
         """Go on in new sessions."""
         first = len(self.said)
-        self._keys = [SessionKey("chaos", f"{self._name}-{first + number}") for number in range(self._at_once)]
-        self.said |= {key: [] for key in self._keys}
+        self.keys = [SessionKey("chaos", f"{self._name}-{first + number}") for number in range(self._at_once)]
+        self.said |= {key: [] for key in self.keys}
         opening = [SessionOpened(window=WINDOW)]
-        await self._say({key: [self._drafts(opening)] for key in self._keys})
+        await self._say({key: [self._drafts(opening)] for key in self.keys})
 
     def _drafts(self, facts: Sequence[Fact]) -> Append:
         return drafts_of(facts, self._clock, actor="agent")
@@ -155,8 +157,9 @@ class Counts(Struct):
         lost: how many acknowledged events are not there, or not where they were said to be.
         duplicated: how many events are there twice.
         wrong: how many sessions are not as if nobody had been killed.
-        appends_s_max: the longest time until every agent was acknowledged an append again.
-        worker_s_max: the longest time until a worker had published again.
+        appends_s: the times until every agent was acknowledged an append again.
+        worker_s: the times until a worker had published again.
+        leader_s: the times until a cluster had another leader.
     """
 
     kills: int = 0
@@ -166,8 +169,21 @@ class Counts(Struct):
     lost: int = 0
     duplicated: int = 0
     wrong: int = 0
-    appends_s_max: float = 0.0
-    worker_s_max: float = 0.0
+    appends_s: list[float] = field(default_factory=list)
+    worker_s: list[float] = field(default_factory=list)
+    leader_s: list[float] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """Tell all counts, and of times the median and the longest."""
+        told = structs.asdict(self)
+        times = {
+            name: f"{median(some):.1f}, at most {max(some):.1f}" for name, some in told.items() if _are_times(some)
+        }
+        return ", ".join(f"{name} {value}" for name, value in (told | times).items() if value != [])
+
+
+def _are_times(value: object) -> bool:
+    return isinstance(value, list) and bool(value)
 
 
 class Fleet:
@@ -190,11 +206,11 @@ class Fleet:
         async with asyncio.TaskGroup() as tasks:
             appending = tasks.create_task(self._append(since_s))
             working = tasks.create_task(self._publish(ends))
-        self.counts.appends_s_max = max(self.counts.appends_s_max, appending.result() - since_s)
-        self.counts.worker_s_max = max(self.counts.worker_s_max, working.result() - since_s)
+        self.counts.appends_s.append(appending.result() - since_s)
+        self.counts.worker_s.append(working.result() - since_s)
 
     def _keys(self) -> list[SessionKey]:
-        return [key for agent in self._agents for key in agent.said]
+        return [key for agent in self._agents for key in agent.keys]
 
     async def _append(self, since_s: float) -> float:
         while any(agent.safe_s <= since_s for agent in self._agents):  # noqa: ASYNC110 - they run beside, not in steps

@@ -69,10 +69,14 @@ class Cluster:
                 while not await asyncio.to_thread(_is_well, page):  # noqa: ASYNC110 - other processes
                     await asyncio.sleep(POLL_S)
 
-    async def leader(self, link: Link) -> str:
-        """Return which server leads the stream of events."""
-        info = await api.call(link, "STREAM.INFO.RETOLD_EVENTS")
-        return str(info["cluster"]["leader"])
+    async def leader(self, link: Link, *, beside: str = "") -> str:
+        """Return which server leads the stream of events, once there is one *beside* the one that was killed."""
+        while True:
+            info = await api.call(link, "STREAM.INFO.RETOLD_EVENTS")
+            leader = str(info["cluster"].get("leader", ""))
+            if leader not in ("", beside):
+                return leader
+            await asyncio.sleep(POLL_S)
 
 
 @asynccontextmanager

@@ -28,8 +28,6 @@ MIB = 1024 * 1024
 DISK_BYTES = 16 * MIB
 FREE_BYTES = MIB // 16
 """How much room is left to a store that is to be full soon."""
-STEP_BYTES = MIB // 8
-"""By how much an account's limit is raised each time."""
 ENOUGH_BYTES = 256 * MIB
 FULL_S = 0.5
 """How long everybody goes on trying while it is full."""
@@ -61,6 +59,10 @@ class Filled(Struct):
     restarts: int = 0
     shown: dict[str, str] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
+
+    def __str__(self) -> str:
+        """Tell all of it."""
+        return f"rounds {self.rounds}, restarts {self.restarts}, {self.counts}, shown {self.shown}"
 
 
 @asynccontextmanager
@@ -116,25 +118,23 @@ def test_an_account_that_is_full_and_gets_room_goes_on(tmp_path: Path) -> None:
     [port] = free_ports(1)
 
     async def run() -> Filled:
-        found, limit_bytes = Filled(), 2 * STEP_BYTES
-
-        def allow(size_bytes: int) -> None:
-            write_config(tmp_path, _limited(tmp_path, max_file=size_bytes, port=port))
-
-        allow(limit_bytes)
+        found = Filled()
+        write_config(tmp_path, _limited(tmp_path, max_file=ENOUGH_BYTES, port=port))
         with launch(tmp_path) as process:
+
+            def allow(size_bytes: int) -> None:
+                write_config(tmp_path, _limited(tmp_path, max_file=size_bytes, port=port))
+                process.send_signal(signal.SIGHUP)
+
             try:
                 server = await listening(tmp_path, process)
                 async with watching(server) as seen, _fleet(seen) as fleet:
                     for _ in range(ROUNDS):
+                        allow((await seen.log.broker.inspect()).storage_bytes + FREE_BYTES)
                         found.shown |= await _until_full(seen, fleet)
-                        limit_bytes += STEP_BYTES
-                        allow(limit_bytes)
-                        process.send_signal(signal.SIGHUP)
+                        allow(ENOUGH_BYTES)
                         await fleet.works(since_s=_now())
                         found.rounds += 1
-                    allow(limit_bytes + ENOUGH_BYTES)
-                    process.send_signal(signal.SIGHUP)
                     await _until_ready(seen)
             finally:
                 process.kill()

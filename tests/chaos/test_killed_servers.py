@@ -77,7 +77,10 @@ def test_a_cluster_whose_leader_is_killed_keeps_what_it_acknowledged(tmp_path: P
                     since_s = loop.time()
                     servers.kill(leader)
                     fleet.counts.kills += 1
-                    await fleet.works(since_s=since_s)
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(fleet.works(since_s=since_s))
+                        await servers.leader(link, beside=leader)
+                        fleet.counts.leader_s.append(loop.time() - since_s)
                     await servers.start(leader)
             await servers.whole()
             await fleet.compare()
