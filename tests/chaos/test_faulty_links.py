@@ -29,7 +29,7 @@ from retold.worker.ownership import Everything, LetGo
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7_200)]
 
 CASES = times(2_000, 25)
-SERVER_CASES = times(2_000, 10)
+SERVER_CASES = times(2_000, 5)
 ATTEMPTS_MAX = 10_000
 """How often the worker tries again, without a pause: each answer that is lost is one."""
 CASE_S = 60.0
