@@ -38,8 +38,8 @@ damage: build
 	RETOLD_FLIPS=200 $(BIN)/python -m pytest tests/acceptance/test_store_damage.py -s
 
 # Two processes, 10,000 appends each to one session, each killed ten times: some minutes. 10,000 made-up sessions and all
-# shared data under every preset, each compaction held against what it promises: an hour. A worker beside agents that write
-# 1,000 messages a second, half an hour.
+# shared data under every preset, each compaction held against what it promises: an hour. Workers and servers killed, faulty links,
+# full disks (tests/chaos): two hours. A worker beside agents that write 1,000 messages a second, half an hour.
 soak: build
 	RETOLD_APPENDS=10000 $(BIN)/python -m pytest tests/acceptance/test_two_writers.py -s
 	RETOLD_LAW_EXAMPLES=625 $(BIN)/python -m pytest tests/policy/test_promises.py -s

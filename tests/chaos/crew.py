@@ -25,6 +25,7 @@ from retold.replay import load, verify
 SHARE = float(os.environ.get("RETOLD_CHAOS", "0"))
 """Which share of all cases is asked for: 1 by `make soak`; at least there are a few."""
 TTL_S = 2.0
+"""How long the leases of workers last that are killed: others soon take over."""
 POLL_S = 0.1
 STORIES = 4
 LENGTH = 40
@@ -40,9 +41,11 @@ def times(full: int, few: int) -> int:
     return max(round(full * SHARE), few)
 
 
-def start_worker(url: str, *, number: int = 0, at: Sequence[int] = (0,), when: str = "before") -> Process:
+def start_worker(
+    url: str, *, number: int = 0, at: Sequence[int] = (0,), when: str = "before", ttl_s: float = TTL_S
+) -> Process:
     """Start a worker that sends itself signal *number* at effects *at*, *when* they begin or end."""
-    words = (url, str(TTL_S), str(number), ",".join(map(str, at)), when)
+    words = (url, str(ttl_s), str(number), ",".join(map(str, at)), when)
     command = [sys.executable, "-m", "tests.chaos.working", *words]
     return subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
@@ -141,14 +144,20 @@ def _without_places(value: Any) -> Any:
     return [_without_places(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-async def calm(keys: Sequence[SessionKey]) -> dict[SessionKey, End]:
-    """Return what each session comes to where nothing happens."""
+async def calm(told: Mapping[SessionKey, Sequence[Fact]]) -> dict[SessionKey, End]:
+    """Return what each session comes to where its agent says what is *told* and nothing happens."""
     log, clock = MemoryLog(), HandClock()
-    for number, key in enumerate(keys):
-        for fact in story(number):
+    for key, facts in told.items():
+        for fact in facts:
             await write(log, key, [fact], clock=clock)
     await worker_on(log).drain()
-    return {key: await end_of(log, key) for key in keys}
+    return {key: await end_of(log, key) for key in told}
+
+
+def differing(end: End, expected: End) -> str:
+    """Return in what *end* is not what was *expected*, without what it says."""
+    fields = [name for name in End.__struct_fields__ if getattr(end, name) != getattr(expected, name)]
+    return f"{', '.join(fields)} at version {end.version}, expected {expected.version}"
 
 
 async def settled(log: Log, ends: Mapping[SessionKey, End]) -> None:

@@ -127,7 +127,7 @@ def test_workers_that_are_killed_leave_no_trace(tmp_path: Path) -> None:
 
     async def run() -> Counts:
         counts = Counts()
-        expected = await calm(keys)
+        expected = await calm({key: story(number) for number, key in enumerate(keys)})
         async with EmbeddedServer(tmp_path, profile="fast") as server, connect_log(server.url) as log, crew() as all_of:
             kills = Kills(server.url, all_of, counts)
             async with asyncio.TaskGroup() as tasks:
@@ -175,7 +175,7 @@ def test_of_two_workers_on_one_session_exactly_one_wins(tmp_path: Path) -> None:
         for fact in story(0):
             await write(log, key, [fact], clock=clock)
         await stopped(sleeper)
-        [expected] = (await calm([key])).values()
+        [expected] = (await calm({key: story(0)})).values()
         await settled(log, {key: expected})
         before = await end_of(log, key)
         resume(sleeper)

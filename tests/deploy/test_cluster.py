@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, aclosing
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 from tests.deploy.accounts import NATS
+from tests.log.servers import free_ports
 
 from retold.errors import UnavailableError
 from retold.events import Window
@@ -48,15 +48,6 @@ class Cluster(Struct, frozen=True):
         )
 
 
-def _free_ports(number: int) -> list[int]:
-    """Return ports that nobody uses now: the routes of a cluster have to be known before it starts."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-
-
 def _config(directory: Path, name: str, *, client: int, routes: dict[str, int]) -> str:
     """Return the shipped configuration with the addresses and folders of this machine."""
     text = (NATS / "nats.conf").read_text()
@@ -85,7 +76,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     directory = tmp_path_factory.mktemp("cluster")
     shutil.copytree(NATS, directory / "nats")
     subprocess.run([NATS.parent / "compose" / "prepare.sh", directory], check=True, capture_output=True)
-    passwords, ports = _passwords(directory), _free_ports(6)
+    passwords, ports = _passwords(directory), free_ports(6)
     routes = dict(zip(NAMES, ports[3:], strict=True))
     made = Cluster(ports=tuple(ports[:3]), secrets=directory / "secrets", passwords=passwords)
     with ExitStack() as stack:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
+from retold.errors import UnavailableError
 from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, Run, decode_history, history_of
 from retold.lease_ports import Leases, Partitions
@@ -217,6 +218,24 @@ class FailingLog(LogProxy):
         withdrawn = await super().withdraw_history(key, version=version, seq=seq)
         self._effect(after=True)
         return withdrawn
+
+
+class BreakingLog(LogProxy):
+    """Store only the first event of the n-th append of several, as a full server may, and say that it failed."""
+
+    def __init__(self, log: Log, *, at: int) -> None:
+        """Break off in append of several number *at*, counted from 1."""
+        super().__init__(log)
+        self.batches = 0
+        self._at = at
+
+    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+        """Append, and break off if it is time."""
+        self.batches += len(drafts) > 1
+        if len(drafts) > 1 and self.batches == self._at:
+            await super().append(key, drafts[:1], expected=expected)
+            raise UnavailableError("planted: the store is full")
+        return await super().append(key, drafts, expected=expected)
 
 
 class InterruptedLog(LogProxy):

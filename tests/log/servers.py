@@ -4,9 +4,10 @@ import asyncio
 import base64
 import json
 import os
+import socket
 import subprocess
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_address
@@ -36,24 +37,46 @@ class Started(NamedTuple):
 @asynccontextmanager
 async def started(directory: Path, config: Mapping[str, Any]) -> AsyncIterator[Started]:
     """Run a server with *config* on free ports, its store and files in *directory*."""
-    with _launch(directory, config) as process:
+    write_config(directory, config)
+    with launch(directory) as process:
         try:
-            async with asyncio.timeout(START_S):
-                while (ports := _ports(directory, process)) is None:  # noqa: ASYNC110 - another process writes them
-                    await asyncio.sleep(0.01)
-            yield Started(process, ports["nats"], ports["monitoring"])
+            yield await listening(directory, process)
         finally:
             process.terminate()
             process.wait(START_S)
 
 
-def _launch(directory: Path, config: Mapping[str, Any]) -> "subprocess.Popen[bytes]":
+def write_config(directory: Path, config: Mapping[str, Any]) -> Path:
+    """Write what a server in *directory* is to read, with *config* before what is usual; return the file."""
     directory.mkdir(parents=True, exist_ok=True)
     own = {"host": "127.0.0.1", "port": -1, "http": "127.0.0.1:-1", "ports_file_dir": str(directory)}
     file = directory / "server.conf"
     file.write_text(json.dumps({**own, "jetstream": {"store_dir": str(directory / "store")}, **config}))
-    with (directory / "server.log").open("wb") as log:
-        return subprocess.Popen([server_program(), "-c", str(file)], stdout=log, stderr=log)
+    return file
+
+
+def launch(directory: Path, *, inside: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
+    """Start the server whose configuration is in *directory*, maybe again; *inside* is a program that runs programs."""
+    command = [*inside, server_program(), "-c", str(directory / "server.conf")]
+    with (directory / "server.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+async def listening(directory: Path, process: "subprocess.Popen[bytes]") -> Started:
+    """Wait until the server has said where it listens."""
+    async with asyncio.timeout(START_S):
+        while (ports := _ports(directory, process)) is None:  # noqa: ASYNC110 - another process writes them
+            await asyncio.sleep(0.01)
+    return Started(process, ports["nats"], ports["monitoring"])
+
+
+def free_ports(number: int) -> list[int]:
+    """Return ports that nobody uses now: the routes of a cluster have to be known before it starts."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
 
 
 def _ports(directory: Path, process: "subprocess.Popen[bytes]") -> dict[str, int] | None:

@@ -1,7 +1,8 @@
 """What a worker does when a model, an agent, a session or a window stands in its way."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any, cast
 
 import pytest
@@ -9,6 +10,7 @@ from tests.laws.lives import WINDOW, lived, long_life, said, user
 from tests.laws.logs import (
     HandClock,
     InterruptedLog,
+    LogProxy,
     ScriptedSummarizer,
     outcome,
     read,
@@ -39,11 +41,13 @@ from retold.events import (
     plain_text,
 )
 from retold.fold import history_of
+from retold.lease_ports import Partitions
 from retold.log import MemoryLog
-from retold.ports import Log
+from retold.ports import Log, SessionEnd
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Worker
+from retold.worker import worker as worker_module
 
 
 @pytest.mark.parametrize(
@@ -261,6 +265,43 @@ def test_a_history_that_failed_once_is_compacted_after_it_was_edited_and_grew_ag
             await worker.drain()
         assert (await load(log, KEY)).tokens.upper <= WINDOW.input_limit
         assert any(isinstance(one.event.data, HistoryReplaced) for one in await read(log, KEY))
+
+    asyncio.run(run())
+
+
+class _AwayLog(LogProxy):
+    """Be away for longer than anybody waits, at the first tries to follow what grows."""
+
+    left = 3
+
+    async def wakes(self, partitions: Partitions | None = None) -> AsyncGenerator[SessionEnd, None]:
+        """Fail, and wake when that is over."""
+        if self.left:
+            self.left -= 1
+            raise UnavailableError("away")
+        async with aclosing(self.inner.wakes(partitions)) as ends:
+            async for end in ends:
+                yield end
+
+
+def test_a_worker_outlives_a_server_that_is_away_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker whose server comes back after minutes goes on; nobody has to start it again."""
+    monkeypatch.setattr(worker_module, "FOLLOW_AGAIN_S", 0.0)
+
+    async def run() -> None:
+        log, clock = MemoryLog(), HandClock()
+        away = _AwayLog(log)
+        worker = worker_on(away)
+        running = asyncio.create_task(worker.run())
+        for fact in long_life():
+            await write(log, KEY, [fact], clock=clock)
+        expected = await lived(long_life(), [False])
+        async with asyncio.timeout(10):
+            while await outcome(log, KEY) != expected:  # noqa: ASYNC110 - what is published wakes nobody
+                await asyncio.sleep(0)
+        assert away.left == 0
+        worker.stop()
+        await running
 
     asyncio.run(run())
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.laws.lives import lived, long_life, said
 from tests.laws.logs import (
+    BreakingLog,
     FailingLog,
     HandClock,
     Killed,
@@ -140,6 +141,27 @@ def test_an_unreachable_server_is_waited_for() -> None:
                 await write(log, KEY, [fact], clock=clock)
             await worker_on(FailingLog(log, at=at, after=True, error=UnavailableError("away"))).drain()
             assert await outcome(log, KEY) == undisturbed
+
+    with stamina.set_testing(True, attempts=3):
+        asyncio.run(run())
+
+
+def test_a_compaction_that_a_full_server_stored_in_part_is_made_again() -> None:
+    """Whichever compaction the server broke off in, the worker comes to the undisturbed history."""
+    facts = long_life(length=50)
+
+    async def run() -> None:
+        undisturbed = (await _late_and_died(facts, at=1_000_000, after=False))[0]
+        assert undisturbed.version > 2
+        for at in range(1, 1_000):
+            log, clock = MemoryLog(), HandClock()
+            for fact in facts:
+                await write(log, KEY, [fact], clock=clock)
+            breaking = BreakingLog(log, at=at)
+            await worker_on(breaking).drain()
+            assert await outcome(log, KEY) == undisturbed, at
+            if breaking.batches < at:
+                return
 
     with stamina.set_testing(True, attempts=3):
         asyncio.run(run())

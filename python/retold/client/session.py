@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from retold.client import branching
@@ -9,6 +10,7 @@ from retold.client.appending import Expected, expected_seq, items_of
 from retold.client.checking import check_edit, check_usage
 from retold.client.compressing import CONFLICTS_MAX, SelfCompressing
 from retold.client.decompressing import covered, opened, restored
+from retold.client.doubts import Doubts
 from retold.client.erasing import Order, check_inherits, erase_session
 from retold.client.reading import Readable
 from retold.client.steering import Steered
@@ -55,6 +57,7 @@ class Session(Readable, SelfCompressing, Steered):
         self._clock = clock
         self._actor = actor
         self._known: Context | None = None
+        self._doubts = Doubts()
         self.key = key
 
     async def append(self, message: Mapping[str, Any] | Item, *, expected: Expected = None) -> int:
@@ -68,7 +71,8 @@ class Session(Readable, SelfCompressing, Steered):
             InputError: if the message is of no form that is known, a value in it is not of its field's type, or
                 *expected* is neither a sequence nor one of the two words; nothing was appended.
             ConflictError: if the session ends elsewhere than *expected*; its `actual` says where.
-            UnavailableError: if the log could not be reached; the call may be repeated.
+            UnavailableError: if the log could not be reached; the call may be repeated, also after a cancellation: what
+                was stored all the same is found, and not stored twice.
         """
         return await self._record(
             [ItemAppended(item=item) for item in items_of(message)], expected=expected_seq(expected)
@@ -290,7 +294,11 @@ class Session(Readable, SelfCompressing, Steered):
         return seq
 
     async def _record(self, facts: Sequence[Fact], *, expected: int | None = None) -> int:
-        recorded = await record_facts(self._log, self._clock, self.key, facts, actor=self._actor, expected=expected)
+        recorded = await self._doubts.append(
+            _some(facts),
+            drafted=partial(drafts_of, clock=self._clock, actor=self._actor),
+            append=partial(self._log.append, self.key, expected=expected),
+        )
         return recorded[-1].event.seq
 
 
@@ -298,6 +306,10 @@ async def record_facts(
     log: Log, clock: Clock, key: SessionKey, facts: Sequence[Fact], *, actor: str, expected: int | None = None
 ) -> list[Recorded]:
     """Append *facts* to a session as one. Raises as `Log.append`."""
+    return await log.append(key, drafts_of(_some(facts), clock, actor=actor), expected=expected)
+
+
+def _some(facts: Sequence[Fact]) -> Sequence[Fact]:
     if not facts:
         raise InputError("expected at least one item to append, got none")
-    return await log.append(key, drafts_of(facts, clock, actor=actor), expected=expected)
+    return facts

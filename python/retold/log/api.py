@@ -30,8 +30,8 @@ _PASSING = frozenset({10008, 10009, 10049, 10158, 10168, 10175, 10176, 10210})
 """Errors that pass: no leader yet, store being opened, the same id still in process, a batch whose start was lost."""
 
 
-FULL = frozenset({10023, 10047, 10077})
-"""The stream, the account or the disk takes no more. The code beside them is 503, and yet trying again is of no use."""
+FULL = frozenset({10002, 10023, 10047, 10077})
+"""Account, server, disk or stream take no more. The code beside them is 503, and yet trying again is of no use."""
 
 
 class Failure(Struct, frozen=True):

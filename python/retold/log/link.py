@@ -30,9 +30,10 @@ ANSWER_TIMEOUT_S = 5.0
 """How long one try waits: an append under a full disk queue takes seconds, a dead server none (see the module)."""
 RETRY_TOTAL_S = 30.0
 """How long a call tries in all: a cluster that lost its leader answers 503 for 4 to 8 s."""
-RETRIES_MAX = 40
+RETRIES_MAX = 100
 RETRY_FIRST_S = 0.05
-RETRY_PAUSE_S_MAX = 2.0
+RETRY_PAUSE_S_MAX = 0.5
+"""An election takes 4 to 8 s; a longer pause would add to that."""
 CONNECT_TIMEOUT_S = 5.0
 """How long the first connection may take; later ones are retried for as long as the process lives."""
 RECONNECT_PAUSE_S = 0.1

@@ -4,12 +4,15 @@ Rules:
 - The server decides: an append carries the stream position that the session must end at, and is refused otherwise.
 - After an unknown outcome the identical bytes go out again. Refused then means either that somebody else wrote, or that
   our own first try did: the ids of what is stored there tell which.
+- A batch is stored whole or not at all, but by a server that is full or dies: that may store the beginning of it, and
+  says that it failed. Repeated, the call stores what is missing.
 - A repeated call is recognised at its old place if the caller gave `expected`. Without it, by the ids remembered in
   this process, by the server for two minutes, and in the last `REPEAT_SCAN_EVENTS` events of a session that this
   process has not written to yet. A repeat older than all three, without `expected`, is stored a second time.
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 from uuid import uuid4
 
 from retold.errors import ConflictError, InputError, UnavailableError
@@ -84,6 +87,8 @@ class Writer:
                 return stored
             base = await self._reader.end(key)
         ours = await self._stored_at(key, drafts, first=expected + 1, end=base.head.seq)
+        if ours is None:
+            ours = await self._finished(key, drafts, first=expected + 1, end=base.head.seq)
         if ours is not None:
             return ours
         raise ConflictError(session=key.session, expected=expected, actual=base.head.seq)
@@ -193,9 +198,31 @@ class Writer:
         events = [recorded async for recorded in self._reader.read(key, after=first - 1, until=last)]
         return events if [recorded.event.id for recorded in events] == [draft.id for draft in drafts] else None
 
+    async def _finished(
+        self, key: SessionKey, drafts: Sequence[Draft], *, first: int, end: int
+    ) -> list[Recorded] | None:
+        """Return the drafts as recorded where the server broke off after the first of them: the others are stored now.
+
+        None if that is not what lies from *first* on.
+        """
+        until = min(end, first + len(drafts) - 1)
+        events = [recorded async for recorded in self._reader.read(key, after=first - 1, until=until)]
+        pairs = zip(events, drafts, strict=False)
+        begun = [recorded for recorded, _ in takewhile(lambda pair: pair[0].event.id == pair[1].id, pairs)]
+        if not begun or len(begun) == len(drafts) or not await self._is_broken_off(key, begun[-1].event.seq):
+            return None
+        return begun + await self._append_anywhere(key, drafts[len(begun) :])
+
+    async def _is_broken_off(self, key: SessionKey, seq: int) -> bool:
+        """Return whether event *seq* was stored by a batch, and is not its last."""
+        stored = await self._reader.at((await self._reader.find(key, seq)).position)
+        return stored is not None and BATCH_ID in stored.headers and BATCH_COMMIT not in stored.headers
+
     async def _repeated(self, key: SessionKey, drafts: Sequence[Draft], *, first: int) -> list[Recorded]:
         end = await self._reader.end(key)
         events = await self._stored_at(key, drafts, first=first, end=end.head.seq)
+        if events is None:
+            events = await self._finished(key, drafts, first=first, end=end.head.seq)
         if events is None:
             raise InputError(
                 f"some of the {len(drafts)} draft ids are recorded at sequence {first} and others are not: "

@@ -29,6 +29,7 @@ RECENT_S = 30.0
 CACHE_S = 1.0
 """A look at the server is shared by who asks within so many seconds."""
 HEALTHZ_BYTES_MAX = 64 * 1024
+NO_SPACE = "no space left on device"
 FULL_PERCENT = 95
 """An account that stores more than so much of what it may is as good as full: one large session can fill the rest."""
 
@@ -186,7 +187,15 @@ class Health:
                 wrong = await asyncio.to_thread(_ask_healthz, self._healthz)
         except TimeoutError:
             wrong = "no answer"
-        return [] if wrong is None else [State("broker_unhealthy", wrong)]
+        if wrong is None:
+            return []
+        # The page is the only place where a full disk has a name: requests just are not answered.
+        full = (
+            [State("disk_full", "the broker's disk is full: restart it when there is room")]
+            if NO_SPACE in wrong
+            else []
+        )
+        return [State("broker_unhealthy", wrong), *full]
 
     def _tell(self, found: Readiness) -> None:
         gauge = self._meter.metrics.gauge

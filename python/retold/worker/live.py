@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from retold.events import (
-    CompactionPlanned,
+    CompactionAbandoned,
+    CompactionFailed,
     CompactionUndone,
     Head,
     HistoryDecompressed,
     HistoryEdited,
+    HistoryReplaced,
     ItemAppended,
     ItemExtended,
     ItemPinned,
@@ -43,6 +45,8 @@ _BARRIERS = (
     WindowChanged,
 )
 """Events that change what a plan was made on: a plan with an earlier base is given up."""
+
+_SETTLING = (CompactionAbandoned, CompactionFailed, HistoryReplaced)
 
 LIVE_BYTES = 4_000
 """What a session takes beside its entries: measured with three thousand of one message."""
@@ -218,7 +222,8 @@ def _starts_anew(recorded: Recorded) -> bool:
 
 
 def _closed_place(recorded: Recorded) -> int:
-    """Return the place that *recorded* settles the decision for, or 0 if it settles none."""
-    if isinstance(recorded.event.data, CompactionPlanned):
-        return 0
-    return base_of(recorded) or 0
+    """Return the place that *recorded* settles the decision for, or 0 if it settles none.
+
+    What belongs to a replacement that never came settles nothing: the server that broke off there was full, or died.
+    """
+    return recorded.event.data.base_seq if isinstance(recorded.event.data, _SETTLING) else 0

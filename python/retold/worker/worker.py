@@ -36,6 +36,9 @@ ASIDE_RETRY_S_MAX = 300.0
 """How long a damaged session is left alone at least when it grows; doubled each time, so that agents who go on writing
 to it cost little, and a repaired one is taken up again."""
 
+FOLLOW_AGAIN_S = 1.0
+"""After so long a worker asks anew for what grew, when the server was away for longer than the log waits for it."""
+
 RETRY_SECONDS_MAX = 300.0
 """How long one session is tried again while the server cannot be reached, before the worker gives up and stops."""
 
@@ -108,6 +111,19 @@ class Worker:
             self._turns.forget(lambda _: True)
 
     async def _take(self, owned: Ownership, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            try:
+                await self._follow(owned, tasks)
+            except UnavailableError as error:
+                _log.warning("sessions cannot be followed: %s", error)
+                await asyncio.sleep(FOLLOW_AGAIN_S)
+
+    async def _follow(self, owned: Ownership, tasks: asyncio.TaskGroup) -> None:
+        """Let sessions wait for their turn as they grow, all of them first.
+
+        Raises:
+            UnavailableError: if the server stayed away for longer than the log waits for it.
+        """
         async for end in self._log.wakes(owned):
             if owned.holds(end.key):
                 self._telemetry.woke(end.key, end.seq)
