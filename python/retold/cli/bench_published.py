@@ -30,7 +30,8 @@ FILL: Final = (400, 600)
 _BATCH: Final = 20
 SMALL: Final = Window(hard_limit=8_000, pre_rot=5_000, reserve=800)
 """Of sessions that are compacted every hundred short messages or so."""
-_BURST_S_MAX: Final = 20
+_BURST_EVENTS: Final = 250
+"""Of each session: the first summary is due after 170, all within a second."""
 
 
 async def published(profile: Profile, *, rate: int, seconds: int) -> tuple[list[Timing], list[Figure]]:
@@ -44,7 +45,7 @@ async def published(profile: Profile, *, rate: int, seconds: int) -> tuple[list[
     for tier in sorted({one.tier for one in made}):
         work = [one.work_ms for one in made if one.tier == tier]
         shown.append(timing(f"decided to published, {tier}", "retold", work, unit="ms"))
-    burst = await _in_step(profile, sessions=sessions, rate=rate, seconds=min(seconds, _BURST_S_MAX))
+    burst = await _in_step(profile, sessions=sessions, rate=rate)
     shown.append(timing(f"{PUBLISHED}, {IN_STEP}", "retold", burst, unit="ms"))
     return shown, [
         _figure(f"{name}, p50", 15, middle, beside=beside),
@@ -69,11 +70,11 @@ async def _steady(profile: Profile, *, sessions: int, rate: int, seconds: int) -
     return made, f"{len(made) / wall_s:.1f} a second ({tiers}), {load:.0%} of a core, agents {late_ms:.0f} ms late"
 
 
-async def _in_step(profile: Profile, *, sessions: int, rate: int, seconds: int) -> list[float]:
+async def _in_step(profile: Profile, *, sessions: int, rate: int) -> list[float]:
     async with side(profile) as one:
         order = Order(tenant="step", sessions=sessions, window=SMALL)
         keys = await one.opened(order)
-        await one.agents.append(structs.replace(order, window=None, events=rate * seconds // sessions, rate=rate))
+        await one.agents.append(structs.replace(order, window=None, events=_BURST_EVENTS, rate=rate))
         await one.settled(keys)
         return [made.wait_ms for made in one.watch.made] or [0.0]
 

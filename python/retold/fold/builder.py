@@ -41,7 +41,6 @@ from retold.events import (
     SessionUntagged,
     SummaryWritten,
     UsageReported,
-    Window,
     WindowChanged,
 )
 from retold.fold.calibration import UNTAUGHT, after_barrier, is_reply, learn, within
@@ -106,18 +105,6 @@ class Builder:
     def entries(self) -> Entries:
         """Return the entries: to measure and pack them, not to change them."""
         return self._entries
-
-    @property
-    def window(self) -> Window:
-        """Return the window as it is now. O(1)."""
-        assert self._context is not None
-        return self._context.window
-
-    @property
-    def version(self) -> int:
-        """Return how many replacements there have been. O(1)."""
-        assert self._context is not None
-        return self._context.version
 
     @property
     def upper_tokens(self) -> int:

@@ -76,9 +76,8 @@ class JetStreamLog:
         self._rows = RowWriter(link, writer=self._writer, trails=trails, keys=self.keys)
         self._eraser = Eraser(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
         self._snapshots = Snapshots(link, blobs=blobs, trails=trails, keys=self.keys)
-        self._projections = Projections(
-            link, blobs=blobs, snapshots=self._snapshots, reader=reader, trails=trails, keys=self.keys
-        )
+        snapshots, keys = self._snapshots, self.keys
+        self._projections = Projections(link, blobs=blobs, snapshots=snapshots, reader=reader, trails=trails, keys=keys)
         self._copier = Copier(link, blobs=blobs, reader=reader, trails=trails)
         self._arrivals = Arrivals(link, trails)
         self.arrived, self.leave = self._arrivals.take, self._arrivals.leave
@@ -281,7 +280,7 @@ class JetStreamLog:
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Keep *snapshot*, unless a newer one is kept already. It tells where its event lies, if this process knows."""
-        await self._reader.before_writing(checked(key), snapshot.body)
+        await self._projections.before_writing(checked(key), snapshot.body)
         await self._snapshots.save(key, self._placed(key, snapshot))
         self._trails.of(key).saw(snapshot.seq)
 

@@ -32,6 +32,7 @@ from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
     BASE_SEQ,
+    CLAIM_BYTES,
     CONTENT_HASH,
     EXPECTED_SUBJECT_SEQ,
     FORM,
@@ -89,10 +90,19 @@ class Projections:
         self.discards = Discards(link, HISTORIES)
         self._written: OrderedDict[SessionKey, Stored] = OrderedDict()
 
+    async def before_writing(self, key: SessionKey, body: bytes) -> None:
+        """Learn whether the session was erased where a projection with *body* must not be written if it was.
+
+        Mostly the server refuses it: an erasure leaves a mark where the projection is to come. What a refusal comes too
+        late for is a body that goes to the object store first, and one that is sealed, for the key depends on it.
+        """
+        if len(body) > CLAIM_BYTES or self._keys.is_on or self._trails.of(key).sealed:
+            await self._reader.erased(key)
+
     async def publish(self, key: SessionKey, published: Published) -> bool:
         """Put *published* in place of an older one, by (version, seq); return whether it was written."""
         # An agent waits for this: all that is to be asked is asked at once, and what was written here last is known.
-        knowing = self._reader.before_writing(key, published.body)
+        knowing = self.before_writing(key, published.body)
         asked = self._older(key, published), self._layout(key, published), knowing
         last, layout, _ = await asyncio.gather(*asked)
         for _ in range(TRIES_MAX):

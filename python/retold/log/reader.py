@@ -34,7 +34,6 @@ from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
     AFTER,
-    CLAIM_BYTES,
     EVENTS,
     HEADS,
     HISTORIES,
@@ -350,15 +349,6 @@ class Reader:
         with suppress(CorruptLogError):
             await self._last(key)
         return self._trails.of(key).erased
-
-    async def before_writing(self, key: SessionKey, body: bytes) -> None:
-        """Learn whether the session was erased where a projection with *body* must not be written if it was.
-
-        Mostly the server refuses it: an erasure leaves a mark where the projection is to come. What a refusal comes too
-        late for is a body that goes to the object store first, and one that is sealed, for the key depends on it.
-        """
-        if len(body) > CLAIM_BYTES or self._keys.is_on or self._trails.of(key).sealed:
-            await self.erased(key)
 
     async def _before_tombstone(self, key: SessionKey) -> Mark:
         """Return the place right before the newest tombstone: where what was erased ended, as the tombstone says."""

@@ -115,13 +115,13 @@ class LiveSession:
 
     @property
     def window(self) -> Window:
-        """Return the window at the present place. O(1), and quicker than to outline."""
-        return self._builder.window
+        """Return the window at the present place. O(1)."""
+        return self._measured[0].window
 
     @property
     def version(self) -> int:
-        """Return how many replacements there have been at the present place. O(1), and quicker than to outline."""
-        return self._builder.version
+        """Return how many replacements there have been at the present place. O(1)."""
+        return self._measured[0].version
 
     @property
     def upper_tokens(self) -> int:
@@ -131,10 +131,16 @@ class LiveSession:
     @property
     def is_due(self) -> bool:
         """Return whether the history at the present place calls for a compaction. O(1)."""
+        outline, limits = self._measured
+        return is_due(outline, self.upper_tokens, limits)
+
+    @property
+    def _measured(self) -> tuple[Context, Limits]:
+        """Return an outline of the present state, but for what grows, and the sizes at which a policy acts on it."""
         if self._measure is None:
             outline = self._builder.outline
             self._measure = outline, limits_for(outline)
-        return is_due(self._measure[0], self.upper_tokens, self._measure[1])
+        return self._measure
 
     @property
     def size_bytes(self) -> int:
@@ -229,7 +235,7 @@ class LiveSession:
             self._text_bytes += len(recorded.body)
         if not isinstance(recorded.event.data, _GROWTH):
             self._measure = None
-            if self.replaced is None or self.replaced.version < self._builder.version:
+            if self.replaced is None or self.replaced.version < self.version:
                 self._replace(self._builder.freeze())
 
     def _replace(self, context: Context | None) -> None:
