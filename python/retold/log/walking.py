@@ -14,10 +14,9 @@ from retold.ports import Log, Snapshot, snapshot_of
 
 SNAPSHOT_EVENTS = 64
 """How many events lie between two snapshots of a small state: reading and folding as many takes 2 ms."""
-ENTRIES_AN_EVENT = 4
+ENTRIES_AN_EVENT = 8
 """Of a state with more entries than so many for each of these events, snapshots lie further apart. Making one takes
-time for every entry, and so does reading one: the events between cost about as much again, and none costs more because
-the history is longer."""
+time for every entry, and so an event costs no more because the history is longer."""
 SNAPSHOT_BYTES = 256 * 1024
 """How many bytes of events lie between two snapshots, give or take one event."""
 STEP_EVENTS = 64

@@ -161,7 +161,7 @@ class Compactor:
         return True
 
     async def _compact(self, live: LiveSession) -> None:
-        context = live.context
+        context = live.begin_decision()
         planned: list[Fact] = []
         try:
             decision = await decide_with(self._hooks, context)

@@ -82,7 +82,7 @@ class LiveSession:
         self.replaced: Context | None = None
         self._text_bytes: int | None = None
         self.head = events[-1].head if events else Head() if base is None else base.end
-        self._barrier_seq = 0
+        self._barrier_seq = self._tried_place = 0
         self._measure: tuple[Context, Limits] | None = None
         self.is_stale = False
         self.read_bytes = sum(len(recorded.body) for recorded in events)
@@ -167,8 +167,11 @@ class LiveSession:
 
     @property
     def awaits_decision(self) -> bool:
-        """Return whether a compaction is due at the present place that nobody has decided on, and that may last."""
-        if self._place <= self._closed_seq or not self.is_due:
+        """Return whether a compaction is due at the present place that nobody has decided on, and that may last.
+
+        Where a decision was begun here, none is awaited any more, whatever came of it: it would come to the same.
+        """
+        if self._place <= max(self._closed_seq, self._tried_place) or not self.is_due:
             return False  # mostly so, and this is asked at every event
         return not self.is_stale and self.is_open and not self.is_overtaken
 
@@ -182,6 +185,11 @@ class LiveSession:
     def is_overtaken(self) -> bool:
         """Return whether a known barrier comes after the present place: a plan made here would be abandoned."""
         return self._barrier_seq > self._place
+
+    def begin_decision(self) -> Context:
+        """Return the state at the present place, to decide on it, once."""
+        self._tried_place = self._place
+        return self.context
 
     def snapshot(self) -> Context:
         """Return the state of the log's head. Only for a settled session."""
