@@ -108,8 +108,8 @@ def test_a_worker_compacts_below_when_it_is_asked() -> None:
     asyncio.run(run())
 
 
-def test_a_block_that_is_opened_between_plan_and_result_abandons_the_plan() -> None:
-    """When my model opens a block while a worker compacts, its plan is given up, on record."""
+def test_a_block_that_is_opened_while_a_worker_decides_leaves_nothing_of_the_decision() -> None:
+    """When my model opens a block while a worker compacts, nothing of what it decided is stored."""
 
     async def run() -> None:
         log = MemoryLog()
@@ -122,12 +122,12 @@ def test_a_block_that_is_opened_between_plan_and_result_abandons_the_plan() -> N
             await _step(session, number)
         context = await load(log, session.key)
         fact = opened(done.blocks[0].block, await covered(log, context, done.blocks[0].block))
-        worker = worker_on(InterruptedLog(log, session.key, at=2, facts=[fact]))
+        worker = worker_on(InterruptedLog(log, session.key, at=1, facts=[fact]))
         await worker.drain()
         await worker.drain()
         kinds = [one.event.type async for one in log.read(session.key)]
-        planned = kinds.index("CompactionPlanned")
-        assert kinds[planned : planned + 3] == ["CompactionPlanned", "HistoryDecompressed", "CompactionAbandoned"]
+        assert kinds.count("HistoryDecompressed") == 1
+        assert not {"CompactionPlanned", "CompactionAbandoned"} & set(kinds)
         await outcome(log, session.key)
 
     asyncio.run(run())

@@ -106,6 +106,10 @@ async def _says_nothing(_: Context, __: SummarizeSpan) -> tuple[SummaryField, ..
     return _goal("", "  ")
 
 
+async def _says_a_goal(_: Context, __: SummarizeSpan) -> tuple[SummaryField, ...]:
+    return _goal("Mend the parser")
+
+
 async def _inflates(context: Context, decision: SummarizeSpan) -> tuple[SummaryField, ...]:
     covered = set(decision.covers)
     return _goal(*(str(entry.item) * 3 for entry in context.entries if entry.item.id in covered))
@@ -206,18 +210,20 @@ def test_a_plan_left_open_by_a_crash_does_not_block() -> None:
 
     async def run() -> None:
         log, clock = MemoryLog(), HandClock()
-        for fact in long_life():
+        for fact in _life("codex"):
             await write(log, KEY, [fact], clock=clock)
-        assert not await drained(worker_on(FailingLog(log, at=1, after=True, error=Killed())))
+        dying = FailingLog(log, at=1, after=True, error=Killed())
+        assert not await drained(Worker(dying, HandClock("worker"), _Summarizer(_says_a_goal)))
         assert isinstance((await _facts(log))[-1], CompactionPlanned)
         assert (await load(log, KEY)).plan is not None
-        await worker_on(log, "successor").drain()
+        await Worker(log, HandClock("successor"), _Summarizer(_says_a_goal)).drain()
         facts = await _facts(log)
         replaced = [fact.base_seq for fact in facts if isinstance(fact, HistoryReplaced)]
         planned = [fact.base_seq for fact in facts if isinstance(fact, CompactionPlanned)]
         assert planned == replaced
         assert (await load(log, KEY)).plan is None
-        assert await outcome(log, KEY) == await lived(long_life(), [False])
+        undisturbed = await _lived(_life("codex"), _Summarizer(_says_a_goal))
+        assert await outcome(log, KEY) == await outcome(undisturbed, KEY)
 
     asyncio.run(run())
 
@@ -240,14 +246,14 @@ def test_two_workers_compact_a_range_once() -> None:
 @pytest.mark.parametrize("cleared", [HistoryEdited(items=()), SessionErased(by="me")], ids=["cleared", "erased"])
 @pytest.mark.parametrize("at", [1, 2])
 def test_what_was_cleared_while_a_worker_compacted_does_not_come_back(cleared: Fact, at: int) -> None:
-    """When I clear my history between a worker's plan and its result, the result is given up."""
+    """When I clear my history before a worker's plan, or while a model writes the summary, the result is given up."""
 
     async def run() -> None:
         log, clock = MemoryLog(), HandClock()
         for fact in [*said([Move("user", 0)]), *(user(f"{nth} {PROSE * 12}") for nth in range(20))]:
             await write(log, KEY, [fact], clock=clock)
         interrupted = InterruptedLog(log, KEY, at=at, facts=[cleared])
-        worker = worker_on(interrupted)
+        worker = Worker(interrupted, HandClock("worker"), _Summarizer(_says_a_goal))
         await worker.drain()
         await worker.drain()
         context = await load(log, KEY)

@@ -43,6 +43,7 @@ from retold.events import (
 from retold.fold import history_of
 from retold.lease_ports import Partitions
 from retold.log import MemoryLog
+from retold.model_ports import Summarizer
 from retold.ports import Log, SessionEnd
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
@@ -129,12 +130,15 @@ def test_what_a_summarizer_wrote_is_sent_and_never_asked_for_again() -> None:
     asyncio.run(run())
 
 
-async def _interrupted(facts: Sequence[Fact], *, at: int, by: Sequence[Fact]) -> MemoryLog:
+async def _interrupted(
+    facts: Sequence[Fact], *, at: int, by: Sequence[Fact], summarizer: Summarizer | None = None
+) -> MemoryLog:
     """Let an agent write *by* just before the worker's append number *at*."""
     log, clock = MemoryLog(), HandClock()
     for fact in facts:
         await write(log, KEY, [fact], clock=clock)
-    worker = worker_on(InterruptedLog(log, KEY, at=at, facts=by))
+    interrupted = InterruptedLog(log, KEY, at=at, facts=by)
+    worker = Worker(interrupted, HandClock("worker"), summarizer or ExtractiveSummarizer())
     await worker.drain()
     await worker.drain()
     assert not worker.damaged
@@ -156,7 +160,7 @@ def test_what_an_agent_says_while_a_worker_works_is_kept_and_follows(at: int) ->
     asyncio.run(run())
 
 
-@pytest.mark.parametrize(
+_changed_by = pytest.mark.parametrize(
     "barrier",
     [
         HistoryEdited(items=(Message(role="user", content=(Text("start anew"),)),)),
@@ -166,13 +170,17 @@ def test_what_an_agent_says_while_a_worker_works_is_kept_and_follows(at: int) ->
     ],
     ids=lambda fact: type(fact).__name__,
 )
-def test_an_edit_between_plan_and_result_abandons_the_plan(barrier: Fact) -> None:
+_DUE = [*said([Move("user", 0), Move("call", 1), Move("result", 4)]), user(PROSE * 10)]
+_DUE += [ItemAppended(item=Message(role="assistant", content=(Text(OUTPUT),))) for _ in range(6)]
+
+
+@_changed_by
+def test_an_edit_while_a_model_writes_abandons_the_plan(barrier: Fact) -> None:
     """When I change the history that a plan was made on, the plan is given up on record, and my change stands."""
-    facts = [*said([Move("user", 0), Move("call", 1), Move("result", 4)]), user(PROSE * 10)]
-    facts += [ItemAppended(item=Message(role="assistant", content=(Text(OUTPUT),))) for _ in range(6)]
+    model = ScriptedSummarizer((SummaryField(name="goal", lines=("Mend the parser",)),))
 
     async def run() -> None:
-        log = await _interrupted(facts, at=2, by=[barrier])
+        log = await _interrupted(_DUE, at=2, by=[barrier], summarizer=model)
         kinds = [type(one.event.data) for one in await read(log, KEY)]
         planned = kinds.index(CompactionPlanned)
         assert kinds[planned : planned + 3] == [CompactionPlanned, type(barrier), CompactionAbandoned]
@@ -183,6 +191,22 @@ def test_an_edit_between_plan_and_result_abandons_the_plan(barrier: Fact) -> Non
             assert "i1" in context.pinned
         if isinstance(barrier, HistoryEdited):
             assert [plain_text(item.content) for item in _messages(context.entries)] == ["start anew"]
+
+    asyncio.run(run())
+
+
+@_changed_by
+def test_an_edit_while_a_worker_decides_leaves_nothing_of_the_decision(barrier: Fact) -> None:
+    """When I change the history before a result that needs no model is stored, nothing of that is, and no plan."""
+
+    async def run() -> None:
+        log = await _interrupted(_DUE, at=1, by=[barrier])
+        facts = [one.event.data for one in await read(log, KEY)]
+        assert CompactionAbandoned not in map(type, facts)
+        planned = [fact.base_seq for fact in facts if isinstance(fact, CompactionPlanned)]
+        assert planned == [fact.base_seq for fact in facts if isinstance(fact, HistoryReplaced)]
+        assert (await load(log, KEY)).plan is None
+        await outcome(log, KEY)
 
     asyncio.run(run())
 

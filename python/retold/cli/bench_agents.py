@@ -3,20 +3,26 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import islice
 
 import msgspec
 from msgspec import Struct
 
 from retold.cli.bench_fleet import message, texts
-from retold.events import Draft, Fact, ItemAppended, SessionKey, SessionOpened, Window, session_key
+from retold.cli.bench_session import TURN_MESSAGES, make_conversation
+from retold.events import Draft, Fact, Item, ItemAppended, SessionKey, SessionOpened, Window, session_key
+from retold.formats import to_items
 from retold.log.drafting import drafts_of
 from retold.ports import Row
 from retold.wiring import SystemClock, connect
 
 _TEXTS = 200
+_TALK_MESSAGES = 6_000
 _LINE_BYTES_MAX = 1 << 16
+_LOTS_A_SECOND = 50
+"""So often are messages appended that come steadily: each time a few sessions' next ones."""
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -27,7 +33,10 @@ class Order(Struct, frozen=True, kw_only=True):
         window: opens the sessions first; None: they are open.
         events: how many messages to each.
         batch: how many of them at a time.
-        rate: messages a second to all together; 0: as fast as they go.
+        rate: messages a second to all together, spread evenly; 0: as fast as they go.
+        spread: of so many messages more the first session gets none, the last nearly all.
+        before: what each session had before of both.
+        mean_tokens: messages of an agent with tools, of so many tokens in the mean; 0: texts of *text_bytes*.
     """
 
     tenant: str
@@ -36,7 +45,10 @@ class Order(Struct, frozen=True, kw_only=True):
     events: int = 0
     batch: int = 1
     rate: int = 0
+    spread: int = 0
+    before: tuple[int, int] = (0, 0)
     text_bytes: int = 100
+    mean_tokens: int = 0
 
 
 class Done(Struct, frozen=True):
@@ -91,12 +103,11 @@ async def _serve(url: str) -> None:
             start, late = time.perf_counter(), 0.0
             if order.window is not None:
                 await client.log.append_rows(rows.opening(order.window))
-            for first in range(0, order.events, order.batch):
+            for number, lot in enumerate(rows.lots()):
                 if order.rate:
-                    due = first * order.sessions / order.rate
-                    late = time.perf_counter() - start - due
+                    late = time.perf_counter() - start - number / _LOTS_A_SECOND
                     await asyncio.sleep(-late)
-                await client.log.append_rows(rows.saying(first, min(order.batch, order.events - first)))
+                await client.log.append_rows(lot)
             done = Done(seconds=time.perf_counter() - start, late_s=late)
             sys.stdout.buffer.write(msgspec.json.encode(done) + b"\n")
             sys.stdout.buffer.flush()
@@ -104,24 +115,50 @@ async def _serve(url: str) -> None:
 
 class _Rows:
     def __init__(self, order: Order) -> None:
+        self._order = order
         self._keys = keys_of(order)
-        self._said = texts(_TEXTS, size=order.text_bytes, seed=3)
+        self._said = _talk(order.mean_tokens) if order.mean_tokens else _words(order.text_bytes)
         self._clock = SystemClock()
 
     def opening(self, window: Window) -> list[Row]:
         return [Row(key=key, appends=[self._drafts(SessionOpened(window=window))]) for key in self._keys]
 
-    def saying(self, first: int, number: int) -> list[Row]:
-        return [
-            Row(key=key, appends=[self._drafts(self._fact(first + nth + at)) for nth in range(number)])
-            for at, key in enumerate(self._keys)
-        ]
+    def lots(self) -> Iterator[list[Row]]:
+        """Yield what is appended at a time: of each session the next few messages, or some sessions' next one."""
+        order = self._order
+        if order.rate:
+            each = (self._saying(at, nth, nth + 1) for nth in range(order.events) for at in range(order.sessions))
+            while lot := list(islice(each, max(1, order.rate // _LOTS_A_SECOND))):
+                yield lot
+            return
+        for first in range(0, order.events + order.spread, order.batch):
+            rows = [self._saying(at, first, first + order.batch) for at in range(order.sessions)]
+            yield [row for row in rows if row.appends]
 
-    def _fact(self, number: int) -> Fact:
-        return ItemAppended(item=message(self._said[number % _TEXTS]))
+    def _saying(self, at: int, first: int, end: int) -> Row:
+        until = min(end, self._order.events + self._share(self._order.spread, at))
+        return Row(key=self._keys[at], appends=[self._drafts(self._fact(at, nth)) for nth in range(first, until)])
+
+    def _share(self, spread: int, at: int) -> int:
+        return spread * at // self._order.sessions
+
+    def _fact(self, at: int, nth: int) -> Fact:
+        events, spread = self._order.before
+        place = at * TURN_MESSAGES + events + self._share(spread, at) + nth
+        return ItemAppended(item=self._said[place % len(self._said)])
 
     def _drafts(self, fact: Fact) -> list[Draft]:
         return drafts_of([fact], self._clock, actor="bench")
+
+
+def _words(size_bytes: int) -> list[Item]:
+    return [message(text) for text in texts(_TEXTS, size=size_bytes, seed=3)]
+
+
+def _talk(mean_tokens: int) -> list[Item]:
+    """Return the items of whole turns, calls with their results; no two calls have one id."""
+    talk = make_conversation(messages=_TALK_MESSAGES, budget_tokens=_TALK_MESSAGES * mean_tokens, seed=3)
+    return [item for turn in talk.turns[1:] for said in turn for item in to_items(said, form="chat")]
 
 
 if __name__ == "__main__":

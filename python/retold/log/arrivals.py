@@ -43,12 +43,16 @@ class Arrivals:
         self._trails = trails
         self._scan = Scan.live(VERSION, KINDS, PACKING)
         self._came: dict[SessionKey, list[Recorded]] = {}
+        self._ends: dict[SessionKey, tuple[int, int]] = {}
         self._held_bytes = 0
         self._is_scanning = False
 
     def take(self, key: SessionKey, *, head: Head) -> list[Recorded]:
         """Return what came behind *head* of the session, checked to follow, and follow it from there on."""
+        seq, position = self._ends.get(key, (0, 0))
         came = self._drop(key)
+        if came and came[-1].event.seq == seq:
+            self._note(key, Mark(head=came[-1].head, position=position))
         behind = [recorded for recorded in came if recorded.event.seq > head.seq]
         if behind and (behind[0].event.seq != head.seq + 1 or behind[0].event.prev != head.hash):
             self._scan.leave(event_subject(key))
@@ -113,10 +117,7 @@ class Arrivals:
                 else:
                     came[key] = [recorded]
                 self._held_bytes += len(recorded.body)
-        for key, (seq, position) in ends.items():
-            last = came[key][-1] if key in came else None
-            if last is not None and last.event.seq == seq:
-                self._note(key, Mark(head=last.head, position=position))
+        self._ends.update((key, end) for key, end in ends.items() if key in came)
         while self._held_bytes > HELD_BYTES_MAX:
             self.leave(next(iter(came)))
         return {key: seq for key, (seq, _) in ends.items()}
@@ -129,6 +130,7 @@ class Arrivals:
 
     def _drop(self, key: SessionKey) -> list[Recorded]:
         came = self._came.pop(key, [])
+        self._ends.pop(key, None)
         self._held_bytes -= sum(len(recorded.body) for recorded in came)
         return came
 

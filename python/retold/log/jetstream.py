@@ -76,7 +76,8 @@ class JetStreamLog:
         self._rows = RowWriter(link, writer=self._writer, trails=trails, keys=self.keys)
         self._eraser = Eraser(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
         self._snapshots = Snapshots(link, blobs=blobs, trails=trails, keys=self.keys)
-        self._projections = Projections(link, blobs=blobs, snapshots=self._snapshots, trails=trails, keys=self.keys)
+        snapshots, keys = self._snapshots, self.keys
+        self._projections = Projections(link, blobs=blobs, snapshots=snapshots, reader=reader, trails=trails, keys=keys)
         self._copier = Copier(link, blobs=blobs, reader=reader, trails=trails)
         self._arrivals = Arrivals(link, trails)
         self.arrived, self.leave = self._arrivals.take, self._arrivals.leave
@@ -110,6 +111,7 @@ class JetStreamLog:
     async def close(self) -> None:
         """Wait for what is being sent, then disconnect. May be repeated; the log is of no use afterwards."""
         await self._heads.close()
+        await self._projections.discards.close()
         await self._link.close()
 
     async def __aenter__(self) -> Self:
@@ -278,7 +280,7 @@ class JetStreamLog:
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Keep *snapshot*, unless a newer one is kept already. It tells where its event lies, if this process knows."""
-        await self._reader.erased(checked(key))
+        await self._projections.before_writing(checked(key), snapshot.body)
         await self._snapshots.save(key, self._placed(key, snapshot))
         self._trails.of(key).saw(snapshot.seq)
 
@@ -320,8 +322,7 @@ class JetStreamLog:
 
     async def publish_history(self, key: SessionKey, published: Published) -> bool:
         """Publish *published* unless the same or a newer one, by (version, seq), is there."""
-        await self._reader.erased(checked(key))
-        written = await self._projections.publish(key, published)
+        written = await self._projections.publish(checked(key), published)
         self._trails.of(key).saw(published.seq)
         return written
 

@@ -87,6 +87,7 @@ CLAIM_BYTES = 256 * 1024
 """Bodies above this go to the object store, and the message carries a claim."""
 
 
+@lru_cache(maxsize=KNOWN_MAX)
 def partition(key: SessionKey) -> int:
     """Return the session's partition, 0 to 63. It depends on the names alone."""
     return sha256(f"{key.tenant}/{key.session}".encode()).digest()[0] % PARTITIONS
@@ -101,6 +102,7 @@ def checked(key: SessionKey) -> SessionKey:
     return session_key(key.session, tenant=key.tenant)
 
 
+@lru_cache(maxsize=KNOWN_MAX)
 def event_subject(key: SessionKey) -> str:
     """Return the subject of the session's events."""
     return f"retold.ev.{partition(key)}.{key.tenant}.{key.session}"
@@ -181,6 +183,7 @@ def data_key_subject(key: SessionKey, key_id: str) -> str:
     return f"$KV.{KEYS_BUCKET}.{key.tenant}.{key.session}.{key_id}"
 
 
+@lru_cache(maxsize=KNOWN_MAX)
 def key_of(subject: str) -> SessionKey:
     """Return the session that *subject* belongs to: its last two tokens."""
     _, tenant, session = subject.rsplit(".", 2)

@@ -12,9 +12,10 @@ Rules:
 - An erasure leaves a mark in their place: it counts as newest, and holds nothing.
 """
 
+import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from hashlib import sha256
 
 import msgspec
@@ -23,13 +24,15 @@ from msgspec import Struct
 from retold.errors import CorruptLogError, UnavailableError
 from retold.events import SessionKey
 from retold.log import api
-from retold.log.api import Refused, Stored
+from retold.log.api import Stored
 from retold.log.blobs import Blobs
+from retold.log.discarding import Discards
 from retold.log.headers import erased_of
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
     BASE_SEQ,
+    CLAIM_BYTES,
     CONTENT_HASH,
     EXPECTED_SUBJECT_SEQ,
     FORM,
@@ -39,7 +42,8 @@ from retold.log.names import (
     VERSION,
     history_subject,
 )
-from retold.log.segments import Segmented, keep
+from retold.log.reader import Reader
+from retold.log.segments import NOTHING_STORED, Layout, Segmented, keep
 from retold.log.snapshot_messages import Placed
 from retold.log.snapshots import TRIES_MAX, Snapshots
 from retold.log.trails import Trails
@@ -50,6 +54,11 @@ _DELETED = "KV-Operation"
 """How the key-value store marks a key that was deleted."""
 WHOLE_BYTES_MAX = 4096
 """A history up to this length is published as it is: any NATS client can read it from the bucket."""
+
+WRITTEN_MAX = 10_000
+"""Of so many sessions it is remembered what was written last, without its body; 1 KiB each."""
+BEGIN_BYTES = 64
+"""How a body begins tells whether it is sealed."""
 
 Remake = Callable[[SessionKey, int], Awaitable[bytes | None]]
 """Give the body of a session's replacement history as it was at a sequence, from its events; None if they are gone."""
@@ -69,22 +78,51 @@ class _Envelope(Struct, frozen=True):
 class Projections:
     """Keep published histories, and swap all that was made of a session's events."""
 
-    def __init__(self, link: Link, *, blobs: Blobs, snapshots: Snapshots, trails: Trails, keys: DataKeys) -> None:
+    def __init__(
+        self, link: Link, *, blobs: Blobs, snapshots: Snapshots, reader: Reader, trails: Trails, keys: DataKeys
+    ) -> None:
         self._link = link
+        self._reader = reader
         self._trails = trails
         self._keys = keys
         self._blobs = blobs
         self._snapshots = snapshots
+        self.discards = Discards(link, HISTORIES)
+        self._written: OrderedDict[SessionKey, Stored] = OrderedDict()
+
+    async def before_writing(self, key: SessionKey, body: bytes) -> None:
+        """Learn whether the session was erased where a projection with *body* must not be written if it was.
+
+        Mostly the server refuses it: an erasure leaves a mark where the projection is to come. What a refusal comes too
+        late for is a body that goes to the object store first, and one that is sealed, for the key depends on it.
+        """
+        if len(body) > CLAIM_BYTES or self._keys.is_on or self._trails.of(key).sealed:
+            await self._reader.erased(key)
 
     async def publish(self, key: SessionKey, published: Published) -> bool:
         """Put *published* in place of an older one, by (version, seq); return whether it was written."""
+        # An agent waits for this: all that is to be asked is asked at once, and what was written here last is known.
+        knowing = self.before_writing(key, published.body)
+        asked = self._older(key, published), self._layout(key, published), knowing
+        last, layout, _ = await asyncio.gather(*asked)
         for _ in range(TRIES_MAX):
-            last = await self._last(key)
             if last is not None and (_is_behind(published, last) or _order(last) == _place(published)):
                 return False
-            if await self._put(key, published, last):
+            if await self._put(key, published, last, layout=layout):
                 return True
+            last, layout = await asyncio.gather(self._last(key), self._layout(key, published))
         raise _crowded_out(key)
+
+    async def _older(self, key: SessionKey, published: Published) -> Stored | None:
+        """Return what *published* comes in place of: what this process wrote last, if it is older, else what is there.
+
+        Where somebody else wrote since, the server refuses what is to come after it.
+        """
+        written = self._written.get(key)
+        return written if written is not None and _order(written) < _place(published) else await self._last(key)
+
+    async def _layout(self, key: SessionKey, published: Published) -> Layout:
+        return await self._snapshots.layout(key) if len(published.body) > WHOLE_BYTES_MAX else NOTHING_STORED
 
     async def load(self, key: SessionKey, *, remake: Remake) -> Published | None:
         """Return the published history, or None. Where a snapshot that it names is damaged, *remake* gives its body.
@@ -161,9 +199,10 @@ class Projections:
                 is_done = True  # erased, or withdrawn
             elif there is not None and _order(there) > _place(published):
                 # One that cannot be read is worse than the one made anew.
-                is_done = await self._put(key, await self._published(key, there) or published, last)
+                newer = await self._published(key, there) or published
+                is_done = await self._put(key, newer, last, layout=await self._layout(key, newer))
             else:
-                is_done = await self._put(key, published, last)
+                is_done = await self._put(key, published, last, layout=await self._layout(key, published))
             if is_done:
                 return
         raise _crowded_out(key)
@@ -171,11 +210,11 @@ class Projections:
     async def _last(self, key: SessionKey) -> Stored | None:
         return await api.get(self._link, HISTORIES, {"last_by_subj": history_subject(key)})
 
-    async def _put(self, key: SessionKey, published: Published, last: Stored | None) -> bool:
+    async def _put(self, key: SessionKey, published: Published, last: Stored | None, *, layout: Layout) -> bool:
         headers = {SEQ: str(published.seq), VERSION: str(published.version), BASE_SEQ: str(published.base_seq)}
         body = published.body
         if len(body) > WHOLE_BYTES_MAX:
-            kept, _ = keep(body, await self._snapshots.layout(key))
+            kept, _ = keep(body, layout)
             body = msgspec.msgpack.encode(kept)
             headers[FORM] = SEGMENTS
         digest = sha256(published.body).hexdigest()
@@ -191,19 +230,26 @@ class Projections:
         """Write in place of *last*; False if the subject does not end there, unless by our own earlier try."""
         carried = await self._blobs.carry(body, headers, key=key, seq=int(headers.get(SEQ, "0")))
         headers[EXPECTED_SUBJECT_SEQ] = str(0 if last is None else last.position)
-        ack = await self._link.retry(lambda: api.publish(self._link, history_subject(key), carried, headers))
+        subject = history_subject(key)
+        self._written.pop(key, None)
+        ack = await self._link.retry(lambda: api.publish(self._link, subject, carried, headers))
         if ack.error is None:
+            self._remember(key, Stored(subject=subject, position=ack.seq, headers=headers, body=carried[:BEGIN_BYTES]))
             await self._discard(last)
             return True
         stored = await self._last(key)
         # The server keeps the headers: ours are there, the expectation included, only if our own try was stored.
         return stored is not None and stored.body == carried and headers.items() <= stored.headers.items()
 
+    def _remember(self, key: SessionKey, written: Stored) -> None:
+        self._written[key] = written
+        if len(self._written) > WRITTEN_MAX:
+            self._written.popitem(last=False)
+
     async def _discard(self, last: Stored | None) -> None:
-        """Overwrite what was replaced; what is sealed need only go."""
+        """Have what was replaced overwritten; what is sealed need only go."""
         if last is not None and not erased_of(last):
-            with suppress(Refused):  # a bucket of an earlier release takes no deletes
-                await api.discard(self._link, HISTORIES, last)
+            await self.discards.add(last)
 
     async def _published(self, key: SessionKey, stored: Stored) -> Published | None:
         """Return the history that *stored* holds or names; None if a part of it is damaged or missing."""

@@ -34,8 +34,9 @@ from retold.ports import Before, Snapshot, Unreadable
 
 TRIES_MAX = 20
 """How often a write that others overtake looks again; each time, one of them has written."""
-CHAINS_MAX = 128
-"""Sessions whose newest snapshot is remembered; about 200 bytes for each of its entries."""
+CHAIN_ENTRIES_MAX = 200_000
+"""So many entries are remembered of the newest snapshots, of all sessions together, at about 200 bytes each: 500
+sessions of 100,000 tokens. Of another session its newest is read before the next is written: 2 ms and more."""
 BROKEN_MAX = 8
 """How many damaged snapshots a search goes around, before the events are folded from the first."""
 READS_MAX = 64
@@ -58,6 +59,7 @@ class Snapshots:
         self._keys = keys
         self._blobs = blobs
         self._chains: OrderedDict[SessionKey, Chain] = OrderedDict()
+        self._chain_entries = 0
 
     async def save(self, key: SessionKey, placed: Placed) -> None:
         """Keep a snapshot as the newest, unless the newest kept is of a later sequence or the very same."""
@@ -227,10 +229,11 @@ class Snapshots:
         return stored.position if stored is not None and is_ours else None
 
     def _remember(self, key: SessionKey, chain: Chain) -> Chain:
+        self.forget(key)
         self._chains[key] = chain
-        self._chains.move_to_end(key)
-        if len(self._chains) > CHAINS_MAX:
-            self._chains.popitem(last=False)
+        self._chain_entries += _held(chain)
+        while self._chain_entries > CHAIN_ENTRIES_MAX and len(self._chains) > 1:
+            self.forget(next(iter(self._chains)))
         return chain
 
     async def _chain_of(self, key: SessionKey, stored: Stored) -> Chain:
@@ -336,7 +339,9 @@ class Snapshots:
 
     def forget(self, key: SessionKey) -> None:
         """Forget the newest snapshot: what was remembered of it may name one that is damaged."""
-        self._chains.pop(key, None)
+        chain = self._chains.pop(key, None)
+        if chain is not None:
+            self._chain_entries -= _held(chain)
 
     async def _sources(self, key: SessionKey, kept: Segmented) -> dict[int, Segmented]:
         """Return what *kept* names, by position, as far as it can be read."""
@@ -358,6 +363,10 @@ class Snapshots:
 
 def _bound(key: SessionKey, seq: str) -> bytes:
     return msgspec.json.encode(["snapshot", key.tenant, key.session, seq])
+
+
+def _held(chain: Chain) -> int:
+    return 1 + len(chain.layout.spots)  # one for a session that has none
 
 
 def _groups(sources: Iterable[Source]) -> list[list[Source]]:

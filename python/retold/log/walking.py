@@ -13,7 +13,10 @@ from retold.log.tail import inheritance
 from retold.ports import Log, Snapshot, snapshot_of
 
 SNAPSHOT_EVENTS = 64
-"""How many events lie between two snapshots at most: reading and folding as many takes 2 ms."""
+"""How many events lie between two snapshots of a small state: reading and folding as many takes 2 ms."""
+ENTRIES_AN_EVENT = 8
+"""Of a state with more entries than so many for each of these events, snapshots lie further apart. Making one takes
+time for every entry, and so an event costs no more because the history is longer."""
 SNAPSHOT_BYTES = 256 * 1024
 """How many bytes of events lie between two snapshots, give or take one event."""
 STEP_EVENTS = 64
@@ -22,9 +25,10 @@ KEPT_MAX = 64
 """How many of them it keeps: beyond that every other one goes, the newest stay."""
 
 
-def is_snapshot_due(*, events: int, size_bytes: int) -> bool:
-    """Return whether a snapshot is due when *events* of *size_bytes* have come since the one before."""
-    return events >= SNAPSHOT_EVENTS or (events > 0 and size_bytes >= SNAPSHOT_BYTES)
+def is_snapshot_due(*, events: int, size_bytes: int, entries: int) -> bool:
+    """Return whether a snapshot of *entries* is due when *events* of *size_bytes* have come since the one before."""
+    is_long = events >= max(SNAPSHOT_EVENTS, entries // ENTRIES_AN_EVENT)
+    return is_long or (events > 0 and size_bytes >= SNAPSHOT_BYTES)
 
 
 class Walk:
@@ -116,7 +120,7 @@ async def snapshots_along(
         async for recorded in read:
             await walk.take(recorded)
             events, size_bytes = events + 1, size_bytes + len(recorded.body)
-            if is_snapshot_due(events=events, size_bytes=size_bytes):
+            if is_snapshot_due(events=events, size_bytes=size_bytes, entries=len(walk.builder.entries)):
                 yield snapshot_of(walk.keep())
                 events, size_bytes = 0, 0
 

@@ -92,7 +92,7 @@ class _Made:
                     self._compare(before)
                     before = await anext(kept, None)
                 events, size_bytes = events + 1, size_bytes + len(recorded.body)
-                if is_snapshot_due(events=events, size_bytes=size_bytes):
+                if is_snapshot_due(events=events, size_bytes=size_bytes, entries=len(self._walk.builder.entries)):
                     self._snapshots += 1
                     yield snapshot_of(self._walk.keep())
                     events, size_bytes = 0, 0

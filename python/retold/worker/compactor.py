@@ -3,6 +3,8 @@
 Rules:
 - Every write names the sequence that the session must end at. Somebody else's event in between means: read it, and if
   it changes what the plan was made on, abandon the plan.
+- A plan goes into the log before a model is asked, so that others see what is being waited for. Where nobody is asked,
+  it goes with its result, in one append.
 - An effect that was done is found again after a crash; one that was not is done again. Ids and times of what is written
   differ then, the history does not.
 """
@@ -121,6 +123,23 @@ class Compactor:
         self._published.pop(key, None)
         self._snapshots.pop(key, None)
 
+    def fold(self, live: LiveSession, *, until: int) -> bool:
+        """Fold what has come of a session, for one turn, without waiting for anything.
+
+        Return whether that was all that there is to do, as it mostly is: nothing is due, and the log goes on to *until*
+        and not beyond *live*. Else the rest is for `advance`.
+        """
+        if until < live.head.seq:
+            return False
+        self._take_in(live)
+        if until > live.head.seq or _step(live) or not live.is_settled:
+            return False
+        return not self._lacks_snapshot(live) and not self._lacks_history(live)
+
+    def _take_in(self, live: LiveSession) -> None:
+        for recorded in self._log.arrived(live.key, head=live.head):
+            live.take(recorded)
+
     async def advance(self, live: LiveSession, *, until: int | None = None) -> bool:
         """Decide at a rewind and after each source event, for one turn; return whether the session is up to date.
 
@@ -128,16 +147,12 @@ class Compactor:
         stale session is to be opened again. Cancelled or failed in the middle, it is to be opened again too.
         """
         known = live.head.seq
-        for recorded in self._log.arrived(live.key, head=live.head):
-            live.take(recorded)
+        self._take_in(live)
         if until is not None and not known <= until <= live.head.seq:  # earlier than known: the log may have lost some
             await self._catch_up(live)
             self._log.arrived(live.key, head=live.head)
-        is_fresh, moved = until is None, 0
-        is_spent = is_fresh and await self._settle(live)  # one that was just loaded may stand at a rewind
-        while not is_spent and not live.is_stale and live.step():
-            moved += 1
-            is_spent = await self._settle(live) or moved == TURN_EVENTS
+        if _step(live):
+            await self._compact(live)
         if not live.is_settled:
             return False
         if live.head.seq > 0:
@@ -145,31 +160,25 @@ class Compactor:
             await self._publish(live)
         return True
 
-    async def _settle(self, live: LiveSession) -> bool:
-        """Decide at the present place, unless that was done; return whether a compaction was due."""
-        if live.is_stale or not live.is_open or live.is_overtaken or not live.is_due:
-            return False
-        await self._compact(live)
-        return True
-
     async def _compact(self, live: LiveSession) -> None:
-        context = live.context
-        plan = plan_id(context)
+        context = live.begin_decision()
+        planned: list[Fact] = []
         try:
             decision = await decide_with(self._hooks, context)
             if decision is None:
                 return
             self._telemetry.compacting(context, decision)
-            if not _is_planned(context) and not await self._write(live, context, [_planned(context, decision)]):
-                return
+            planned = [] if _is_planned(context) else [_planned(context, decision)]
+            if planned and self._waits_for_model(context, decision):
+                if not await self._write(live, context, planned):
+                    return
+                planned = []
             replacement = await self._replacement(context, decision)
         except FloorError as error:
-            due = due_recorded(context)
-            failed = CompactionFailed(plan=plan, base_seq=context.seq, reason=str(error), due_tokens=due)
-            await self._write(live, context, [failed])
+            await self._write(live, context, [*planned, _failed(context, error)])
             self._telemetry.gave_up(context, "failed")
             return
-        if await self._write(live, context, replacement.facts):
+        if await self._write(live, context, [*planned, *replacement.facts]):
             await tell(self._hooks, live.key, replacement.facts)
             replaced = replacement.replaced
             _log.info(
@@ -187,6 +196,9 @@ class Compactor:
             if live.behind <= PUBLISH_BEHIND_MAX:
                 await self._publish(live)
 
+    def _waits_for_model(self, context: Context, decision: Decision) -> bool:
+        return isinstance(decision, SummarizeSpan) and self._writer.asks_a_model(context)
+
     async def _replacement(self, context: Context, decision: Decision) -> Replacement:
         replacement = None
         if not isinstance(decision, SummarizeSpan):
@@ -202,6 +214,7 @@ class Compactor:
         """Append *facts*, decided at *context*; return False if the plan had to be abandoned instead."""
         drafts = drafts_of(facts, self._clock, actor=ACTOR)
         for _ in range(CONFLICTS_MAX):
+            self._take_in(live)  # what came while it was decided: an append behind it is not refused
             if live.is_stale or live.is_overtaken:
                 self._telemetry.gave_up(context, "abandoned")
                 await self._abandon(live, context)
@@ -246,22 +259,28 @@ class Compactor:
 
     async def _publish(self, live: LiveSession) -> None:
         context = live.replaced
-        if context is None:
-            return
-        if context.version > self._published.get(live.key, 0):
+        if context is not None and self._lacks_history(live):
             # What no compaction could bring under the window nobody can send: then what was published before it goes.
             await publish(self._log, context)
             self._published[live.key] = context.version
             self._telemetry.published(live.key)
         live.release()
 
-    async def _keep_snapshots(self, live: LiveSession) -> None:
-        """Keep the snapshots that are due: mostly one, of the present state; where it lay behind, all along."""
+    def _lacks_history(self, live: LiveSession) -> bool:
+        return live.replaced is not None and live.replaced.version > self._published.get(live.key, 0)
+
+    def _lacks_snapshot(self, live: LiveSession, *, times: int = 1) -> bool:
+        """Return whether a snapshot is due, or so many *times* what one is due for has come since the newest."""
         seq, read_bytes = self._snapshots.get(live.key, (0, 0))
         events, size_bytes = live.head.seq - seq, live.read_bytes - read_bytes
-        if not is_snapshot_due(events=events, size_bytes=size_bytes):
+        return is_snapshot_due(events=events // times, size_bytes=size_bytes // times, entries=live.entries)
+
+    async def _keep_snapshots(self, live: LiveSession) -> None:
+        """Keep the snapshots that are due: mostly one, of the present state; where it lay behind, all along."""
+        if not self._lacks_snapshot(live):
             return
-        if is_snapshot_due(events=events // SNAPSHOTS_BEHIND, size_bytes=size_bytes // SNAPSHOTS_BEHIND):
+        if self._lacks_snapshot(live, times=SNAPSHOTS_BEHIND):
+            seq = self._snapshots.get(live.key, (0, 0))[0]
             base = (await read_tail(self._log, live.key, at=seq)).base if seq else None
             async with aclosing(snapshots_along(self._log, live.key, base=base, until=live.head.seq)) as due:
                 async for snapshot in due:
@@ -271,6 +290,18 @@ class Compactor:
     async def _keep_snapshot(self, live: LiveSession) -> None:
         await self._log.save_snapshot(live.key, snapshot_of(live.snapshot()))
         self._snapshots[live.key] = (live.head.seq, live.read_bytes)
+
+
+def _step(live: LiveSession) -> bool:
+    """Move on to the next place where a decision is to be taken, or for a turn; return whether it is there.
+
+    The present place counts: a session that was just loaded may stand at a rewind.
+    """
+    moved, is_due = 0, live.awaits_decision
+    while not is_due and moved < TURN_EVENTS and not live.is_stale and live.step():
+        moved += 1
+        is_due = live.awaits_decision
+    return is_due
 
 
 def _is_planned(context: Context) -> bool:
@@ -286,6 +317,11 @@ def _planned(context: Context, decision: Decision) -> CompactionPlanned:
         tokens_before=context.tokens.upper,
         target_tokens=decision.target_tokens,
     )
+
+
+def _failed(context: Context, error: FloorError) -> CompactionFailed:
+    due = due_recorded(context)
+    return CompactionFailed(plan=plan_id(context), base_seq=context.seq, reason=str(error), due_tokens=due)
 
 
 def _crowded_out(key: SessionKey) -> UnavailableError:

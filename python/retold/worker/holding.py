@@ -44,8 +44,12 @@ class Holding:
 
     def reached(self, key: SessionKey) -> int:
         """Return the sequence that a session is settled at; 0 if it is not held, or has more to do."""
-        live = self._open.get(key) or self._packed.get(key)
+        live = self.get(key)
         return live.head.seq if live is not None and live.is_settled else 0
+
+    def get(self, key: SessionKey) -> LiveSession | None:
+        """Return a session, which stays here and is not to be waited with; None if it is not held."""
+        return self._open.get(key) or self._packed.get(key)
 
     def take(self, key: SessionKey) -> LiveSession | None:
         """Return a session, which is not held any more; None if it was not."""

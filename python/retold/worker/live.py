@@ -28,6 +28,7 @@ from retold.events import (
     SessionErased,
     SessionKey,
     SessionRewound,
+    Window,
     WindowChanged,
 )
 from retold.fold import Builder, Context, base_of, fold, in_decision_order, returns_to, text_bytes
@@ -83,9 +84,9 @@ class LiveSession:
         """
         self.key = key
         self.replaced: Context | None = None
-        self._text_bytes = 0
+        self._text_bytes: int | None = None
         self.head = events[-1].head if events else Head() if base is None else base.end
-        self._barrier_seq = 0
+        self._barrier_seq = self._tried_place = 0
         self._measure: tuple[Context, Limits] | None = None
         self.is_stale = False
         self.read_bytes = sum(len(recorded.body) for recorded in events)
@@ -112,6 +113,21 @@ class LiveSession:
         return self._builder.outline
 
     @property
+    def entries(self) -> int:
+        """Return how many entries the history has at the present place. O(1)."""
+        return len(self._builder.entries)
+
+    @property
+    def window(self) -> Window:
+        """Return the window at the present place. O(1)."""
+        return self._measured[0].window
+
+    @property
+    def version(self) -> int:
+        """Return how many replacements there have been at the present place. O(1)."""
+        return self._measured[0].version
+
+    @property
     def upper_tokens(self) -> int:
         """Return the size of the history at the present place, upper bound. O(1)."""
         return self._builder.upper_tokens
@@ -119,15 +135,26 @@ class LiveSession:
     @property
     def is_due(self) -> bool:
         """Return whether the history at the present place calls for a compaction. O(1)."""
+        outline, limits = self._measured
+        return is_due(outline, self.upper_tokens, limits)
+
+    @property
+    def _measured(self) -> tuple[Context, Limits]:
+        """Return an outline of the present state, but for what grows, and the sizes at which a policy acts on it."""
         if self._measure is None:
             outline = self._builder.outline
             self._measure = outline, limits_for(outline)
-        return is_due(self._measure[0], self.upper_tokens, self._measure[1])
+        return self._measure
 
     @property
     def size_bytes(self) -> int:
-        """Return about what it takes in memory. O(1): by the text that came, and how many entries are not packed."""
+        """Return about what it takes in memory: by the text that came, and how many entries are not packed.
+
+        O(1), but for the first time after a replacement: it is not asked for before that is published.
+        """
         entries = self._builder.entries
+        if self._text_bytes is None:
+            self._text_bytes = text_bytes(list(entries))
         open_bytes = max(0, self._text_bytes - entries.packed_text_bytes)
         ahead_bytes = sum(len(recorded.body) for recorded in self._ahead) * AHEAD_FACTOR
         return LIVE_BYTES + ENTRY_BYTES * entries.open_entries + open_bytes + entries.packed_bytes + ahead_bytes
@@ -143,6 +170,16 @@ class LiveSession:
         return len(self._ahead)
 
     @property
+    def awaits_decision(self) -> bool:
+        """Return whether a compaction is due at the present place that nobody has decided on, and that may last.
+
+        Where a decision was begun here, none is awaited any more, whatever came of it: it would come to the same.
+        """
+        if self._place <= max(self._closed_seq, self._tried_place) or not self.is_due:
+            return False  # mostly so, and this is asked at every event
+        return not self.is_stale and self.is_open and not self.is_overtaken
+
+    @property
     def is_open(self) -> bool:
         """Return whether a decision may be taken at the present place: nobody has decided there or later."""
         decided_here = bool(self._ahead) and self._place_of(self._ahead[0]) == self._place
@@ -152,6 +189,11 @@ class LiveSession:
     def is_overtaken(self) -> bool:
         """Return whether a known barrier comes after the present place: a plan made here would be abandoned."""
         return self._barrier_seq > self._place
+
+    def begin_decision(self) -> Context:
+        """Return the state at the present place, to decide on it, once."""
+        self._tried_place = self._place
+        return self.context
 
     def snapshot(self) -> Context:
         """Return the state of the log's head. Only for a settled session."""
@@ -164,7 +206,7 @@ class LiveSession:
 
     def release(self) -> None:
         """Forget the entries of the newest replacement, which is published."""
-        if self.replaced is not None:
+        if self.replaced is not None and self.replaced.entries:
             self.replaced = structs.replace(self.replaced, entries=())
 
     def take(self, recorded: Recorded) -> None:
@@ -172,9 +214,10 @@ class LiveSession:
         self.head = recorded.head
         self.read_bytes += len(recorded.body)
         self.read_events += 1
-        self._note_barriers([recorded])
-        if _starts_anew(recorded) or base_of(recorded) is not None:
-            self.is_stale = True
+        if not isinstance(recorded.event.data, ItemAppended):  # which is none of all that, and most events
+            self._note_barriers([recorded])
+            if _starts_anew(recorded) or base_of(recorded) is not None:
+                self.is_stale = True
         self._ahead.append(recorded)
 
     def take_own(self, recorded: Recorded) -> None:
@@ -200,15 +243,16 @@ class LiveSession:
 
     def _apply(self, recorded: Recorded) -> None:
         self._builder.apply(recorded)
-        self._text_bytes += len(recorded.body)
+        if self._text_bytes is not None:
+            self._text_bytes += len(recorded.body)
         if not isinstance(recorded.event.data, _GROWTH):
             self._measure = None
-            if self.replaced is None or self.replaced.version < self._builder.outline.version:
+            if self.replaced is None or self.replaced.version < self.version:
                 self._replace(self._builder.freeze())
 
     def _replace(self, context: Context | None) -> None:
         self.replaced = context
-        self._text_bytes = 0 if context is None else text_bytes(context.entries)
+        self._text_bytes = None
 
     def _note_barriers(self, events: Sequence[Recorded]) -> None:
         for recorded in events:

@@ -17,6 +17,7 @@ from retold.errors import RejectedError
 from retold.events import SessionKey
 from retold.fold import Context
 from retold.model_ports import RemoteCompactor, Summarizer
+from retold.own_threads import in_own_thread
 from retold.policy import PRESETS, SummarizeSpan, Summary, extract_for
 from retold.policy.remote import cover_blocks
 from retold.summarizers import ExtractiveSummarizer
@@ -28,6 +29,9 @@ REMOTE_SHARE = 0.5
 
 CANCEL_GRACE_S = 1.0
 """How long one who is late may take to clean up; then it is left to itself, and the history does not wait for it."""
+
+THREAD_TOKENS = 20_000
+"""From so many tokens on extraction has a thread: it takes 50 ms and more, in which nothing else was done."""
 
 Away = Callable[[SessionKey], AbstractAsyncContextManager[None]]
 """Gives the place of a session to others during a block."""
@@ -52,6 +56,12 @@ class SummaryWriter:
         self._limits = limits or Limits()
         self._models = ModelPlaces(self._limits)
         self._away = away
+        self._extracting = asyncio.Lock()
+
+    def asks_a_model(self, context: Context) -> bool:
+        """Return whether `write` asks anybody for the summary of *context*, and does not extract it right away."""
+        is_remote = self._remote is not None and PRESETS[context.policy].is_remote
+        return is_remote or self._summarizer.name != ExtractiveSummarizer.name
 
     async def write(
         self, context: Context, decision: SummarizeSpan
@@ -77,7 +87,17 @@ class SummaryWriter:
             if summary is not None:
                 yield decision, structs.replace(summary, summarizer=name, instead_of="; ".join(failed))
                 failed.append(f"{name}: too long")
-        yield decision, structs.replace(extract_for(context, decision), instead_of="; ".join(failed))
+        yield decision, structs.replace(await self._extracted(context, decision), instead_of="; ".join(failed))
+
+    async def _extracted(self, context: Context, decision: SummarizeSpan) -> Summary:
+        """Return the extractive summary; a long one is made one at a time, in a thread, while others have their turns.
+
+        It takes the time that it takes all the same: what others wait for is one slice of the interpreter's lock.
+        """
+        if _covered_tokens(context, decision) < THREAD_TOKENS:
+            return extract_for(context, decision)
+        async with self._away(context.key), self._extracting:
+            return await in_own_thread(partial(extract_for, context, decision), name="retold-extraction")
 
     async def _tried(
         self,
@@ -90,8 +110,7 @@ class SummaryWriter:
         failed: list[str],
     ) -> Summary | None:
         """Return what was written, or None, with a note in *failed*: any error, too late, over budget, or no text."""
-        covered = frozenset(decision.covers)
-        tokens = sum(entry.tokens.upper for entry in context.entries if entry.item.id in covered)
+        tokens = _covered_tokens(context, decision)
         why = self._models.refusal(context.key.tenant, tokens=tokens)
         if why is not None:
             failed.append(f"{name}: over budget ({why})")
@@ -107,6 +126,11 @@ class SummaryWriter:
                 failed.append(f"{name}: {why}")
                 return None
         return summary
+
+
+def _covered_tokens(context: Context, decision: SummarizeSpan) -> int:
+    covered = frozenset(decision.covers)
+    return sum(entry.tokens.upper for entry in context.entries if entry.item.id in covered)
 
 
 async def _left_if_late(writing: Callable[[], Awaitable[Summary]]) -> Summary:
