@@ -1,7 +1,7 @@
 //! The Python extension `retold._core`.
 //!
-//! Conversion only: every rule lives in `retold-tokens`, `retold-wire` and `retold-fold`, every docstring in `python/retold/_core.pyi`,
-//! and the doors to it are `retold/tokens.py` and `retold/wire.py`. One file per type or verb.
+//! Conversion only: every rule lives in `retold-tokens`, `retold-wire`, `retold-fold` and `retold-guard`, every docstring in `python/retold/_core.pyi`,
+//! and the doors to it are `retold/tokens.py`, `retold/wire.py` and `retold/screening.py`. One file per type or verb.
 //!
 //! Rules: an error is an `InputError` whose message holds no text; a long text is counted without the interpreter's
 //! lock; a text is never copied on the way in.
@@ -12,6 +12,7 @@ mod appends;
 mod counter;
 mod encoding;
 mod errors;
+mod guard;
 mod ledger;
 mod lists;
 mod numbers;
@@ -35,6 +36,8 @@ mod _core {
     use super::counter::Counter;
     #[pymodule_export]
     use super::encoding::Encoding;
+    #[pymodule_export]
+    use super::guard::{Guard, folded};
     #[pymodule_export]
     use super::ledger::Ledger;
     #[pymodule_export]
