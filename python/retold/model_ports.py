@@ -1,6 +1,6 @@
 """What the shell needs from models, as protocols. `retold.wiring` alone names what implements them."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from retold.events import Form
 from retold.fold import Context
@@ -8,6 +8,16 @@ from retold.policy import SummarizeSpan, Summary
 from retold.policy.remote import Compaction
 
 
+@runtime_checkable
+class Closable(Protocol):
+    """Hold a connection that is to be closed."""
+
+    async def aclose(self) -> None:
+        """Close it. May be repeated."""
+        ...
+
+
+@runtime_checkable
 class Summarizer(Protocol):
     """Write structured summaries. It may be slow and may fail; the worker bounds both."""
 
@@ -24,6 +34,7 @@ class Summarizer(Protocol):
         ...
 
 
+@runtime_checkable
 class RemoteCompactor(Protocol):
     """Let a provider compact in its own way, into a block that it alone can read. Bounded as `Summarizer` is."""
 

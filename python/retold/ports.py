@@ -12,6 +12,7 @@ from msgspec import Struct
 from retold.errors import CorruptLogError, RetoldError, SealError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.fold import Context, Run, encode_context
+from retold.lease_ports import Leases, Partitions
 
 E = TypeVar("E")
 
@@ -311,11 +312,17 @@ class Log(Protocol):
         """Yield the events after *after* and then each new one as it is appended, without a gap and without an end."""
         ...
 
-    def wakes(self) -> AsyncGenerator[SessionEnd, None]:
+    def wakes(self, partitions: Partitions | None = None) -> AsyncGenerator[SessionEnd, None]:
         """Yield every session once with its present end, then again whenever it has grown; never ends.
 
-        Wakes may be merged and repeated, never lost: a reader that reads each woken session to its head sees all.
+        Wakes may be merged and repeated, never lost: a reader that reads each woken session to its head sees all. Given
+        *partitions*, only of those that are followed, and each session of one once when it is taken up.
         """
+        ...
+
+    @property
+    def leases(self) -> Leases:
+        """Return the table by which workers share the sessions."""
         ...
 
     async def sessions(self) -> list[SessionEnd]:

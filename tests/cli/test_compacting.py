@@ -50,4 +50,6 @@ def test_a_session_goes_on_with_another_model(retold: Retold, transcript: Path) 
     changed = retold("window", "s", "--hard-limit", "1000", "--json")
     assert json.loads(changed.stdout)["pre_rot"] == 900
     assert retold("window", "s", "--hard-limit", "0").returncode == 2
+    retold("import", transcript, "--session", "c", "--policy", "codex")
+    assert "compacted from 900 on" in retold("window", "c", "--hard-limit", "1000").stdout
     assert retold("import", transcript, "--policy", "none").returncode == 2

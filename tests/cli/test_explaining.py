@@ -32,3 +32,9 @@ def test_a_compaction_is_explained(retold: Retold, transcript: Path) -> None:
     assert "offload" in retold("explain", "s", "--all").stdout
     wrong = retold("explain", "s", "999")
     assert (wrong.returncode, "got 999" in wrong.stderr) == (2, True)
+    retold("fork", "s", "f")
+    nothing = retold("explain", "f")
+    assert (nothing.returncode, "forked from 's' at" in nothing.stderr) == (2, True)
+    retold("manage", "f", "--now", "--target", "400")
+    retold("worker", "--once")
+    assert "fork        of s after its event" in retold("explain", "f").stdout

@@ -59,3 +59,10 @@ def test_a_provider_compacts_and_another_model_reads_words(retold: Retold, long_
     other = retold("history", "long", "--format", "responses", "--model", "model-2").stdout
     assert (SEALED in own, "retold-summary" in own) == (True, False)
     assert (SEALED in other, "retold-summary" in other) == (False, True)
+
+
+def test_an_address_without_a_model_is_wrong_usage(retold: Retold) -> None:
+    """An address for the summarizer that asks no server is an error, not a worker that extracts without a word."""
+    done = retold("worker", "--once", "--summarizer-url", "http://127.0.0.1:9/v1")
+    assert done.returncode == 2
+    assert "openai:MODEL" in done.stderr

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from retold.events import Draft, Fact, Head, Kept, Recorded, SessionKey, SummaryField
 from retold.fold import Context, Run, decode_history, history_of
+from retold.lease_ports import Leases, Partitions
 from retold.policy import SummarizeSpan, Summary
 from retold.ports import Aside, Before, Erased, Log, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot, Unreadable
 from retold.replay import load, verify
@@ -103,9 +104,14 @@ class LogProxy:
         """Pass on."""
         return self.inner.follow(key, after=after)
 
-    def wakes(self) -> AsyncGenerator[SessionEnd, None]:
+    def wakes(self, partitions: Partitions | None = None) -> AsyncGenerator[SessionEnd, None]:
         """Pass on."""
-        return self.inner.wakes()
+        return self.inner.wakes(partitions)
+
+    @property
+    def leases(self) -> Leases:
+        """Pass on."""
+        return self.inner.leases
 
     async def sessions(self) -> list[SessionEnd]:
         """Pass on."""

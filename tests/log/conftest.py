@@ -88,11 +88,12 @@ class ForgetfulLink(Link):
     """Lose the answer to every second request that stores an event: the server has stored it, nobody was told."""
 
     calls = 0
+    stores = "retold.ev."
 
     async def ask(self, subject: str, payload: bytes = b"", *, headers: dict[str, str] | None = None) -> Msg:
         """Ask, and lose the answer."""
         message = await super().ask(subject, payload, headers=headers)
-        if subject.startswith("retold.ev."):
+        if subject.startswith(self.stores):
             self.calls += 1
             if self.calls % 2:
                 raise Lost("planted: the answer was lost")

@@ -13,6 +13,7 @@ from tests.log.conftest import WAIT_S, ForgetfulLink, HolesLink, all_seqs, api, 
 
 from retold.errors import ConflictError, InputError, RetoldError, UnavailableError
 from retold.events import Draft, SessionKey
+from retold.lease_ports import PARTITIONS
 from retold.log import (
     EmbeddedServer,
     JetStreamLog,
@@ -21,7 +22,7 @@ from retold.log import (
     writer,
 )
 from retold.log.link import Link, Lost
-from retold.log.names import EVENTS, PARTITIONS
+from retold.log.names import EVENTS
 
 
 async def restart(server: EmbeddedServer, directory: Path, *, number: signal.Signals) -> EmbeddedServer:

@@ -25,9 +25,9 @@ def test_setting_up_twice_and_at_once_is_harmless(tmp_path: Path) -> None:
     async def run() -> None:
         async with EmbeddedServer(tmp_path, profile="fast") as server:
             before = await inspect_server(server.url)
-            assert [stream.problem is None for stream in before.streams] == [False] * 6
+            assert [stream.problem is None for stream in before.streams] == [False] * 7
             logs = await asyncio.gather(*(JetStreamLog.open(server.url) for _ in range(5)))
-            facts = await logs[0].inspect()
+            facts = await logs[0].broker.inspect()
             assert facts.problems == ()
             assert (facts.jetstream, facts.profile, facts.version[:2]) == (True, "fast", "2.")
             assert facts == await inspect_server(server.url)
@@ -90,7 +90,7 @@ def test_what_an_operator_may_choose_is_accepted(tmp_path: Path) -> None:
         async with EmbeddedServer(tmp_path, profile="fast") as server:
             await api(server.url, f"STREAM.CREATE.{EVENTS}", config)
             async with connect_log(server.url) as log:
-                assert (await log.inspect()).problems == ()
+                assert (await log.broker.inspect()).problems == ()
 
     asyncio.run(run())
 

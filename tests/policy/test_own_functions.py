@@ -78,3 +78,26 @@ def test_a_placeholder_that_no_item_can_hold_is_refused(wrong: Any) -> None:
         retold.compact(
             _chat(30, words=8), budget_tokens=3_500, stand_in=lambda _, other: structs.replace(other, content=wrong)
         )
+
+
+async def _later(*_: object) -> str:
+    return "All was read."
+
+
+class _Model:
+    async def __call__(self, *_: object) -> str:
+        return "All was read."
+
+
+@pytest.mark.parametrize("wrong", ["openai:model-1", 5, _later, _Model(), lambda *_: _later(), object()], ids=repr)
+def test_what_cannot_write_here_is_refused(wrong: Any) -> None:
+    """A model's name, or a function that is awaited, is not silently replaced: I am told that a worker takes it."""
+    with pytest.raises(InputError, match="plain function"):
+        retold.compact(_chat(30), budget_tokens=1_500, policy="codex", summarizer=wrong)
+
+
+@pytest.mark.parametrize("wrong", ["short", 5, _later, _Model()], ids=repr)
+def test_what_cannot_stand_in_is_refused(wrong: Any) -> None:
+    """The same holds for what is to put an item in a placeholder's place."""
+    with pytest.raises(InputError, match="expected"):
+        retold.compact(_chat(30, words=8), budget_tokens=6_000, stand_in=wrong)

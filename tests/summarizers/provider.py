@@ -58,6 +58,8 @@ class Provider:
             self.requests.append(request)
             if self._takes_bytes and len(request.raw) > self._takes_bytes:
                 step = "overflow"
+            elif _lacks_tools(request):
+                step = "400"
             await self._answer(step, request, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the client has gone
@@ -121,6 +123,14 @@ def _is_compaction(request: Request) -> bool:
         item.get("type") == "compaction_trigger" for item in body.get("input", []) if isinstance(item, dict)
     )
     return request.path.endswith("/compact") or triggered or "compaction" in body or "context_management" in body
+
+
+def _lacks_tools(request: Request) -> bool:
+    """Return whether Anthropic would refuse *request*: it shows calls and results, and defines no tools."""
+    contents = [message["content"] for message in request.body.get("messages", [])]
+    kinds = {block["type"] for content in contents if isinstance(content, list) for block in content}
+    is_anthropic = request.path.endswith("/messages")
+    return is_anthropic and not kinds.isdisjoint(("tool_use", "tool_result")) and not request.body.get("tools")
 
 
 def block_of(form: str, *, content: str = json.dumps(SEALED)) -> str:

@@ -1,13 +1,18 @@
 """Which summarizer, and which provider, a name stands for."""
 
+import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from retold.errors import InputError
-from retold.summarizers import ExtractiveSummarizer
-from retold.wiring import models_of, remote_of, summarizer_of
+from retold.log import MemoryLog
+from retold.summarizers import ExtractiveSummarizer, anthropic_models, openai_models
+from retold.wiring import client_of, closing_models, models_of, remote_of, run_worker, summarizer_of, worker_for
+from retold.worker import Hooks
 
 _URL = "http://127.0.0.1:9/v1"
 
@@ -115,3 +120,93 @@ def test_the_settings_say_what_is_not_said(monkeypatch: pytest.MonkeyPatch) -> N
     assert remote is not None
     assert remote.name == "openai-remote:gpt-5"
     assert models_of("extractive")[0].name == "extractive"
+
+
+@pytest.mark.parametrize("choice", ["extractive", ExtractiveSummarizer(), lambda *_: "text"], ids=repr)
+def test_an_address_is_for_a_model(choice: Any) -> None:
+    """An address beside a summarizer that asks no server is an error: I meant to name a model, too."""
+    for choose in (summarizer_of, models_of):
+        with pytest.raises(InputError, match="openai:MODEL"):
+            choose(choice, url=_URL)
+    with pytest.raises(InputError, match="openai:MODEL"):
+        models_of(url=_URL)
+
+
+def test_the_address_of_the_environment_is_for_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the environment has an address, extraction and a function of my own may still be asked for."""
+    monkeypatch.setenv("RETOLD_SUMMARIZER_URL", _URL)
+    assert models_of("extractive")[0].name == "extractive"
+    assert models_of(lambda *_: "text")[0].name == "<lambda>"
+
+
+@pytest.mark.parametrize("name", ["openai:gpt-5", "anthropic:claude-5"])
+@pytest.mark.parametrize("key", ["sk-ключ", "sk-1\n", " sk-1", "sk 1", "“sk-1”"], ids=ascii)
+def test_a_key_that_cannot_be_sent_is_named_at_once(name: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key with a line break or a letter that is not ASCII is an error before anything runs, and is not told."""
+    variable = f"{name.partition(':')[0].upper()}_API_KEY"
+    monkeypatch.setenv(variable, key)
+    for choose in (summarizer_of, remote_of):
+        with pytest.raises(InputError, match=f"{variable}.*ASCII") as error:
+            choose(name)
+        assert "sk" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["openai:gpt-5", "anthropic:claude-5"])
+def test_an_empty_key_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is set to nothing holds no key."""
+    variable = f"{name.partition(':')[0].upper()}_API_KEY"
+    monkeypatch.setenv(variable, "")
+    with pytest.raises(InputError, match=f"{variable}, got none"):
+        summarizer_of(name)
+
+
+@pytest.mark.parametrize("wrong", [5, object(), [], Hooks()], ids=repr)
+def test_what_is_no_summarizer_is_refused(wrong: Any) -> None:
+    """Something else than a summarizer, a provider or hooks is an error before a worker runs, not when it compacts."""
+    for choose in (summarizer_of, remote_of):
+        with pytest.raises(InputError, match="expected a"):
+            choose(wrong)
+
+
+@pytest.mark.parametrize("wrong", [5, Hooks, ExtractiveSummarizer()], ids=repr)
+def test_what_are_no_hooks_is_refused(wrong: Any) -> None:
+    """A class of hooks in place of one of its objects is named, too."""
+    with pytest.raises(InputError, match="expected hooks"):
+        worker_for(MemoryLog(), hooks=wrong)
+
+
+@pytest.mark.parametrize(
+    ("summarizer", "remote"), [("openai:gpt-5", "anthropic:claude-5"), ("anthropic:claude-5", "openai-trigger:gpt-5")]
+)
+def test_a_worker_closes_the_clients_that_it_opened(
+    summarizer: str, remote: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When my worker ends, no connection to a provider is left open; what I handed over is mine to close."""
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-1")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "secret-1")
+    opened: list[Any] = []
+    for module in (openai_models, anthropic_models):
+        monkeypatch.setattr(module, "open_client", _noting(module.open_client, opened))
+
+    async def run() -> None:
+        client = client_of(MemoryLog())
+        async with run_worker(client, summarizer=summarizer, remote=remote):
+            assert [one.is_closed() for one in opened] == [False, False]
+        assert [one.is_closed() for one in opened] == [True, True]
+        own, provider = models_of(summarizer, remote=remote)
+        async with run_worker(client, summarizer=own, remote=provider):
+            pass
+        assert [one.is_closed() for one in opened[2:]] == [False, False]
+        async with closing_models(own, provider):
+            pass
+        assert all(one.is_closed() for one in opened)
+
+    asyncio.run(run())
+
+
+def _noting(open_client: Callable[..., Any], opened: list[Any]) -> Callable[..., Any]:
+    def opening(base_url: str | None, *, key: str | None = None) -> Any:
+        opened.append(open_client(base_url, key=key))
+        return opened[-1]
+
+    return opening

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from threading import Event
 from typing import Any
 
 import pytest
@@ -92,3 +93,33 @@ def test_a_summarizer_that_raises_before_it_is_awaited_costs_no_history(caplog: 
     _, written = asyncio.run(compacted(_NotAwaited()))
     assert {(one.summarizer, one.instead_of) for one in written} == {("extractive", "mine: ValueError")}
     assert "secret" not in caplog.text
+
+
+def test_a_function_that_hangs_keeps_no_process_alive() -> None:
+    """If my function never comes back, it is left behind: the worker goes on, and ends when it is told to."""
+    never = Event()
+
+    def hang(_context: Context, _decision: SummarizeSpan) -> str:
+        never.wait()
+        return ""
+
+    async def run() -> None:
+        context = story_of(conversation())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await FunctionSummarizer(hang).summarize(context, span_of(context))
+
+    asyncio.run(run())  # it would wait here for a thread of the loop's own
+    assert not never.is_set()
+    never.set()
+
+
+@pytest.mark.parametrize("raised", [StopIteration, SystemExit, KeyboardInterrupt, ValueError])
+def test_a_function_may_raise_what_it_likes(raised: type[BaseException]) -> None:
+    """Whatever my function raises is an error of the summary, and ends neither the worker nor its wait."""
+
+    def fail(_context: Context, _decision: SummarizeSpan) -> str:
+        raise raised
+
+    with pytest.raises((ValueError, RuntimeError)):
+        _asked(fail)

@@ -174,6 +174,19 @@ def test_the_next_compaction_takes_the_block_in(way: Way) -> None:
     assert written[0].item.id in written[1].covers
 
 
+@pytest.mark.parametrize("way", ["request", "edit"])
+def test_anthropic_is_told_of_the_tools_that_were_called(way: Way) -> None:
+    """Anthropic refuses calls and results of tools that a request does not define, so each that it is shown is."""
+    _, _, requests = _compact(way)
+    called = [{block["name"] for block in _sent(request) if block.get("type") == "tool_use"} for request in requests]
+    assert any(called)
+    for request, names in zip(requests, called, strict=True):
+        tools = request.body.get("tools", [])
+        assert [tool["name"] for tool in tools] == sorted(names)
+        assert all(tool["input_schema"] == {"type": "object"} for tool in tools)
+        assert ("tools" in request.body) == bool(names)
+
+
 @pytest.mark.parametrize("way", get_args(Way))
 def test_another_summarizer_goes_on_from_the_words(way: Way) -> None:
     """Without the provider the next summary is built on the block's words, and the block is gone."""

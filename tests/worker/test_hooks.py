@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from threading import Event
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from retold.log import MemoryLog
 from retold.replay import load, verify
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import Hooks, Worker
+from retold.worker import hooks as hooks_module
 
 WINDOW = Window(hard_limit=12_500, pre_rot=10_000, reserve=500)
 
@@ -138,5 +140,46 @@ def test_a_hook_that_raises_before_it_is_awaited_changes_nothing(caplog: pytest.
         assert any(isinstance(one.event.data, SummaryWritten) for one in await read(log, KEY))
 
     asyncio.run(run())
-    assert "a hook failed on session" in caplog.text
+    assert "store_summary failed on session" in caplog.text
     assert "secret" not in caplog.text
+
+
+class _Hanging(Hooks):
+    """Never come back from one of the hooks."""
+
+    def __init__(self, which: str) -> None:
+        self.which = which
+        self.never = Event()
+
+    def compact_item(self, item: Item, placeholder: Item) -> Item | None:
+        if self.which == "compact_item":
+            self.never.wait()
+        return super().compact_item(item, placeholder)
+
+    async def store_summary(self, key: SessionKey, written: SummaryWritten) -> None:
+        if self.which == "store_summary":
+            await asyncio.Event().wait()
+        await super().store_summary(key, written)
+
+    async def clear_summarised(self, key: SessionKey, items: Sequence[str]) -> None:
+        if self.which == "clear_summarised":
+            await asyncio.Event().wait()
+        await super().clear_summarised(key, items)
+
+
+@pytest.mark.parametrize("which", ["compact_item", "store_summary", "clear_summarised"])
+def test_a_hook_that_hangs_holds_nothing_up(
+    which: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If my hook never comes back, my sessions are compacted without it, and the log says which one it was."""
+    monkeypatch.setattr(hooks_module, "HOOK_TIMEOUT_S", 0.05)
+
+    async def run() -> None:
+        hanging = _Hanging(which)
+        with_it, without = await _worked(hanging), await _worked(Hooks())
+        hanging.never.set()
+        both = [await load(log, KEY) for log in (with_it, without)]
+        assert both[0].entries == both[1].entries
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+    assert f"{which} failed on session" in caplog.text

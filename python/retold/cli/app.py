@@ -21,11 +21,13 @@ from retold.cli import (
     branching,
     compacting,
     compressing,
+    configuring,
     counting,
     differing,
     doctor,
     explaining,
     exporting,
+    fleet,
     importing,
     keeping,
     reading,
@@ -38,6 +40,7 @@ from retold.cli import (
 from retold.cli.options import CHECK_FAILED, UNAVAILABLE, WRONG_USAGE, Options
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError, SealError, UnavailableError
 from retold.events import session_key
+from retold.settings import give
 
 READER_GONE = 128 + signal.SIGPIPE
 
@@ -64,6 +67,9 @@ def options(
     context: typer.Context,
     url: Annotated[str | None, typer.Option(help="A NATS server; without it, the embedded one.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where the embedded server keeps its store.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A file of settings (TOML); environment and flags come before it.")
+    ] = None,
     tenant: Annotated[
         str | None,
         typer.Option(help="Whose sessions; without it, lists show all, names are default's.", envvar="RETOLD_TENANT"),
@@ -75,6 +81,7 @@ def options(
     """Take what all commands share."""
     if tenant is not None:
         session_key("any", tenant=tenant)
+    give(file=config, url=url, data_dir=data_dir)
     context.obj = Options(url=url, data_dir=data_dir, asked_tenant=tenant)
 
 
@@ -109,6 +116,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": serving.demo,
     "up": serving.up,
     "worker": serving.worker,
+    "workers": fleet.workers,
     "import": importing.import_files,
     "sessions": reading.sessions,
     "show": reading.show,
@@ -148,6 +156,11 @@ _bench.command("replay")(_ended(bench.replay))
 _bench.command("pipeline")(_ended(bench.pipeline))
 _bench.command("fidelity")(_ended(bench.fidelity))
 app.add_typer(_bench, name="bench")
+
+_config = typer.Typer(no_args_is_help=True, help="What is configured, and what is wrong with it.")
+_config.command("check")(_ended(configuring.check))
+_config.command("show")(_ended(configuring.show))
+app.add_typer(_config, name="config")
 
 _keys = typer.Typer(no_args_is_help=True, help="The keys of a sealed log.")
 _keys.command("new")(_ended(keeping.new))

@@ -10,8 +10,10 @@ from retold.cli.messages import read_messages
 from retold.cli.options import Json, Options, console, print_json, run, window_of
 from retold.errors import InputError
 from retold.events import Policy
+from retold.fold import Context
 from retold.policy import compact as compact_messages
-from retold.policy import limits_of
+from retold.policy import limits_for
+from retold.replay import load
 
 PolicyName = Annotated[str, typer.Option("--policy", help=f"One of {', '.join(get_args(Policy))}.")]
 
@@ -85,15 +87,17 @@ def window(
 ) -> None:
     """Let a session go on under another model's window; what does not fit there is compacted at once."""
     changed = window_of(hard_limit=hard_limit, pre_rot=pre_rot)
-    due = limits_of(changed).offload_at
 
-    async def work(options: Options) -> int:
+    async def work(options: Options) -> tuple[int, Context]:
         async with options.client() as client:
             found = await client.existing(session, tenant=options.tenant)
-            return await found.change_window(changed, encoding=encoding)
+            seq = await found.change_window(changed, encoding=encoding)
+            return seq, await load(client.log, found.key, at=seq)
 
-    seq = run(work(context.obj))
+    seq, state = run(work(context.obj))
     if as_json:
         print_json({"session": session, "seq": seq, "hard_limit": hard_limit, "pre_rot": changed.pre_rot_tokens})
     else:
-        console().print(f"{session} goes on with {hard_limit:,} tokens, compacted from {due:,} on: seq {seq}")
+        due, is_manual = limits_for(state).offload_at, state.tuning is not None and state.tuning.manual
+        when = "when it is asked for" if is_manual else f"from {due:,} on"
+        console().print(f"{session} goes on with {hard_limit:,} tokens, compacted {when}: seq {seq}")

@@ -88,7 +88,7 @@ def _print_columns(before: History, after: History, found: Diff) -> None:
 def _print_rest(found: Diff) -> None:
     out, before, after = console(), found.before, found.after
     for one in found.compactions:
-        told = f"compaction {one.version} at {one.seq}, {one.tier}:"
+        told = f"compaction {one.version or ''} at {one.seq}, {one.tier}:"
         out.print(f"{told} {one.receipt.tokens_before:,} to {one.receipt.tokens_after:,} tokens")
     kinds = ", ".join(f"{kind} {then:,} to {now:,}" for kind, (then, now) in found.kinds.items() if then != now)
     out.print(f"{before.tokens:,} to {after.tokens:,} tokens" + (f": {kinds}" if kinds else ""))

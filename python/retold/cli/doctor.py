@@ -12,6 +12,7 @@ from retold.cli.options import Json, Options, console, print_json, run
 from retold.errors import RetoldError
 from retold.events import SessionKey
 from retold.log.server_files import Running
+from retold.log.servers import Server
 from retold.log.streams import StreamFacts
 from retold.ports import Aside
 
@@ -77,11 +78,11 @@ def _vocabularies() -> Iterator[Check]:
 
 
 async def _server(options: Options) -> list[Check]:
-    from retold.wiring import embedded_server, find_running, is_used, server_program  # noqa: PLC0415 - client
+    from retold.wiring import embedded_server, find_running, is_used, server_at, server_program  # noqa: PLC0415
 
     url = options.server_url
     if url is not None:
-        return await _inspected(url)
+        return await _inspected(server_at(url))
     try:
         checks = [Check("nats-server", "ok", str(server_program()))]
     except RetoldError as error:
@@ -110,7 +111,7 @@ def _used(running: Running, *, used: bool) -> Check:
     return Check("embedded server", "warning", f"{where} runs for nobody: what used it was killed", mend)
 
 
-async def _inspected(url: str) -> list[Check]:
+async def _inspected(url: str | Server) -> list[Check]:
     from retold.wiring import inspect_aside, inspect_server  # noqa: PLC0415 - loads the client
 
     try:
@@ -131,7 +132,7 @@ async def _inspected(url: str) -> list[Check]:
     return checks
 
 
-async def _encryption(url: str) -> Check:
+async def _encryption(url: str | Server) -> Check:
     from retold.key_files import read_key_file  # noqa: PLC0415 - loads the ciphers
     from retold.settings import read_settings  # noqa: PLC0415 - pydantic takes a tenth of a second to load
     from retold.wiring import inspect_keys  # noqa: PLC0415 - loads the client

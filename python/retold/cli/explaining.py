@@ -8,7 +8,7 @@ from rich.table import Table
 
 from retold.cli.options import Json, Options, console, print_json, print_table, run
 from retold.errors import InputError
-from retold.events import SessionKey, session_key
+from retold.events import ForkPoint, SessionKey, session_key
 from retold.fold import DUE_SHARE
 from retold.replay import Compacted, Explanation, NotMade, Summarised, Version, explain_version, versions
 
@@ -86,6 +86,8 @@ def _print(found: Explanation) -> None:
     out.print(f"version     {found.version} of {found.key.session}, by {found.tier} (policy {found.policy})")
     made = f"{found.at:%Y-%m-%d %H:%M:%S} UTC by {found.actor}, event {found.seq}"
     out.print(f"made        {made}, of the history at {found.base_seq}")
+    if found.parent is not None:
+        out.print(f"fork        of {found.parent.session} after its event {found.parent.seq}")
     out.print(f"because     {_because(found)}")
     saved = _percent(found.tokens_before - found.tokens_after, found.tokens_before)
     out.print(
@@ -94,7 +96,7 @@ def _print(found: Explanation) -> None:
     out.print(f"kept        {found.kept} entries, {found.kept_tokens:,} tokens")
     _print_changes("offloaded", found.offloaded, found)
     if found.summarised is not None:
-        _print_summary(found.summarised)
+        _print_summary(found.summarised, found.parent)
     _print_changes("cut", found.cut, found)
     _print_changes("dropped", found.dropped, found)
     if found.summarised is not None or found.cut or found.dropped:
@@ -137,12 +139,12 @@ def _print_changes(name: str, changes: tuple[Compacted, ...], found: Explanation
     print_table(table)
 
 
-def _print_summary(summary: Summarised) -> None:
+def _print_summary(summary: Summarised, parent: ForkPoint | None) -> None:
     out = console()
     ids = ", ".join(first if first == last else f"{first} to {last}" for first, last in summary.ranges)
     sizes = f"{summary.tokens_before:,} to {summary.tokens_after:,} tokens"
     out.print(f"summarised  {summary.entries} entries, {sizes}, as {', '.join(summary.item)}: {ids}")
-    first, last = summary.seqs
+    first, last = (_place(seq, parent) for seq in summary.seqs)
     when = "" if summary.times is None else ", {:%Y-%m-%d %H:%M:%S} to {:%Y-%m-%d %H:%M:%S}".format(*summary.times)
     instead = f" instead of {summary.instead_of}" if summary.instead_of else ""
     out.print(f"            events {first} to {last}{when}; written by {summary.summarizer}{instead}")
@@ -151,6 +153,13 @@ def _print_summary(summary: Summarised) -> None:
             newest = " ".join(field.lines[-1].split())
             shown = newest if len(newest) <= LINE_CHARACTERS else newest[: LINE_CHARACTERS - 1] + "…"
             out.print(f"            {field.name} {len(field.lines)}, the last: {shown}")
+
+
+def _place(seq: int, parent: ForkPoint | None) -> str:
+    """Return *seq* as it is called where it was recorded: what a fork inherited, by its parent's sequence."""
+    if parent is None or not -parent.seq < seq <= 0:
+        return str(seq)
+    return f"{seq + parent.seq} of {parent.session}"
 
 
 def _percent(part: int, whole: int) -> str:

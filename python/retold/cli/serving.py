@@ -12,12 +12,15 @@ import typer
 
 from retold.cli.options import Json, Options, ends_by, run, window_of
 from retold.errors import InputError
-from retold.settings import Profile
+from retold.settings import LogFormat, LogLevel, Profile, give, read_settings
 
 if TYPE_CHECKING:
     from retold.model_ports import RemoteCompactor, Summarizer
+    from retold.monitoring.monitor import Monitor
 
     _Models = tuple[Summarizer, RemoteCompactor | None]
+
+_log = logging.getLogger(__name__)
 
 FIRST_KEY = "k1"
 """The id of the master key that `retold up --encrypt` makes; `retold keys new` takes any."""
@@ -30,13 +33,27 @@ _SummarizerUrl = Annotated[str | None, typer.Option(help="Where that model is se
 _Remote = Annotated[str | None, typer.Option(help="Who compacts codex-remote sessions: openai or anthropic, :MODEL.")]
 
 
-def up(
+_HttpHost = Annotated[str | None, typer.Option(help="Where health and metrics are served.")]
+_HttpPort = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="On which port (9464 is usual; 0: any); without it, nowhere.")
+]
+_Name = Annotated[str | None, typer.Option(help="What the worker is called; without it, host and process number.")]
+_LogFormat = Annotated[LogFormat | None, typer.Option(help="The log on stderr: text, or a JSON object a line.")]
+_LogLevel = Annotated[LogLevel | None, typer.Option(help="What the log leaves out.")]
+
+
+def up(  # noqa: PLR0913, PLR0917 - each is an option of the command
     context: typer.Context,
     profile: Annotated[Profile | None, typer.Option(help="When what is acknowledged is durable.")] = None,
     encrypt: Annotated[bool, typer.Option("--encrypt", help="Seal what sessions say, from now on.")] = False,
     summarizer: _Summarizer = None,
     summarizer_url: _SummarizerUrl = None,
     remote: _Remote = None,
+    http_host: _HttpHost = None,
+    http_port: _HttpPort = None,
+    worker_name: _Name = None,
+    log_format: _LogFormat = None,
+    log_level: _LogLevel = None,
 ) -> None:
     """Run the embedded server with a worker, until stopped; other commands find it by the data directory.
 
@@ -48,21 +65,30 @@ def up(
     if options.server_url is not None:
         given = "RETOLD_URL" if options.url is None else "--url"
         raise InputError(f"expected no {given}: `retold up` runs the embedded server; for another use `retold worker`")
+    give(summarizer=summarizer, summarizer_url=summarizer_url, remote=remote, worker_name=worker_name)
+    give(http_host=http_host, http_port=http_port, log_format=log_format, log_level=log_level)
     _log_to_stderr()
-    models = _models(summarizer, summarizer_url, remote)
+    models = _models()
     run(_up(options, profile, models, keys=_key_file() if encrypt else None))
 
 
-def worker(
+def worker(  # noqa: PLR0913, PLR0917 - each is an option of the command
     context: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="Bring every session up to date, then end.")] = False,
     summarizer: _Summarizer = None,
     summarizer_url: _SummarizerUrl = None,
     remote: _Remote = None,
+    http_host: _HttpHost = None,
+    http_port: _HttpPort = None,
+    worker_name: _Name = None,
+    log_format: _LogFormat = None,
+    log_level: _LogLevel = None,
 ) -> None:
     """Compact sessions as they grow, until stopped."""
+    give(summarizer=summarizer, summarizer_url=summarizer_url, remote=remote, worker_name=worker_name)
+    give(http_host=http_host, http_port=http_port, log_format=log_format, log_level=log_level)
     _log_to_stderr()
-    run(_worker(context.obj, _models(summarizer, summarizer_url, remote), once=once))
+    run(_worker(context.obj, _models(), once=once))
 
 
 def demo(
@@ -81,10 +107,10 @@ def demo(
         raise typer.Exit(1)
 
 
-def _models(summarizer: str | None, url: str | None, remote: str | None) -> "_Models":
+def _models() -> "_Models":
     from retold.wiring import models_of  # noqa: PLC0415 - loads the client
 
-    return models_of(summarizer, url=url, remote=remote)
+    return models_of()
 
 
 async def _up(
@@ -94,18 +120,29 @@ async def _up(
     *,
     keys: Path | None,
 ) -> None:
-    from retold.wiring import connect, embedded_server, worker_for  # noqa: PLC0415 - loads the client
+    from retold.wiring import (  # noqa: PLC0415 - loads the client
+        closing_models,
+        connect,
+        embedded_server,
+        leases_for,
+        monitored,
+        worker_for,
+    )
 
     async with (
+        closing_models(*models),
         embedded_server(options.directory, profile=profile) as server,
         connect(server.url, actor="worker", keys=keys) as client,
+        monitored(client.log) as monitor,
     ):
         running = server.running
         stop = _stop_signal()
         typer.echo(f"Retold is up: {running.address}, profile {running.profile}, store {running.directory}")
         if keys is not None:
             typer.echo(f"Sealed. Other commands need RETOLD_KEY_FILE={keys}; keep a copy of it away from the store.")
-        await _until(stop, worker_for(client.log, summarizer=models[0], remote=models[1]).run())
+        _tell_port(monitor)
+        running_worker = worker_for(client.log, summarizer=models[0], remote=models[1], monitor=monitor)
+        await _until(stop, running_worker.run(leases_for(client.log)))
 
 
 def _key_file() -> Path:
@@ -113,7 +150,6 @@ def _key_file() -> Path:
     import platformdirs  # noqa: PLC0415 - for --encrypt alone
 
     from retold.key_files import add_master_key  # noqa: PLC0415 - loads the ciphers
-    from retold.settings import read_settings  # noqa: PLC0415 - pydantic takes a tenth of a second to load
 
     path = read_settings().key_file or platformdirs.user_config_path("retold") / "master.keys"
     if not path.exists():
@@ -122,14 +158,17 @@ def _key_file() -> Path:
 
 
 async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
-    from retold.wiring import worker_for  # noqa: PLC0415 - loads the client
+    from retold.wiring import closing_models, leases_for, monitored, worker_for  # noqa: PLC0415 - loads the client
 
-    async with options.client(actor="worker") as client:
-        running = worker_for(client.log, summarizer=models[0], remote=models[1])
+    async with closing_models(*models), options.client(actor="worker") as client:
         if once:
+            running = worker_for(client.log, summarizer=models[0], remote=models[1])
             await running.drain()
         else:
-            await _until(_stop_signal(), running.run())
+            async with monitored(client.log) as monitor:
+                _tell_port(monitor)
+                running = worker_for(client.log, summarizer=models[0], remote=models[1], monitor=monitor)
+                await _until(_stop_signal(), running.run(leases_for(client.log)))
         damaged = running.damaged
     for error in damaged.values():
         sys.stderr.write(f"retold: set aside: {error}\n")
@@ -158,5 +197,13 @@ async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
     await asyncio.wait({task})
 
 
+def _tell_port(monitor: "Monitor | None") -> None:
+    if monitor is not None and monitor.port is not None:
+        _log.info("worker %s serves health and metrics on port %d", monitor.name, monitor.port)
+
+
 def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    from retold.monitoring.logs import log_to_stderr  # noqa: PLC0415 - loads structlog
+
+    settings = read_settings()
+    log_to_stderr(settings.log_format, settings.log_level)

@@ -120,8 +120,10 @@ def check_window(window: Window) -> Window:
     """Return *window*.
 
     Raises:
-        InputError: if a size is not in whole tokens, or it leaves no room for a request.
+        InputError: if it is none, a size is not in whole tokens, or it leaves no room for a request.
     """
+    if not isinstance(window, Window):
+        raise InputError(f"expected a Window, got {type(window).__name__}")
     check_sizes(hard_limit=window.hard_limit, pre_rot=window.pre_rot, reserve=window.reserve)
     if window.hard_limit < 1:
         raise InputError(f"expected a hard_limit of 1 token or more, got {window.hard_limit}")

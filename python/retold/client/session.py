@@ -224,7 +224,8 @@ class Session(Readable, SelfCompressing, Steered):
         """Open session *name* of the same tenant with this one's state at *at* (None: now), and return it.
 
         Nothing is copied: the fork names the event that it starts from, with its hash. From there on, each goes its own
-        way. *window* and *policy* are this session's unless they are given.
+        way. *window* and *policy* are those of the place unless they are given: name the window of the model that it is
+        for, where that changed since.
 
         Raises:
             InputError: if the session does not reach *at*, or there is a session *name* already.

@@ -7,6 +7,7 @@ Rules:
 - Item numbers and versions go on counting, so an id never means two things within a history.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import structs
@@ -78,11 +79,28 @@ def rewound(now: Context, past: Context, recorded: Recorded) -> Context:
     """Return the state after a `SessionRewound` to *past*: its history, and the numbering and tags of *now*.
 
     What was erased between *past* and *now* stays erased. Usage and whether it was closed are those of *past*; what
-    reports have taught about the provider still holds.
+    reports have taught about the provider still holds, and so does the window: it is that of the model in use.
     """
     if now.erased_seq > past.seq:
         past = structs.replace(past, **NOTHING_SAID)
+    past = _in_use(now, past)
     return structs.replace(past, erased_seq=now.erased_seq, tags=now.tags, **_anew(now, recorded))
+
+
+def _in_use(now: Context, past: Context) -> Context:
+    """Return *past* under the window and the vocabulary of *now*; what was settled under others says nothing."""
+    if (now.window, now.encoding) == (past.window, past.encoding):
+        return past
+    entries = tuple(_counted_by(now, past, past.entries))
+    return structs.replace(
+        past,
+        window=now.window,
+        encoding=now.encoding,
+        entries=entries,
+        tokens=request_size(ledger_of(entries)),
+        settled_tokens=0,
+        ineffective=0,
+    )
 
 
 def undone(now: Context, past: Context, recorded: Recorded, *, replaced: Recorded) -> Context:
@@ -120,7 +138,7 @@ def undone(now: Context, past: Context, recorded: Recorded, *, replaced: Recorde
     )
 
 
-def _counted_by(now: Context, past: Context, entries: list[Entry]) -> list[Entry]:
+def _counted_by(now: Context, past: Context, entries: Sequence[Entry]) -> Sequence[Entry]:
     """Return *entries* of *past* with the sizes that they have *now*: a change of the window may have changed them."""
     if now.encoding == past.encoding:
         return entries
@@ -211,7 +229,7 @@ def _anew(now: Context, recorded: Recorded) -> dict[str, Any]:
     }
 
 
-def _kept(fact: HistoryReplaced, before: list[Entry]) -> set[str]:
+def _kept(fact: HistoryReplaced, before: Sequence[Entry]) -> set[str]:
     """Return the ids of *before* that the body of *fact* kept as they were."""
     ids = [entry.item.id for entry in before]
     at = {item_id: position for position, item_id in enumerate(ids)}

@@ -30,7 +30,7 @@ _PASSING = frozenset({10008, 10009, 10049, 10158, 10168, 10175, 10176, 10210})
 """Errors that pass: no leader yet, store being opened, the same id still in process, a batch whose start was lost."""
 
 
-_FULL = frozenset({10023, 10047, 10077})
+FULL = frozenset({10023, 10047, 10077})
 """The stream, the account or the disk takes no more. The code beside them is 503, and yet trying again is of no use."""
 
 
@@ -66,9 +66,9 @@ class Stored(Struct, frozen=True):
 class Refused(UnavailableError):  # noqa: N818 -- an answer first: a caller that knows what it means says it better
     """Say that the server answered a request with an error, for example because a stream was deleted."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Failure, *, told: str = "the server refused a request") -> None:
         self.failure = failure
-        super().__init__(f"the server refused a request: {failure.description} (error {failure.err_code})")
+        super().__init__(f"{told}: {failure.description} (error {failure.err_code})")
 
 
 class _Held(Struct):
@@ -101,7 +101,9 @@ async def call(link: Link, verb: str, request: dict[str, Any] | None = None) -> 
         message = await link.ask(f"$JS.API.{verb}", payload)
         answer = msgspec.json.decode(message.data, type=dict[str, Any])
         if "error" in answer:
-            refuse(msgspec.convert(answer["error"], Failure))
+            failure = msgspec.convert(answer["error"], Failure)
+            note(link, failure)
+            refuse(failure)
         return answer
 
     return await link.retry(once)
@@ -112,10 +114,14 @@ async def publish(link: Link, subject: str, body: bytes, headers: dict[str, str]
 
     Raises:
         Lost: if it is not known whether the message was stored, or the server said to try again.
-        UnavailableError: if the stream or the server takes no more.
+        Refused: if the stream or the server takes no more.
     """
     message = await link.ask(subject, body, headers=headers)
-    return read_ack(message)
+    try:
+        return read_ack(message)
+    except Refused as refused:
+        note(link, refused.failure)
+        raise
 
 
 def read_ack(message: Msg) -> Ack:
@@ -123,7 +129,7 @@ def read_ack(message: Msg) -> Ack:
 
     Raises:
         Lost: if the server said to try again.
-        UnavailableError: if the stream or the server takes no more.
+        Refused: if the stream or the server takes no more.
     """
     ack = _acks.decode(message.data)
     failure = ack.error
@@ -133,7 +139,7 @@ def read_ack(message: Msg) -> Ack:
         return ack
     if _passes(failure):
         raise Lost(failure.description)
-    raise UnavailableError(f"the server refused to store: {failure.description} (error {failure.err_code})")
+    raise Refused(failure, told="the server refused to store")
 
 
 async def erase(link: Link, stream: str, position: int) -> bool:
@@ -174,6 +180,12 @@ async def _delete(link: Link, stream: str, request: dict[str, Any]) -> bool:
     return True
 
 
+def note(link: Link, failure: Failure) -> None:
+    """Note *failure* among the faults of *link*, if it is one: mostly an error is an answer."""
+    if failure.err_code in FULL:
+        link.faults.note("disk_full", failure.description)
+
+
 def refuse(failure: Failure) -> None:
     """Raise what *failure* is: `Lost` if it passes, else `Refused`."""
     if _passes(failure):
@@ -182,7 +194,7 @@ def refuse(failure: Failure) -> None:
 
 
 def _passes(failure: Failure) -> bool:
-    if failure.err_code in _FULL:
+    if failure.err_code in FULL:
         return "closed" in failure.description  # the store of a stream whose server is just stopping
     return failure.err_code in _PASSING or (failure.code == 503 and failure.err_code not in NOT_ENABLED)
 

@@ -57,11 +57,14 @@ class _Pull:
 
     def __init__(self) -> None:
         self.messages: deque[Msg] = deque()
+        self.delivered = 0
+        """How many of them are messages of the stream: the others tell how the pull stands."""
         self.arrived = asyncio.Event()
         self.is_lost = False
 
     def deliver(self, message: Msg) -> None:
         self.messages.append(message)
+        self.delivered += _is_stored(message)
         self.arrived.set()
 
     def lose(self, reason: Lost) -> None:
@@ -79,7 +82,9 @@ class _Pull:
                     await self.arrived.wait()
             except TimeoutError:
                 raise Lost("the consumer fell silent") from None
-        return self.messages.popleft()
+        message = self.messages.popleft()
+        self.delivered -= _is_stored(message)
+        return message
 
 
 class _Consumer:
@@ -113,7 +118,7 @@ class _Consumer:
                 if number != delivered + 1:
                     raise Lost("a delivery was lost on the way")
                 delivered = number
-                yield Delivery(stored=stored, buffered=len(self._pull.messages))
+                yield Delivery(stored=stored, buffered=self._pull.delivered)
 
     async def _message(self, delivered: int) -> Msg | None:
         """Return the next message; None when the server has ended this pull and wants another.
@@ -141,12 +146,12 @@ class _Consumer:
 
 
 class Feed:
-    """Deliver a stream's messages on one subject filter."""
+    """Deliver a stream's messages on one or several subject filters, which have none in common."""
 
-    def __init__(self, link: Link, stream: str, subject: str) -> None:
+    def __init__(self, link: Link, stream: str, *subjects: str) -> None:
         self._link = link
         self._stream = stream
-        self._subject = subject
+        self._subjects = subjects
 
     async def after(self, position: int, *, check: Callable[[int], Awaitable[None]]) -> AsyncGenerator[Stored, None]:
         """Yield the messages after stream *position*, without an end.
@@ -165,25 +170,20 @@ class Feed:
                         yield delivery.stored
             await check(position)
 
-    async def lasts(self) -> AsyncGenerator[Delivery, None]:
-        """Yield the last message of every subject as `lasts_now`, then every new one, headers only, without an end.
-
-        After a break all the last ones come again: what was written meanwhile, or lost by the server, shows in them.
+    async def newer(self, position: int, *, until: "asyncio.Future[None]") -> AsyncGenerator[Delivery, None]:
+        """Yield the messages after stream *position*, headers only, until *until* is done.
 
         Raises:
-            UnavailableError: if the server does not come back within the link's retries.
+            Lost: when it cannot be said any more that nothing is missing.
         """
-        while True:
-            info = await api.call(self._link, f"STREAM.INFO.{self._stream}")
-            position = int(info["state"]["last_seq"])
-            found = await self.lasts_now()
-            for left, stored in zip(range(len(found) - 1, -1, -1), found, strict=True):
-                yield Delivery(stored=stored, buffered=left)
-            config = {"deliver_policy": "by_start_sequence", "opt_start_seq": position + 1, "headers_only": True}
-            with suppress(Lost):
-                async with self._consumer(config) as consumer:
-                    async for delivery in consumer.deliveries():
-                        yield delivery
+        config = {"deliver_policy": "by_start_sequence", "opt_start_seq": position + 1, "headers_only": True}
+        try:
+            async with self._consumer(config, until=until) as consumer:
+                async for delivery in consumer.deliveries():
+                    yield delivery
+        except Lost:
+            if not until.done():
+                raise
 
     async def lasts_now(self) -> list[Stored]:
         """Return the last message of every subject as it stands, headers only.
@@ -193,7 +193,9 @@ class Feed:
         Raises:
             UnavailableError: if the server does not answer within the link's retries.
         """
-        subjects = (await streams.counts(self._link, self._stream, self._subject)).keys()
+        subjects: set[str] = set()
+        for filtered in self._subjects:
+            subjects |= (await streams.counts(self._link, self._stream, filtered)).keys()
         found = {stored.subject: stored for stored in await self._link.retry(self._lasts_once)}
         missing = [subject for subject in subjects if subject not in found]
         for first in range(0, len(missing), GETS_AT_ONCE):
@@ -237,13 +239,23 @@ class Feed:
         return Stored(subject=subject, position=0, headers={}, body=b"")
 
     @asynccontextmanager
-    async def _consumer(self, config: dict[str, Any]) -> AsyncIterator[_Consumer]:
+    async def _consumer(
+        self, config: dict[str, Any], *, until: "asyncio.Future[None] | None" = None
+    ) -> AsyncIterator[_Consumer]:
         pull = _Pull()
+        if until is not None:
+            until.add_done_callback(lambda _: pull.lose(Lost("no more is wanted")))
+        one = len(self._subjects) == 1
+        wanted = {"filter_subject": self._subjects[0]} if one else {"filter_subjects": self._subjects}
         async with (
-            consumer(self._link, self._stream, config | {"filter_subject": self._subject}) as made,
+            consumer(self._link, self._stream, config | wanted) as made,
             self._link.subscription(pull) as reply,
         ):
             yield _Consumer(self._link, pull, subject=made.next_subject, reply=reply, pending=made.pending)
+
+
+def _is_stored(message: Msg) -> bool:
+    return STATUS not in (message.headers or {})
 
 
 def _read(message: Msg) -> tuple[Stored, int]:

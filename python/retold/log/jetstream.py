@@ -11,16 +11,19 @@ from typing import Self
 from retold.errors import CorruptLogError, InputError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey
 from retold.fold import Run, encode_history, fold, replacement_of
+from retold.lease_ports import Partitions
 from retold.log import streams
 from retold.log.api import Stored
 from retold.log.asides import Asides
 from retold.log.blobs import Blobs
+from retold.log.broker import Broker
 from retold.log.copying import Copier
 from retold.log.erasing import Eraser
 from retold.log.feed import Feed
 from retold.log.headers import reaches, seq_of
 from retold.log.heads import Heads
 from retold.log.keys import DataKeys
+from retold.log.leases import JetStreamLeases
 from retold.log.link import Link
 from retold.log.names import (
     EVENTS,
@@ -41,11 +44,12 @@ from retold.log.projections import Projections
 from retold.log.reader import Reader
 from retold.log.rows import RowWriter
 from retold.log.scanning import Scanner
+from retold.log.servers import Server
 from retold.log.snapshot_messages import Placed
 from retold.log.snapshots import Snapshots
-from retold.log.streams import ServerFacts
 from retold.log.tail import read_tail
 from retold.log.trails import Mark, Trails
+from retold.log.waking import wakes
 from retold.log.writer import Writer
 from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot, Unreadable
 from retold.security import MasterKeys
@@ -59,6 +63,7 @@ class JetStreamLog:
 
     def __init__(self, link: Link, *, masters: MasterKeys | None = None, is_sealed: bool = False) -> None:
         self._link = link
+        self.leases = JetStreamLeases(link)
         self.keys = DataKeys(link, masters, is_on=is_sealed)
         self._trails = trails = Trails()
         blobs = Blobs(link)
@@ -72,10 +77,11 @@ class JetStreamLog:
         self._copier = Copier(link, blobs=blobs, reader=reader, trails=trails)
         self._heads = Heads(link)
         self._asides = Asides(link)
+        self.broker = Broker(link)
 
     @classmethod
     async def open(
-        cls, url: str, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
+        cls, url: str | Server, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
     ) -> "JetStreamLog":
         """Connect to *url*, create the streams that are missing with *replicas* copies each, and return the log.
 
@@ -215,19 +221,9 @@ class JetStreamLog:
                         if recorded.event.seq > after:
                             yield recorded
 
-    async def wakes(self) -> AsyncGenerator[SessionEnd, None]:
-        """Yield every session with its end, then again whenever it has grown.
-
-        A session whose last message names no sequence is woken with 0: reading it shows the damage.
-        """
-        ends: dict[SessionKey, int] = {}
-        async with aclosing(Feed(self._link, EVENTS, EVENTS_ALL).lasts()) as feed:
-            async for delivery in feed:
-                ends[key_of(delivery.stored.subject)] = max(seq_of(delivery.stored), 0)
-                if delivery.buffered == 0:
-                    woken, ends = ends, {}
-                    for key, seq in woken.items():
-                        yield SessionEnd(key=key, seq=seq)
+    def wakes(self, partitions: Partitions | None = None) -> AsyncGenerator[SessionEnd, None]:
+        """Yield every session of *partitions* with its end, then again whenever it has grown."""
+        return wakes(self._link, partitions)
 
     async def sessions(self) -> list[SessionEnd]:
         """Return every session and its end, ordered by tenant and name. About 40 µs a session.
@@ -342,10 +338,6 @@ class JetStreamLog:
             return None
         return encode_history(replacement_of(fold(tail.events, base=tail.base)))
 
-    async def inspect(self) -> ServerFacts:
-        """Return how the server and the streams stand."""
-        return await streams.inspect(self._link)
-
     async def _up_to(
         self, stored: Stored, *, key: SessionKey, mark: Mark
     ) -> AsyncGenerator[tuple[Recorded, int], None]:
@@ -384,7 +376,7 @@ class JetStreamLog:
 
 @asynccontextmanager
 async def connect_log(
-    url: str, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
+    url: str | Server, *, name: str = "retold", replicas: int = 1, masters: MasterKeys | None = None
 ) -> AsyncIterator[JetStreamLog]:
     """Open a `JetStreamLog` and close it at the end; see `JetStreamLog.open`."""
     log = await JetStreamLog.open(url, name=name, replicas=replicas, masters=masters)

@@ -8,18 +8,20 @@ Rules:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from typing import Any, Protocol, Self, TypeVar
-from urllib.parse import urlsplit
 
 import stamina
 from nats import errors as nats_errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from retold.errors import InputError, UnavailableError
+from retold.errors import UnavailableError
+from retold.log.faults import Faults, denied
+from retold.log.finishing import finish
+from retold.log.servers import Server, server_of
 from retold.log.tap import Taker, Tap
 
 T = TypeVar("T")
@@ -35,12 +37,6 @@ CONNECT_TIMEOUT_S = 5.0
 """How long the first connection may take; later ones are retried for as long as the process lives."""
 RECONNECT_PAUSE_S = 0.1
 DRAIN_TIMEOUT_S = 5.0
-CANCELS_MAX = 20
-CANCEL_PAUSE_S = 0.1
-
-SCHEMES = ("nats", "tls")
-"""nats-py can do WebSockets too, with a package that we do not install."""
-_EXPECTED_URL = "expected the URL of a NATS server, nats://host:port or tls://host:port"
 
 STATUS = "Status"
 NO_RESPONDERS = "503"
@@ -108,6 +104,7 @@ class Link:
     def __init__(self, *, address: str) -> None:
         self.address = address
         self.last_error = "no answer"
+        self.faults = Faults()
         self._is_refused = False
         self._client = _Client()
         self._up = asyncio.Event()
@@ -118,16 +115,17 @@ class Link:
         self._sinks: dict[str, Sink] = {}
 
     @classmethod
-    async def open(cls, url: str, *, name: str) -> "Link":
+    async def open(cls, url: str | Server, *, name: str) -> "Link":
         """Connect to *url* (which may carry a token or a user) and return the link.
 
         Raises:
-            InputError: if *url* is not that of a NATS server.
+            InputError: if *url* is not that of a NATS server, or a file that opens it cannot be used.
             UnavailableError: if no connection was made within `CONNECT_TIMEOUT_S`.
         """
-        link = cls(address=plain_address(url))
+        server = server_of(url)
+        link, options = cls(address=server.address), server.options()
         try:
-            await _finish(link._connect(url, name=name), limit_s=CONNECT_TIMEOUT_S)
+            await finish(link._connect(server.urls, options, name=name), limit_s=CONNECT_TIMEOUT_S)
         except (TimeoutError, OSError, nats_errors.Error) as error:
             await link.close()
             raise UnavailableError(
@@ -136,13 +134,14 @@ class Link:
             ) from None
         return link
 
-    async def _connect(self, url: str, *, name: str) -> None:
+    async def _connect(self, urls: list[str], options: dict[str, Any], *, name: str) -> None:
         await self._client.connect(
-            servers=[url],
+            servers=urls,
             name=name,
+            **options,
             error_cb=self._on_error,
             disconnected_cb=self._on_lost,
-            reconnected_cb=self._on_up,
+            reconnected_cb=self._on_back,
             closed_cb=self._on_lost,
             reconnect_time_wait=RECONNECT_PAUSE_S,  # type: ignore[arg-type] # it is slept: parts of a second are fine
             max_reconnect_attempts=-1,
@@ -162,10 +161,15 @@ class Link:
         if self._client.is_closed:
             return
         try:
-            await _finish(self._client.drain(), limit_s=DRAIN_TIMEOUT_S)
+            await finish(self._client.drain(), limit_s=DRAIN_TIMEOUT_S)
         except (TimeoutError, OSError, nats_errors.Error):
             with suppress(TimeoutError, OSError, nats_errors.Error):
-                await _finish(self._client.close(), limit_s=DRAIN_TIMEOUT_S)
+                await finish(self._client.close(), limit_s=DRAIN_TIMEOUT_S)
+
+    @property
+    def is_up(self) -> bool:
+        """Return whether there is a connection now."""
+        return self._up.is_set()
 
     @property
     def max_payload_bytes(self) -> int:
@@ -258,6 +262,22 @@ class Link:
             with suppress(OSError, nats_errors.Error):
                 await held.unsubscribe()
 
+    @asynccontextmanager
+    async def answering(self, subject: str, answer: Callable[[], bytes]) -> AsyncIterator[None]:
+        """Answer every request on *subject* with what *answer* gives, also after a reconnect, until the block ends."""
+
+        async def give(message: Msg) -> None:
+            if message.reply:
+                with suppress(OSError, nats_errors.Error):
+                    await self._client.publish(message.reply, answer())
+
+        held = await self._client.subscribe(subject, cb=give)
+        try:
+            yield
+        finally:
+            with suppress(OSError, nats_errors.Error):
+                await held.unsubscribe()
+
     def write(self, frames: bytes) -> None:
         """Send whole frames as they are, behind what was sent before; the caller bounds what is under way.
 
@@ -286,6 +306,7 @@ class Link:
             await self.send(subject, payload, headers=headers, reply=inbox.subject)
             message = await self.wait(answer.message)
         if message.headers and message.headers.get(STATUS) == NO_RESPONDERS:
+            self.faults.note("no_responders")
             raise Lost("no responders: JetStream is not enabled, or has no leader now")
         return message
 
@@ -299,6 +320,7 @@ class Link:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 return await future
         except TimeoutError:
+            self.faults.note("time_out")
             raise Lost(f"no answer within {ANSWER_TIMEOUT_S:g} s") from None
 
     async def retry(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -342,55 +364,18 @@ class Link:
     async def _on_error(self, error: Exception) -> None:
         if "Authorization" in str(error):
             self._is_refused = True
+        if (what := denied(str(error))) is not None:
+            self.faults.note("no_permission", what)
         refused = "the server refused the user, password or token of the URL"
         self.last_error = refused if self._is_refused else f"{type(error).__name__}: {error}"
 
     async def _on_lost(self) -> None:
+        self.faults.note("disconnected")
         self._up.clear()
         for sink in list(self._sinks.values()):
             sink.lose(Lost("the connection was lost"))
         self.tap.lose()
 
-    async def _on_up(self) -> None:
+    async def _on_back(self) -> None:
+        self.faults.reconnects += 1
         self._up.set()
-
-
-async def _finish(work: Coroutine[Any, Any, None], *, limit_s: float) -> None:
-    """Run *work* for at most *limit_s*, and do not leave it running, whatever it does with a cancellation.
-
-    nats-py swallows a cancellation in several places (`connect`, `drain` and `close`), and then goes on, for ever if
-    no server is there. So it is cancelled until it has ended; once, as `asyncio.timeout` does, hung one start in fifty.
-
-    Raises:
-        TimeoutError: if it did not end by itself in time.
-    """
-    task = asyncio.create_task(work)
-    try:
-        ended, _ = await asyncio.wait({task}, timeout=limit_s)
-    finally:
-        for _ in range(CANCELS_MAX):
-            if task.done():
-                break
-            task.cancel()
-            await asyncio.wait({task}, timeout=CANCEL_PAUSE_S)
-    if not ended:
-        raise TimeoutError
-    task.result()
-
-
-def plain_address(url: str) -> str:
-    """Return host and port of *url*, without the token or password that it may carry.
-
-    Raises:
-        InputError: if it is not the URL of a NATS server.
-    """
-    try:
-        parts = urlsplit(url if "://" in url else f"nats://{url}")
-        port = parts.port or 4222
-    except ValueError:
-        raise InputError(f"{_EXPECTED_URL}, got one whose host or port cannot be read") from None
-    if parts.scheme not in SCHEMES:
-        raise InputError(f"{_EXPECTED_URL}, got one that begins with {parts.scheme}://")
-    if not parts.hostname:
-        raise InputError(f"{_EXPECTED_URL}, got one without a host")
-    return f"{parts.hostname}:{port}"

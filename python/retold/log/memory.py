@@ -4,17 +4,21 @@ It passes the contract suite of the real log, its limits included, and finds the
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 
 from retold.errors import ConflictError, CorruptLogError, InputError, RetoldError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey, check_follows, decode, is_tombstone, kept, record
 from retold.fold import Run
+from retold.lease_ports import PARTITIONS, Partitions
+from retold.log.memory_leases import MemoryLeases
 from retold.log.names import checked, partition
 from retold.log.rows import check_rows
 from retold.log.scanning import check_partitions
 from retold.log.writer import check_drafts, check_sizes
 from retold.ports import Aside, Before, Erased, Published, Row, RowEnd, Scanned, SessionEnd, Snapshot, Unreadable
+
+_EVERYTHING: Mapping[int, int] = dict.fromkeys(range(PARTITIONS), 0)
 
 
 class MemoryLog:
@@ -30,6 +34,7 @@ class MemoryLog:
         self._withdrawn: dict[SessionKey, tuple[int, int]] = {}
         self._asides: dict[SessionKey, Aside] = {}
         self._waiting: list[asyncio.Future[None]] = []
+        self.leases = MemoryLeases()
 
     async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
         """Append *drafts*, all or none. Every repeated call is recognised, however old."""
@@ -183,16 +188,18 @@ class MemoryLog:
                 yield recorded
             await changed
 
-    async def wakes(self) -> AsyncGenerator[SessionEnd, None]:
-        """Yield every session with its end, then again whenever it has grown; never ends."""
-        woken: dict[SessionKey, int] = {}
+    async def wakes(self, partitions: Partitions | None = None) -> AsyncGenerator[SessionEnd, None]:
+        """Yield every session of *partitions* with its end, then again whenever it has grown; never ends."""
+        woken: dict[SessionKey, tuple[int, int]] = {}
         while True:
             changed = self._change()
+            followed = _EVERYTHING if partitions is None else dict(partitions.followed)
             for key, head in list(self._heads.items()):
-                if woken.get(key) != head.seq:
-                    woken[key] = head.seq
+                mark = (followed.get(partition(key), -1), head.seq)
+                if mark[0] >= 0 and woken.get(key) != mark:
+                    woken[key] = mark
                     yield SessionEnd(key=key, seq=head.seq)
-            await changed
+            await changed if partitions is None else await _first(changed, partitions.changed(followed))
 
     async def sessions(self) -> list[SessionEnd]:
         """Return every session and where it ends, ordered by tenant and name."""
@@ -323,3 +330,12 @@ class MemoryLog:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+
+
+async def _first(one: "asyncio.Future[None]", other: Coroutine[None, None, None]) -> None:
+    """Wait until either is done."""
+    task = asyncio.ensure_future(other)
+    try:
+        await asyncio.wait({one, task}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        task.cancel()

@@ -6,9 +6,11 @@ Rules:
 - Tenant and session are the last two tokens of every subject; their characters are those that a subject may hold.
 """
 
+from collections.abc import Iterable
 from hashlib import sha256
 
 from retold.events import SessionKey, session_key
+from retold.lease_ports import PARTITIONS
 
 EVENTS = "RETOLD_EVENTS"
 SNAPSHOTS = "RETOLD_SNAPSHOTS"
@@ -20,6 +22,8 @@ BLOBS_BUCKET = "RETOLD_BLOBS"
 BLOBS = f"OBJ_{BLOBS_BUCKET}"
 KEYS_BUCKET = "RETOLD_KEYS"
 KEYS = f"KV_{KEYS_BUCKET}"
+LEASES_BUCKET = "RETOLD_LEASES"
+LEASES = f"KV_{LEASES_BUCKET}"
 
 EVENTS_ALL = "retold.ev.>"
 SNAPSHOTS_ALL = "retold.snap.*.*"
@@ -29,7 +33,7 @@ BEGINNINGS_ALL = "retold.begin.>"
 DEAD_ALL = "retold.dead.>"
 HISTORIES_ALL = f"$KV.{HISTORIES_BUCKET}.*.*"
 KEYS_ALL = f"$KV.{KEYS_BUCKET}.>"
-PARTITIONS = 64
+LEASES_ALL = f"$KV.{LEASES_BUCKET}.>"
 
 SEQ = "Retold-Seq"
 """Header: the session's own sequence, so that wakes and searches need no body."""
@@ -53,6 +57,9 @@ BASE_SEQ = "Retold-Base-Seq"
 FORM = "Retold-Form"
 """Header: that a published history is kept in segments (`retold.log.segments`)."""
 CONTENT_HASH = "Retold-Content-Hash"
+
+QUIET = "Retold-Quiet"
+"""Header: a lease that was renewed and is otherwise the same."""
 
 MSG_ID = "Nats-Msg-Id"
 EXPECTED_SUBJECT_SEQ = "Nats-Expected-Last-Subject-Sequence"
@@ -87,6 +94,17 @@ def checked(key: SessionKey) -> SessionKey:
 def event_subject(key: SessionKey) -> str:
     """Return the subject of the session's events."""
     return f"retold.ev.{partition(key)}.{key.tenant}.{key.session}"
+
+
+def event_subjects(partitions: Iterable[int]) -> tuple[str, ...]:
+    """Return the filters of all events of *partitions*: one, if these are all that there are."""
+    some = sorted(set(partitions))
+    return (EVENTS_ALL,) if len(some) == PARTITIONS else tuple([f"retold.ev.{number}.>" for number in some])
+
+
+def lease_subject(name: str) -> str:
+    """Return the subject that the lease *name* is kept under."""
+    return f"$KV.{LEASES_BUCKET}.{name}"
 
 
 def snapshot_subject(key: SessionKey) -> str:

@@ -334,6 +334,8 @@ class Reader:
         try:
             return await api.get(self._link, EVENTS, request)
         except Refused as refused:
+            if refused.failure.err_code == api.STREAM_NOT_FOUND:
+                raise  # no session is damaged by it
             raise CorruptLogError(
                 f"the server cannot read it (error {refused.failure.err_code or refused.failure.code})",
                 session=key.session,

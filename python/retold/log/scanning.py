@@ -23,9 +23,10 @@ from retold.errors import CorruptLogError, InputError, SealError, UnavailableErr
 from retold.events import SEQ_MAX, VERSION, ItemAppended, Recorded, SessionKey, decode
 from retold.events.lines import KINDS, events_of
 from retold.fold import Run
+from retold.lease_ports import PARTITIONS
 from retold.log.consumers import SILENCE_S, Consumer, consumer, pull_of
 from retold.log.link import Link, Lost
-from retold.log.names import EVENTS, PARTITIONS, key_of
+from retold.log.names import EVENTS, key_of
 from retold.log.packing import PACKING
 from retold.log.reader import Reader
 from retold.ports import Scanned

@@ -27,6 +27,8 @@ from retold.log.names import (
     HISTORIES_BUCKET,
     KEYS,
     KEYS_ALL,
+    LEASES,
+    LEASES_ALL,
     SNAPSHOTS,
 )
 
@@ -71,7 +73,14 @@ STREAMS: dict[str, dict[str, Any]] = {
         "description": "Retold: how far each session got, and where one begins that was written anew",
     },
     DEAD: _LOG | {"subjects": ["retold.dead.>"], "description": "Retold: what a worker gave up on"},
-    # The last two are a standard key-value bucket and a standard object store, so that every NATS client reads them.
+    # What follows are standard key-value buckets and a standard object store, so that every NATS client reads them.
+    LEASES: _LOG
+    | {
+        "subjects": [LEASES_ALL],
+        "max_msgs_per_subject": 1,
+        "allow_rollup_hdrs": True,
+        "description": "Retold: which worker works on what",
+    },
     HISTORIES: _LOG
     | {
         "subjects": [f"$KV.{HISTORIES_BUCKET}.>"],

@@ -42,6 +42,7 @@ from retold.log.names import (
     SNAPSHOTS,
     key_of,
 )
+from retold.log.servers import Server
 from retold.ports import Log
 
 GRACE = timedelta(hours=1)
@@ -234,7 +235,7 @@ class Sweeper:
 
 
 @asynccontextmanager
-async def open_sweeper(url: str, *, name: str = "retold sweep") -> AsyncIterator[Sweeper]:
+async def open_sweeper(url: str | Server, *, name: str = "retold sweep") -> AsyncIterator[Sweeper]:
     """Give a sweeper on the log at *url*; raises as `retold.log.connect_log`."""
     async with connect_log(url, name=name) as log:
         link = await Link.open(url, name=name)

@@ -32,7 +32,7 @@ from retold.policy.offload import StandIn
 from retold.policy.presets import PRESETS, check_tuning, preset_of
 from retold.policy.replacement import Replacement, Summary, replace, tier_of
 from retold.policy.summary import read_summary
-from retold.policy.written import SummaryFunction, summary_of
+from retold.policy.written import SummaryFunction, check_plain, check_written, summary_of
 from retold.tokens import encoding as vocabulary
 
 SummaryWriter = Callable[[Context, SummarizeSpan], Summary | None]
@@ -102,7 +102,8 @@ def compact(  # noqa: PLR0913 - each is a choice of the caller
         encoding: the vocabulary to count by.
         form: the form of *messages*, where it is not to be detected.
         summarizer: writes summaries in place of the extraction: a text, lines by section, or fields. If it raises, or
-            what it wrote cannot be used, the summary is extracted; `Compacted.summarizer` says who wrote it.
+            what it wrote cannot be used, the summary is extracted; `Compacted.summarizer` says who wrote it. One that
+            is awaited, or a model's name, is a worker's (`retold.run_worker`), and refused.
         stand_in: given an item and its placeholder, returns what is to stand there, or None to keep the item.
 
     Raises:
@@ -110,6 +111,9 @@ def compact(  # noqa: PLR0913 - each is a choice of the caller
         FloorError: if what must be kept word for word is larger than the budget.
     """
     _check(budget_tokens=budget_tokens, policy=policy, form=form)
+    for name, function in (("summarizer", summarizer), ("stand_in", stand_in)):
+        if function is not None:
+            check_plain(function, name=name)
     tuning = check_tuning(Tuning(keep_recent=keep_recent))
     messages = listed(messages)
     form = form or detect_forms(messages)
@@ -155,8 +159,13 @@ def _writer(function: SummaryFunction) -> SummaryWriter:
     def write(context: Context, decision: SummarizeSpan) -> Summary | None:
         name = str(getattr(function, "__name__", "function"))
         try:
-            return summary_of(function(context, decision), context, decision, summarizer=name)
+            written = function(context, decision)
         except Exception:  # noqa: BLE001 - whatever it raises, a summary that failed must not cost the history
+            return None
+        check_written(written, name="summarizer")
+        try:
+            return summary_of(written, context, decision, summarizer=name)
+        except Exception:  # noqa: BLE001 - as above: it may have written anything
             return None
 
     return write

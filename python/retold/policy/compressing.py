@@ -16,7 +16,7 @@ from retold.errors import InputError
 from retold.events import EditedRange, HistoryEdited, Message, Opaque, Pin, Receipt, Survival
 from retold.fold import PRIMING, Context, Entry, count_item, item_hash, ledger_of
 from retold.policy.blocks import CompressedBlock, block_message, joined
-from retold.policy.bonds import atoms, latest_user, open_calls
+from retold.policy.bonds import Bonds
 from retold.policy.identifiers import identifiers_of
 from retold.policy.pins import fixed_positions
 from retold.tokens import encoding
@@ -82,9 +82,9 @@ def plan_compression(context: Context, ranges: Sequence[Range]) -> CompressionPl
     Raises:
         InputError: if a range cannot be compressed as it is; the text says why and which can.
     """
-    places = _placed(context, ranges)
+    places, bonds = _placed(context, ranges), Bonds(context.entries)
     for place in places:
-        _check_movable(context, place)
+        _check_movable(context, place, bonds)
     _check_apart(places)
     vocabulary = encoding(context.encoding)
     edits: list[EditedRange] = []
@@ -107,18 +107,18 @@ def plan_compression(context: Context, ranges: Sequence[Range]) -> CompressionPl
         entries += [*context.entries[done : place.first], entry]
         done = place.last + 1
     after = (*entries, *context.entries[done:])
-    receipt = _receipt(context, blocks, after, prefix_kept=places[0].first)
+    receipt = _receipt(context, blocks, after, bonds, prefix_kept=places[0].first)
     return CompressionPlan(edited=_edited(edits, receipt), blocks=tuple(blocks), receipt=receipt, entries=after)
 
 
-def movable_runs(context: Context, first: int, last: int) -> list[range]:
+def movable_runs(context: Context, first: int, last: int, bonds: Bonds | None = None) -> list[range]:
     """Return the longest runs of positions within *first* to *last* (both included) that may be compressed, in order.
 
-    None holds what must stay, and none parts what belongs together.
+    None holds what must stay, and none parts what belongs together. *bonds* are the history's, where known.
     """
-    groups = atoms(context.entries)
-    held = _held(context, groups)
-    within = {at: (atom[0], atom[-1]) for atom in groups for at in atom}
+    bonds = bonds or Bonds(context.entries)
+    held = bonds.atoms_at(fixed_positions(context, bonds))
+    within = {at: (atom[0], atom[-1]) for atom in bonds.atoms for at in atom}
     runs, found = [range(first, last + 1)], list[range]()
     while runs:
         run = runs.pop()
@@ -130,10 +130,9 @@ def movable_runs(context: Context, first: int, last: int) -> list[range]:
     return sorted(found, key=lambda run: run.start)
 
 
-def held_reasons(context: Context) -> dict[int, str]:
+def held_reasons(context: Context, bonds: Bonds) -> dict[int, str]:
     """Return, for each position that every compaction keeps, why it does, in a word or three."""
-    entries = context.entries
-    fixed, waiting, latest = fixed_positions(context), open_calls(entries), latest_user(entries)
+    entries, waiting = context.entries, bonds.open_calls
 
     def reason(at: int) -> str:
         item = entries[at].item
@@ -141,20 +140,15 @@ def held_reasons(context: Context) -> dict[int, str]:
             return f"{item.role} text"
         if item.id in context.pinned:
             return "pinned"
-        if at == latest:
+        if at == bonds.latest_user:
             return "the latest user message"
         if at in waiting:
             return "a call that waits"
         return "the provider's own block" if isinstance(item, Opaque) else "belongs to one that stays"
 
+    fixed = fixed_positions(context, bonds)
     held = {at: reason(at) for at in fixed}
-    return {at: held.get(at, "belongs to one that stays") for at in sorted(_held(context, atoms(entries)))}
-
-
-def _held(context: Context, groups: Sequence[Sequence[int]]) -> set[int]:
-    """Return what every compaction keeps, with all that may not be parted from it: the atoms, *groups*, it is in."""
-    fixed = fixed_positions(context)
-    return {at for atom in groups if not fixed.isdisjoint(atom) for at in atom}
+    return {at: held.get(at, "belongs to one that stays") for at in sorted(bonds.atoms_at(fixed))}
 
 
 def _runs(positions: Iterable[int]) -> list[range]:
@@ -193,22 +187,22 @@ def _not_there(context: Context, item_id: str) -> str:
     return f"expected the id of an entry that the history shows now ({named}), got {came}"
 
 
-def _check_movable(context: Context, place: _Place) -> None:
-    runs = movable_runs(context, place.first, place.last)
+def _check_movable(context: Context, place: _Place, bonds: Bonds) -> None:
+    runs = movable_runs(context, place.first, place.last, bonds)
     if runs == [range(place.first, place.last + 1)]:
         return
     entries, asked = context.entries, set(range(place.first, place.last + 1))
-    reasons = held_reasons(context)
+    reasons = held_reasons(context, bonds)
     if held := sorted(asked & reasons.keys()):
         named = ", ".join(f"{entries[at].item.id} ({reasons[at]})" for at in held[:NEAREST_MAX])
         more = f" and {len(held) - NEAREST_MAX} more" if len(held) > NEAREST_MAX else ""
         raise InputError(
             f"{place.name}: expected entries that may leave, {named}{more} must stay; {_nearest(context, runs)}"
         )
-    parted = next(atom for atom in atoms(entries) if asked & set(atom) and set(atom) - asked)
+    parted = next(atom for atom in bonds.atoms if asked & set(atom) and set(atom) - asked)
     inside = [entries[at].item.id for at in parted if at in asked]
     outside = [entries[at].item.id for at in parted if at not in asked]
-    if (wider := _widened(context, place)) is not None:
+    if (wider := _widened(context, place, bonds)) is not None:
         runs.append(wider)
     raise InputError(
         f"{place.name}: expected calls with their results and responses as a whole, it would part "
@@ -216,14 +210,14 @@ def _check_movable(context: Context, place: _Place) -> None:
     )
 
 
-def _widened(context: Context, place: _Place) -> range | None:
+def _widened(context: Context, place: _Place, bonds: Bonds) -> range | None:
     """Return the least range around *place* that parts nothing; None if something in it must stay."""
     first, last = place.first, place.last
-    for atom in [*(bonds := atoms(context.entries)), *reversed(bonds)]:
+    for atom in [*(groups := bonds.atoms), *reversed(groups)]:
         if atom[0] <= last and atom[-1] >= first and any(first <= at <= last for at in atom):
             first, last = min(first, atom[0]), max(last, atom[-1])
     wider = range(first, last + 1)
-    return wider if movable_runs(context, first, last) == [wider] else None
+    return wider if movable_runs(context, first, last, bonds) == [wider] else None
 
 
 def _nearest(context: Context, runs: Sequence[range]) -> str:
@@ -264,7 +258,7 @@ def _edited(edits: Sequence[EditedRange], receipt: Receipt) -> HistoryEdited:
 
 
 def _receipt(
-    context: Context, blocks: Sequence[CompressedRange], after: Sequence[Entry], *, prefix_kept: int
+    context: Context, blocks: Sequence[CompressedRange], after: Sequence[Entry], bonds: Bonds, *, prefix_kept: int
 ) -> Receipt:
     entries, ids = context.entries, {item for block in blocks for item in block.items}
     size = ledger_of(after).upper + PRIMING
@@ -276,7 +270,8 @@ def _receipt(
         target_tokens=size,
         summarised=tuple(item for block in blocks for item in block.items),
         pins=tuple(
-            Pin(item=entries[at].item.id, sha256=item_hash(entries[at].item)) for at in sorted(fixed_positions(context))
+            Pin(item=entries[at].item.id, sha256=item_hash(entries[at].item))
+            for at in sorted(fixed_positions(context, bonds))
         ),
         prefix_kept=prefix_kept,
         survival=Survival(

@@ -122,8 +122,10 @@ def check_tuning(tuning: Tuning) -> Tuning:
     """Return *tuning*.
 
     Raises:
-        InputError: if a value is out of range.
+        InputError: if it is none, or a value is out of range.
     """
+    if not isinstance(tuning, Tuning):
+        raise InputError(f"expected a Tuning, got {type(tuning).__name__}")
     recent = tuning.keep_recent
     if recent is not None and (not isinstance(recent, int) or isinstance(recent, bool) or recent < 0):
         raise InputError(f"expected keep_recent of 0 or more, got {recent!r}")

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from retold.events import Form, Opaque, Place, Span
 from retold.fold import Context
 from retold.formats import complete, is_compaction, render
-from retold.policy.bonds import atoms
+from retold.policy.bonds import Bonds
 from retold.policy.decisions import SummarizeSpan
 from retold.policy.offload import body_of
 from retold.policy.pins import fixed_positions
@@ -46,12 +46,12 @@ def cover_blocks(context: Context, decision: SummarizeSpan, form: Form) -> Summa
 
     One that cannot be parted from what must stay, stays.
     """
-    entries = context.entries
+    entries, bonds = context.entries, Bonds(context.entries)
     covered = _positions(context, decision)
     end = max(covered)
     blocks = wordless_blocks(context, form)
-    fixed = fixed_positions(context) - blocks
-    for atom in atoms(entries):
+    fixed = fixed_positions(context, bonds) - blocks
+    for atom in bonds.atoms:
         if not blocks.isdisjoint(atom) and fixed.isdisjoint(atom) and max(atom) < end:
             covered.update(atom)
     ordered = sorted(covered)

@@ -13,7 +13,7 @@ from retold.errors import InputError
 from retold.events import Form, Message, Text, ToolCall, ToolResult
 from retold.fold import Context, Entry, item_text, kind_of, ledger_of
 from retold.formats import number_responses, render
-from retold.policy.bonds import pair_of
+from retold.policy.bonds import Bonds
 from retold.policy.compressing import held_reasons, movable_runs, told_run
 
 PREVIEW_CHARACTERS = 60
@@ -119,11 +119,11 @@ class HistoryView(Struct, frozen=True):
 
 def view_of(context: Context, *, nudge: str | None = None) -> HistoryView:
     """Return the history of *context* as its model is shown it. O(text of the entries)."""
-    entries, partner = context.entries, pair_of(context.entries)
-    runs = movable_runs(context, 0, len(entries) - 1)
+    entries, bonds = context.entries, Bonds(context.entries)
+    runs, partner = movable_runs(context, 0, len(entries) - 1, bonds), bonds.partner
     movable = {at for run in runs for at in run}
     stays = {at: "belongs to one that is apart" for at in range(len(entries)) if at not in movable}
-    stays |= held_reasons(context)
+    stays |= held_reasons(context, bonds)
     lines = tuple(
         Line(
             item=entry.item.id,

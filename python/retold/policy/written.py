@@ -1,6 +1,7 @@
 """What somebody's own function wrote as a summary, read as fields."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from inspect import iscoroutinefunction
 
 from retold.errors import InputError
 from retold.events import SummaryField
@@ -16,6 +17,32 @@ Written = str | Mapping[str, str | Sequence[str]] | Sequence[SummaryField]
 
 SummaryFunction = Callable[[Context, SummarizeSpan], Written]
 """Summarise the entries of a context that a decision covers."""
+
+_ELSEWHERE = "a worker takes models, and functions that are awaited"
+
+
+def check_plain(function: object, *, name: str) -> None:
+    """Check that *function*, given as *name*, can be called without waiting for anything.
+
+    Raises:
+        InputError: if it is no function, or one that is awaited.
+    """
+    if not callable(function):
+        raise InputError(f"expected a plain function as {name}, got {type(function).__name__}: {_ELSEWHERE}")
+    if iscoroutinefunction(function) or iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
+        raise InputError(f"expected a plain function as {name}, got one that is awaited: {_ELSEWHERE}")
+
+
+def check_written(written: object, *, name: str) -> None:
+    """Check that what the function called *name* returned is not still to be awaited.
+
+    Raises:
+        InputError: if it is.
+    """
+    if isinstance(written, Awaitable):
+        if isinstance(written, Coroutine):
+            written.close()
+        raise InputError(f"expected a plain function as {name}, got one whose result is awaited: {_ELSEWHERE}")
 
 
 def summary_of(written: object, context: Context, decision: SummarizeSpan, *, summarizer: str) -> Summary:

@@ -3,7 +3,7 @@
 from retold.fold import item_text
 from retold.replay.comparing import compare
 from retold.replay.diffing import Change, Compaction, Diff, Lost, diff
-from retold.replay.explaining import Compacted, Explanation, NotMade, Summarised
+from retold.replay.explaining import Compacted, Explanation, NotMade, Summarised, Version
 from retold.replay.past import Past
 from retold.replay.places import TAG_CHARACTERS_MAX, At, tagged_seq
 from retold.replay.playing import Frame, Part, play
@@ -12,7 +12,7 @@ from retold.replay.rebuilding import Rebuilt, rebuild
 from retold.replay.several import in_order
 from retold.replay.states import States, states
 from retold.replay.verifying import Verdict, verify, verify_chain
-from retold.replay.versions import Version, explain_version, versions
+from retold.replay.versions import explain_version, versions
 from retold.replay.watching import watch
 
 __all__ = [

@@ -1,11 +1,13 @@
 """Two places of the log, compared: in one session, or a fork's with its ancestor's."""
 
-from retold.events import Recorded, SessionKey
+from retold.events import HistoryEdited, Recorded, SessionKey
 from retold.log.tail import ANCESTORS_MAX, fork_point
 from retold.ports import Log
 from retold.replay.diffing import Diff, diff
+from retold.replay.explaining import Version, receipt_of
 from retold.replay.places import At
 from retold.replay.reading import history_at
+from retold.replay.versions import versions
 
 
 async def compare(log: Log, first: SessionKey, a: At | None, second: SessionKey, b: At | None) -> Diff:
@@ -18,7 +20,16 @@ async def compare(log: Log, first: SessionKey, a: At | None, second: SessionKey,
         CorruptLogError: if an event on the way is missing or damaged.
     """
     before, after = await history_at(log, first, a), await history_at(log, second, b)
-    return diff(before, after, await _between(log, first, before.seq, second, after.seq))
+    between = await _between(log, first, before.seq, second, after.seq)
+    return diff(before, after, between, own=await _own_versions(log, between))
+
+
+async def _own_versions(log: Log, between: list[Recorded]) -> dict[str, int]:
+    """Return the versions that agents' own compactions among *between* made, by the hash of the event."""
+    own = [one.event for one in between if isinstance(one.event.data, HistoryEdited) and receipt_of(one) is not None]
+    keys = dict.fromkeys(SessionKey(tenant=event.tenant, session=event.session) for event in own)
+    made = [one for key in keys for one in await versions(log, key) if isinstance(one, Version)]
+    return {one.recorded.hash: one.version for one in made}
 
 
 async def _between(log: Log, first: SessionKey, a: int, second: SessionKey, b: int) -> list[Recorded]:

@@ -7,7 +7,8 @@ Rules:
 - Why an item went is read from the events between the two, where the caller has them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from msgspec import UNSET, Struct
@@ -28,6 +29,7 @@ from retold.events import (
 from retold.fold import Entry, History, item_hash, item_text, kind_of
 from retold.policy.blocks import read_block
 from retold.policy.summary import read_summary
+from retold.replay.explaining import receipt_of
 
 TEXT_CHARACTERS_MAX = 400
 """How much of what was lost is quoted; the place where all of it can be read is named."""
@@ -85,10 +87,14 @@ class Change(Struct, frozen=True):
 
 
 class Compaction(Struct, frozen=True):
-    """Hold a compaction between the two places, with its receipt; `seq` is where it was recorded."""
+    """Hold a compaction between the two places, with its receipt; `seq` is where it was recorded.
+
+    Attributes:
+        version: the history's after it; None of an agent's own where only the events are known.
+    """
 
     seq: int
-    version: int
+    version: int | None
     tier: Tier
     receipt: Receipt
 
@@ -136,10 +142,17 @@ class Diff(Struct, frozen=True):
     lost: tuple[Lost, ...]
 
 
-def diff(before: History, after: History, between: Sequence[Recorded] = ()) -> Diff:
+def diff(
+    before: History,
+    after: History,
+    between: Sequence[Recorded] = (),
+    *,
+    own: Mapping[str, int] = MappingProxyType({}),
+) -> Diff:
     """Return what is between two histories. O(text of both).
 
-    *between* are the events that led from the first to the second, if one did; they tell why an item went.
+    *between* are the events that led from the first to the second, if one did; they tell why an item went. *own* has
+    the versions that agents' own compactions made, by the hash of the event: it does not say.
     """
     fates = _Fates(before, after, between)
     then, now = _by_id(before), _by_id(after)
@@ -157,7 +170,7 @@ def diff(before: History, after: History, between: Sequence[Recorded] = ()) -> D
         removed=tuple(removed.values()),
         changed=tuple(changed.values()),
         kinds=_kinds(before, after),
-        compactions=tuple(_compactions(between)),
+        compactions=tuple(_compactions(between, own)),
         lost=tuple(_lost(before, after, removed | changed, fates)),
     )
 
@@ -293,11 +306,13 @@ def _kinds(before: History, after: History) -> dict[str, tuple[int, int]]:
     return {kind: (then, now) for kind, (then, now) in sorted(sums.items())}
 
 
-def _compactions(between: Iterable[Recorded]) -> Iterable[Compaction]:
+def _compactions(between: Iterable[Recorded], own: Mapping[str, int]) -> Iterable[Compaction]:
     for recorded in between:
-        fact = recorded.event.data
+        fact, seq = recorded.event.data, recorded.event.seq
         if isinstance(fact, HistoryReplaced):
-            yield Compaction(seq=recorded.event.seq, version=fact.version, tier=fact.tier, receipt=fact.receipt)
+            yield Compaction(seq=seq, version=fact.version, tier=fact.tier, receipt=fact.receipt)
+        elif (receipt := receipt_of(recorded)) is not None:
+            yield Compaction(seq=seq, version=own.get(recorded.hash), tier="edit", receipt=receipt)
 
 
 def _lost(before: History, after: History, changes: dict[str, Change], fates: _Fates) -> list[Lost]:

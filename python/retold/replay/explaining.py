@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct
 from retold.events import (
     CompactionAbandoned,
     CompactionFailed,
+    ForkPoint,
     HistoryEdited,
     HistoryReplaced,
     Receipt,
@@ -80,6 +81,20 @@ class NotMade(Struct, frozen=True):
     reason: str
 
 
+class Version(Struct, frozen=True):
+    """Hold one compaction of a session, with its receipt and the event that recorded it."""
+
+    version: int
+    tier: Tier
+    receipt: Receipt
+    recorded: Recorded
+
+    @property
+    def seq(self) -> int:
+        """Return the sequence that it was recorded at."""
+        return self.recorded.event.seq
+
+
 class Explanation(Struct, frozen=True):
     """Tell what the compaction that made *version* did.
 
@@ -95,6 +110,7 @@ class Explanation(Struct, frozen=True):
         prefix_tokens: what the unchanged beginning takes, which a prompt cache keeps.
         is_newest: whether it is the newest compaction now, which can be undone.
         not_made: those that failed or were given up since the compaction before.
+        parent: what the session was forked from, if it was; sequences of 0 and less are the parent's, less its `seq`.
     """
 
     key: SessionKey
@@ -125,6 +141,7 @@ class Explanation(Struct, frozen=True):
     prefix_tokens: int
     is_newest: bool
     not_made: tuple[NotMade, ...]
+    parent: ForkPoint | None = None
 
 
 def receipt_of(recorded: Recorded) -> Receipt | None:
@@ -136,6 +153,15 @@ def receipt_of(recorded: Recorded) -> Receipt | None:
             return receipt
         case _:
             return None
+
+
+def version_of(recorded: Recorded, version: int) -> Version | None:
+    """Return the compaction that *recorded* is, after which the history has *version*; None if it is none."""
+    receipt, fact = receipt_of(recorded), recorded.event.data
+    if receipt is None:
+        return None
+    tier = fact.tier if isinstance(fact, HistoryReplaced) else "edit"
+    return Version(version=version, tier=tier, receipt=receipt, recorded=recorded)
 
 
 def explain(before: Context, events: Sequence[Recorded], after: Context, *, newest_seq: int) -> Explanation:
@@ -184,6 +210,7 @@ def explain(before: Context, events: Sequence[Recorded], after: Context, *, newe
         prefix_tokens=sum(entry.tokens.upper for entry in after.entries[: receipt.prefix_kept]),
         is_newest=newest_seq == recorded.event.seq,
         not_made=tuple(not_made(events[:-1])),
+        parent=after.parent,
     )
 
 

@@ -12,10 +12,11 @@ from datetime import datetime
 from msgspec import Struct
 
 from retold.errors import InputError
-from retold.events import HistoryReplaced, Recorded, SessionKey
+from retold.events import Recorded, SessionKey
 from retold.fold import Context
 from retold.log.walking import Walk
 from retold.ports import Log
+from retold.replay.explaining import Version, version_of
 from retold.replay.past import Past
 from retold.replay.places import At
 
@@ -44,10 +45,9 @@ class Frame(Struct, frozen=True):
         return self.recorded.event.seq
 
     @property
-    def compaction(self) -> HistoryReplaced | None:
-        """Return the compaction that the event is, with its receipt; None if it is another event."""
-        fact = self.recorded.event.data
-        return fact if isinstance(fact, HistoryReplaced) else None
+    def compaction(self) -> Version | None:
+        """Return the compaction that the event is, by policy or by an agent, with its receipt; None if it is none."""
+        return version_of(self.recorded, self.state.version)
 
 
 class Part(Struct, frozen=True):

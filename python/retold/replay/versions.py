@@ -1,28 +1,14 @@
 """The compactions of a session in the log: which there are, and what one of them did."""
 
+from collections.abc import Sequence
 from contextlib import aclosing
 
-from msgspec import Struct
-
 from retold.errors import InputError
-from retold.events import HistoryReplaced, Receipt, Recorded, SessionKey, Tier
+from retold.events import ForkPoint, Recorded, SessionKey
+from retold.fold import Context
 from retold.log.walking import Walk
 from retold.ports import Log
-from retold.replay.explaining import Explanation, NotMade, explain, missed, receipt_of
-
-
-class Version(Struct, frozen=True):
-    """Hold one compaction of a session, with its receipt and the event that recorded it."""
-
-    version: int
-    tier: Tier
-    receipt: Receipt
-    recorded: Recorded
-
-    @property
-    def seq(self) -> int:
-        """Return the sequence that it was recorded at."""
-        return self.recorded.event.seq
+from retold.replay.explaining import Explanation, NotMade, Version, explain, missed, receipt_of, version_of
 
 
 async def versions(log: Log, key: SessionKey) -> list[Version | NotMade]:
@@ -34,62 +20,58 @@ async def versions(log: Log, key: SessionKey) -> list[Version | NotMade]:
         InputError: if there is no such session.
         CorruptLogError: if an event is missing or damaged.
     """
-    found, _ = await _walked(log, key)
+    walk, found = Walk(log, key), list[Version | NotMade]()
+    async with aclosing(log.read(key)) as events:
+        async for recorded in events:
+            await walk.take(recorded)
+            one = version_of(recorded, walk.builder.outline.version) or missed(recorded)
+            found += [one] if one is not None else []
+    if walk.builder.seq < 1:
+        raise _missing(key)
     return found
 
 
 async def explain_version(log: Log, key: SessionKey, version: int | None = None) -> Explanation:
     """Return what the compaction that made *version* did; None is the newest compaction.
 
-    It reads the session's events up to it.
+    It reads the session's events once, to their end: whether the compaction can still be undone, only they say.
 
     Raises:
         InputError: if there is no such session, or no compaction of it made that version; it names those that did.
         CorruptLogError: if an event is missing or damaged.
     """
-    found, newest_seq = await _walked(log, key)
-    made = [one for one in found if isinstance(one, Version)]
-    chosen = next((one for one in reversed(made) if version in (None, one.version)), None)
-    if chosen is None:
-        raise InputError(_told(key, version, made))
-    walk, events = Walk(log, key), list[Recorded]()
-    before = None
-    async with aclosing(log.read(key, until=chosen.seq)) as read:
+    walk, events, made = Walk(log, key), list[Recorded](), list[int]()
+    chosen: tuple[Context, int, Context] | None = None
+    async with aclosing(log.read(key)) as read:
         async for recorded in read:
-            before = walk.builder.freeze() if recorded.event.seq == chosen.seq else None
+            before = None if receipt_of(recorded) is None else walk.builder.freeze()
             await walk.take(recorded)
             events.append(recorded)
-    assert before is not None, "a compaction is never the first event"
-    return explain(before, events, walk.builder.freeze(), newest_seq=newest_seq)
+            if before is not None:
+                after = walk.builder.freeze()
+                made.append(after.version)
+                chosen = (before, len(events), after) if version in (None, after.version) else chosen
+    if not events:
+        raise _missing(key)
+    outline = walk.builder.outline
+    if chosen is None:
+        raise InputError(_told(key, version, made, outline.parent))
+    before, end, after = chosen
+    return explain(before, events[:end], after, newest_seq=outline.compacted_seq)
 
 
-async def _walked(log: Log, key: SessionKey) -> tuple[list[Version | NotMade], int]:
-    """Return what `versions` returns, and the sequence of the compaction that an undo would take back; 0 is none."""
-    found: list[Version | NotMade] = []
-    walk, seen = Walk(log, key), False
-    async with aclosing(log.read(key)) as events:
-        async for recorded in events:
-            seen = True
-            await walk.take(recorded)
-            if (receipt := receipt_of(recorded)) is not None:
-                fact, version = recorded.event.data, walk.builder.outline.version
-                tier = fact.tier if isinstance(fact, HistoryReplaced) else "edit"
-                found.append(Version(version=version, tier=tier, receipt=receipt, recorded=recorded))
-            elif (one := missed(recorded)) is not None:
-                found.append(one)
-    if not seen:
-        raise InputError(f"expected an existing session, there is none named {key.session!r}")
-    return found, walk.builder.outline.compacted_seq
+def _missing(key: SessionKey) -> InputError:
+    return InputError(f"expected an existing session, there is none named {key.session!r}")
 
 
-def _told(key: SessionKey, version: int | None, made: list[Version]) -> str:
+def _told(key: SessionKey, version: int | None, made: Sequence[int], parent: ForkPoint | None) -> str:
+    fork = "" if parent is None else f": it was forked from {parent.session!r} at {parent.seq}, ask that"
     if not made:
-        return f"expected a session with a compaction, {key.session!r} has none"
-    numbers = [one.version for one in made]
+        return f"expected a session with a compaction, {key.session!r} has none{fork}"
     runs: list[str] = []
-    for at, number in enumerate(numbers):
-        if at and number == numbers[at - 1] + 1:
+    for at, number in enumerate(made):
+        if at and number == made[at - 1] + 1:
             runs[-1] = f"{runs[-1].split(' to ')[0]} to {number}"
         else:
             runs.append(str(number))
-    return f"expected a version that a compaction of {key.session!r} made, {', '.join(runs)}, got {version}"
+    return f"expected a version that a compaction of {key.session!r} made, {', '.join(runs)}, got {version}{fork}"

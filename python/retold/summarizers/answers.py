@@ -3,7 +3,8 @@
 Rules:
 - An answer is rejected if it is empty, refused, cut off, of another shape, or larger than it may be.
 - Rules and files are computed from the log, and stand first, as they are. A model may add a rule only as a quotation of
-  the user, and a file only if its path was named: text that a tool returned cannot become a rule.
+  the user, which becomes the user's whole sentence, and a file only if its path was named: text that a tool returned
+  cannot become a rule.
 - A line is one line: it cannot open a section of the summary.
 """
 
@@ -19,17 +20,14 @@ from retold.events import Message, SummaryField, ToolCall, ToolResult, plain_tex
 from retold.fold import Entry
 from retold.policy.bonds import is_user
 from retold.policy.summary import FIELDS
+from retold.summarizers.quoting import Sayings
 
 _T = TypeVar("_T")
 
 LINES_MAX = 200
 """A section of an answer is read up to here: within any budget, more are noise."""
 
-QUOTE_CHARACTERS_MIN = 8
-"""A shorter quotation proves nothing: it is found in any text."""
-
 _FENCE = re.compile(r"\s*```(?:json)?\s*\n(?P<inner>.*)\n\s*```\s*", re.DOTALL)
-_QUOTES = "\"'`“”‘’«»「」„ "  # noqa: RUF001 - what quotations are put in
 
 
 class Answer(Struct, frozen=True):
@@ -94,34 +92,28 @@ def merge(
     """
     known = {field.name: field for field in computed}
     texts = [_text(entry) for entry in covered]
-    said = [" ".join(text.split()) for entry, text in zip(covered, texts, strict=True) if is_user(entry)]
+    said = Sayings([text for entry, text in zip(covered, texts, strict=True) if is_user(entry)])
     fields = []
     for name in FIELDS:
-        own = known.get(name, SummaryField(name=name, lines=()))
-        added = [
-            line
-            for line in lines.get(name, ())
-            if name not in known or _is_found(name, line, own.lines, said if name != "files" else texts)
-        ]
-        fields.append(SummaryField(name=name, lines=(*own.lines, *added), seqs=own.seqs))
+        own, written = known.get(name, SummaryField(name=name, lines=())), lines.get(name, ())
+        if name in known and name == "files":
+            written = _new_files(written, own.lines, texts)
+        elif name in known:
+            written = tuple(rule for line in written if (rule := said.whole(line)) is not None)
+        fields.append(SummaryField(name=name, lines=tuple(dict.fromkeys((*own.lines, *written))), seqs=own.seqs))
     return tuple(fields)
+
+
+def _new_files(written: Sequence[str], known: Sequence[str], texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the lines of *written* about files that are not *known*, and that *texts* name."""
+    paths = {line.rpartition(": ")[0] for line in known}
+    new = ((line, line.rpartition(": ")[0] or line) for line in written)
+    return tuple(line for line, path in new if path not in paths and any(path in text for text in texts))
 
 
 def _lines(written: Sequence[str]) -> tuple[str, ...]:
     plain = (" ".join(line.split()).lstrip("-*# ") for line in written[:LINES_MAX])
     return tuple(dict.fromkeys(line for line in plain if line))
-
-
-def _is_found(name: str, line: str, known: Sequence[str], texts: Sequence[str]) -> bool:
-    """Return whether *line* is new, and found in *texts*: all of them for a file, the user's for a rule."""
-    if line in known:
-        return False
-    if name == "files":
-        path = line.rpartition(": ")[0] or line
-        paths = {one.rpartition(": ")[0] for one in known}
-        return path not in paths and any(path in text for text in texts)
-    quotation = line.strip(_QUOTES)
-    return len(quotation) >= QUOTE_CHARACTERS_MIN and any(quotation in text for text in texts)
 
 
 def _text(entry: Entry) -> str:

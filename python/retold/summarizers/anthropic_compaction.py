@@ -1,8 +1,6 @@
-"""Anthropic's own compaction, on request or as an edit of the context. Needs ``retold[anthropic]``.
+"""Anthropic's own compaction, on request or as an edit of the context. Needs ``retold[anthropic]``."""
 
-The history is shown as it is sent to the model, up to where the block will stand.
-"""
-
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import anthropic
@@ -11,13 +9,10 @@ from msgspec import Raw, Struct
 
 from retold.errors import RejectedError
 from retold.events import Form
-from retold.fold import Context
 from retold.formats import split_system
-from retold.policy import SummarizeSpan
-from retold.policy.remote import Compaction, shown_to_provider
 from retold.summarizers.answers import read_json
 from retold.summarizers.anthropic_models import Usage, overflow_or
-from retold.summarizers.blocks import model_of, one_block
+from retold.summarizers.compacting import Answered, ProviderCompactor
 
 Way = Literal["request", "edit"]
 """``compaction: {type: summarize}``, which answers with a signed block alone, or the edit ``compact_20260112``, which
@@ -39,33 +34,25 @@ class _Compacted(Struct, frozen=True):
     usage: Usage | None = None
 
 
-class AnthropicCompactor:
+class AnthropicCompactor(ProviderCompactor):
     """Let Anthropic compact into its own block."""
 
     form: Form = "anthropic"
 
     def __init__(self, model: str, client: AsyncAnthropic, *, way: Way = "request") -> None:
         """Compact for *model*; if empty, for the model that the session's newest usage report names."""
-        self._model = model
+        provider = "anthropic" if client.base_url.host == _OWN_HOST else client.base_url.netloc.decode()
+        super().__init__(model, way=f"anthropic-{'remote' if way == 'request' else 'edit'}", provider=provider)
         self._client = client
         self._way: Way = way
-        self.name = f"anthropic-{'remote' if way == 'request' else 'edit'}:{model}".rstrip(":")
-        url = client.base_url
-        self._provider = "anthropic" if url.host == _OWN_HOST else url.netloc.decode()
 
-    async def compact(self, context: Context, decision: SummarizeSpan) -> Compaction:
-        """Return the provider's block.
+    async def aclose(self) -> None:
+        """Close the client."""
+        await self._client.close()
 
-        Raises:
-            OverflowedError: if the history is too long for the model.
-            RejectedError: if the provider answered with no block that can be used.
-            UnavailableError: if nobody knows for which model it would have to be.
-            Exception: what the client raises when it cannot be reached.
-        """
-        model = self._model or model_of(context)
-        shown = shown_to_provider(context, decision, self.form, model=f"{self._provider}:{model}")
+    async def _ask(self, model: str, shown: list[dict[str, Any]]) -> Answered:
         try:
-            body = await self._ask(model, shown)
+            body = await self._sent(model, shown)
         except anthropic.APIStatusError as error:
             raise overflow_or(error) from None
         compacted = read_json(body, _Compacted)
@@ -74,14 +61,15 @@ class AnthropicCompactor:
         if compacted.stop_reason == "refusal":
             raise RejectedError("refused")
         usage = compacted.usage or Usage()
-        block = one_block(compacted.content, self.form, provider=self._provider, model=model)
-        return Compaction(block=block, input_tokens=usage.prompt_tokens, output_tokens=usage.output_tokens)
+        return Answered(compacted.content, usage.prompt_tokens, usage.output_tokens)
 
-    async def _ask(self, model: str, shown: list[dict[str, Any]]) -> bytes:
+    async def _sent(self, model: str, shown: list[dict[str, Any]]) -> bytes:
         system, messages = split_system(shown)
         body: dict[str, Any] = {"messages": messages}
         if system:
             body["system"] = system
+        if tools := _tools(messages):
+            body["tools"] = tools
         if self._way == "request":
             body["compaction"] = {"type": "summarize"}
         else:
@@ -92,3 +80,13 @@ class AnthropicCompactor:
             model=model, max_tokens=BLOCK_TOKENS_MAX, messages=[], betas=[_BETAS[self._way]], extra_body=body
         )
         return await raw.read()
+
+
+def _tools(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a definition of each tool that *messages* call: Anthropic refuses calls and results of no tool.
+
+    A worker knows a tool's name and not its schema, so any object is one.
+    """
+    blocks = (block for message in messages for block in message["content"] if isinstance(block, Mapping))
+    names = sorted({block["name"] for block in blocks if block.get("type") == "tool_use"})
+    return [{"name": name, "input_schema": {"type": "object"}} for name in names]

@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 from retold.errors import InputError, RejectedError
 from retold.summarizers.answers import Answer, read_json
 from retold.summarizers.asking import CALL_TIMEOUT_S, RETRIES_MAX, OverflowedError
+from retold.summarizers.credentials import check_key
 from retold.summarizers.prompt import SCHEMA, SCHEMA_NAME, Prompt
 
 FRAME_TOKENS = 1_000
@@ -18,18 +19,23 @@ FRAME_TOKENS = 1_000
 _OVERFLOW_TEXTS = ("prompt is too long", "context window", "context limit")
 
 
-def open_client(base_url: str | None, *, timeout_s: float = CALL_TIMEOUT_S) -> AsyncAnthropic:
-    """Return a client for *base_url*, Anthropic's own (or ``ANTHROPIC_BASE_URL``) if None, with the environment's key.
+def open_client(base_url: str | None, *, key: str | None = None, timeout_s: float = CALL_TIMEOUT_S) -> AsyncAnthropic:
+    """Return a client for *base_url*, Anthropic's own (or ``ANTHROPIC_BASE_URL``) if None.
+
+    Without a *key* it is the environment's.
 
     Raises:
-        InputError: if there is no key in ``ANTHROPIC_API_KEY``, nor other credentials that the client finds.
+        InputError: if there is no key in ``ANTHROPIC_API_KEY``, nor other credentials that the client finds, or one
+            that cannot be sent.
     """
     try:
-        client = AsyncAnthropic(base_url=base_url, timeout=timeout_s, max_retries=RETRIES_MAX)
+        client = AsyncAnthropic(api_key=key, base_url=base_url, timeout=timeout_s, max_retries=RETRIES_MAX)
     except anthropic.AnthropicError:
         client = None
     if client is None or (client.api_key is None and client.auth_token is None and client.credentials is None):
         raise InputError("expected a key of Anthropic's in ANTHROPIC_API_KEY, got none")
+    check_key(client.api_key, variable="ANTHROPIC_API_KEY" if key is None else "the settings")
+    check_key(client.auth_token, variable="ANTHROPIC_AUTH_TOKEN")
     return client
 
 
@@ -67,6 +73,10 @@ class MessagesModel:
         self.name = name
         self._model = model
         self._client = client
+
+    async def aclose(self) -> None:
+        """Close the client."""
+        await self._client.close()
 
     async def ask(self, prompt: Prompt) -> Answer:
         """Return the answer; raises as `retold.summarizers.asking.Model` says."""

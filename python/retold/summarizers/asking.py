@@ -58,6 +58,10 @@ class Model(Protocol):
         """
         ...
 
+    async def aclose(self) -> None:
+        """Close its client; it is asked no more."""
+        ...
+
 
 class ModelSummarizer:
     """Write summaries by asking a model; rules and files come from the log, whatever it answers."""
@@ -71,6 +75,10 @@ class ModelSummarizer:
     def name(self) -> str:
         """Return the model's name."""
         return self._model.name
+
+    async def aclose(self) -> None:
+        """Close the model's client; it is asked no more."""
+        await self._model.aclose()
 
     async def summarize(self, context: Context, decision: SummarizeSpan) -> Summary:
         """Return the model's summary of what *decision* covers, checked and within its budget.

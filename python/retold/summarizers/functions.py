@@ -1,11 +1,12 @@
 """A summarizer of one's own: a plain function, awaited or not."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any
 
 from retold.fold import Context
+from retold.own_threads import in_own_thread
 from retold.policy import SummarizeSpan, Summary
 from retold.policy.written import Written, summary_of
 
@@ -30,6 +31,6 @@ class FunctionSummarizer:
         if iscoroutinefunction(self._function):
             written: Any = await self._function(context, decision)
         else:
-            written = await asyncio.to_thread(self._function, context, decision)
+            written = await in_own_thread(partial(self._function, context, decision), name="retold-summarizer")
             written = await written if isinstance(written, Awaitable) else written
         return summary_of(written, context, decision, summarizer=self.name)

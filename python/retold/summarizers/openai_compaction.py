@@ -1,9 +1,6 @@
-"""OpenAI's own compaction, by its endpoint or by an item that triggers it. Needs ``retold[openai]``.
+"""OpenAI's own compaction, by its endpoint or by an item that triggers it. Needs ``retold[openai]``."""
 
-The history is shown as it is sent to the model, up to where the block will stand.
-"""
-
-from typing import Literal
+from typing import Any, Literal
 
 import openai
 from msgspec import Raw, Struct
@@ -11,11 +8,8 @@ from openai import AsyncOpenAI
 
 from retold.errors import RejectedError
 from retold.events import Form
-from retold.fold import Context
-from retold.policy import SummarizeSpan
-from retold.policy.remote import Compaction, shown_to_provider
 from retold.summarizers.answers import read_json
-from retold.summarizers.blocks import model_of, one_block
+from retold.summarizers.compacting import Answered, ProviderCompactor
 from retold.summarizers.openai_models import overflow_or
 
 Way = Literal["endpoint", "trigger"]
@@ -35,43 +29,34 @@ class _Compacted(Struct, frozen=True):
     usage: _Usage | None = None
 
 
-class OpenAICompactor:
+class OpenAICompactor(ProviderCompactor):
     """Let OpenAI, or a server that compacts as it does, compact into its own block."""
 
     form: Form = "responses"
 
     def __init__(self, model: str, client: AsyncOpenAI, *, way: Way = "endpoint") -> None:
         """Compact for *model*; if empty, for the model that the session's newest usage report names."""
-        self._model = model
+        provider = "openai" if client.base_url.host == _OWN_HOST else client.base_url.netloc.decode()
+        super().__init__(model, way=f"openai-{'remote' if way == 'endpoint' else 'trigger'}", provider=provider)
         self._client = client
         self._way = way
-        self.name = f"openai-{'remote' if way == 'endpoint' else 'trigger'}:{model}".rstrip(":")
-        host = client.base_url.host
-        self._provider = "openai" if host == _OWN_HOST else client.base_url.netloc.decode()
 
-    async def compact(self, context: Context, decision: SummarizeSpan) -> Compaction:
-        """Return the provider's block.
+    async def aclose(self) -> None:
+        """Close the client."""
+        await self._client.close()
 
-        Raises:
-            OverflowedError: if the history is too long for the model.
-            RejectedError: if the provider answered with no block that can be used.
-            UnavailableError: if nobody knows for which model it would have to be.
-            Exception: what the client raises when it cannot be reached.
-        """
-        model = self._model or model_of(context)
-        shown = shown_to_provider(context, decision, self.form, model=f"{self._provider}:{model}")
+    async def _ask(self, model: str, shown: list[dict[str, Any]]) -> Answered:
         try:
-            body = await self._ask(model, shown)
+            body = await self._sent(model, shown)
         except openai.APIStatusError as error:
             raise overflow_or(error) from None
         compacted = read_json(body, _Compacted)
         if compacted.status != "completed":
             raise RejectedError("truncated")
         usage = compacted.usage or _Usage()
-        block = one_block(compacted.output, self.form, provider=self._provider, model=model)
-        return Compaction(block=block, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+        return Answered(compacted.output, usage.input_tokens, usage.output_tokens)
 
-    async def _ask(self, model: str, shown: list[dict[str, object]]) -> bytes:
+    async def _sent(self, model: str, shown: list[dict[str, Any]]) -> bytes:
         responses = self._client.responses.with_raw_response
         if self._way == "endpoint":
             return (await responses.compact(model=model, extra_body={"input": shown})).content

@@ -14,6 +14,7 @@ from openai import AsyncOpenAI
 from retold.errors import InputError, RejectedError
 from retold.summarizers.answers import Answer, read_json
 from retold.summarizers.asking import CALL_TIMEOUT_S, RETRIES_MAX, OverflowedError
+from retold.summarizers.credentials import check_key
 from retold.summarizers.prompt import SCHEMA, SCHEMA_NAME, Prompt
 
 THINKING_TOKENS = 16_000
@@ -23,18 +24,21 @@ _OVERFLOWS = ("context_length_exceeded", "string_above_max_length")
 _OVERFLOW_TEXTS = ("context length", "context window", "context size", "prompt is too long", "too many tokens")
 
 
-def open_client(base_url: str | None, *, timeout_s: float = CALL_TIMEOUT_S) -> AsyncOpenAI:
-    """Return a client for *base_url*, OpenAI's own (or ``OPENAI_BASE_URL``) if None, with the key of the environment.
+def open_client(base_url: str | None, *, key: str | None = None, timeout_s: float = CALL_TIMEOUT_S) -> AsyncOpenAI:
+    """Return a client for *base_url*, OpenAI's own (or ``OPENAI_BASE_URL``) if None, with *key* or the environment's.
 
     Raises:
-        InputError: if there is no key in ``OPENAI_API_KEY``; a server of one's own mostly wants none.
+        InputError: if there is no key in ``OPENAI_API_KEY``, or one that cannot be sent; a server of one's own mostly
+            wants none.
     """
     try:
-        return AsyncOpenAI(base_url=base_url, timeout=timeout_s, max_retries=RETRIES_MAX)
+        client = AsyncOpenAI(api_key=key, base_url=base_url, timeout=timeout_s, max_retries=RETRIES_MAX)
     except openai.OpenAIError:
         if base_url is None:
             raise InputError("expected a key of OpenAI's in OPENAI_API_KEY, got none") from None
         return AsyncOpenAI(api_key="none", base_url=base_url, timeout=timeout_s, max_retries=RETRIES_MAX)
+    check_key(client.api_key, variable="OPENAI_API_KEY" if key is None else "the settings")
+    return client
 
 
 class _Details(Struct, frozen=True):
@@ -97,6 +101,10 @@ class ResponsesModel:
         self._model = model
         self._client = client
 
+    async def aclose(self) -> None:
+        """Close the client."""
+        await self._client.close()
+
     async def ask(self, prompt: Prompt) -> Answer:
         """Return the answer; raises as `retold.summarizers.asking.Model` says."""
         try:
@@ -121,6 +129,10 @@ class ChatModel:
         self.name = name
         self._model = model
         self._client = client
+
+    async def aclose(self) -> None:
+        """Close the client."""
+        await self._client.close()
 
     async def ask(self, prompt: Prompt) -> Answer:
         """Return the answer; raises as `retold.summarizers.asking.Model` says.

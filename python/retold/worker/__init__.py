@@ -2,7 +2,8 @@
 
 from retold.worker.compactor import Compactor
 from retold.worker.hooks import Hooks
+from retold.worker.leasing import LeasedPartitions
 from retold.worker.live import LiveSession
 from retold.worker.worker import Worker
 
-__all__ = ["Compactor", "Hooks", "LiveSession", "Worker"]
+__all__ = ["Compactor", "Hooks", "LeasedPartitions", "LiveSession", "Worker"]

@@ -40,9 +40,13 @@ from retold.policy import (
     tier_of,
 )
 from retold.ports import Clock, Log, snapshot_of
+from retold.telemetry import NoTelemetry, Telemetry
 from retold.worker.hooks import Hooks, decide_with, tell
 from retold.worker.live import LiveSession
 from retold.worker.summarising import SummaryWriter
+
+ACTOR = "worker"
+"""Who the events say wrote them."""
 
 CONFLICTS_MAX = 1_000
 """How often one write is tried again because somebody else wrote first; an agent in full flow loses seldom."""
@@ -67,14 +71,14 @@ class Compactor:
         *,
         remote: RemoteCompactor | None = None,
         hooks: Hooks | None = None,
-        actor: str = "worker",
+        telemetry: Telemetry | None = None,
     ) -> None:
-        """Write to *log* as *actor*; summaries are by *remote* where the policy wants it, else by *summarizer*."""
+        """Write to *log*; summaries are by *remote* where the policy wants it, else by *summarizer*."""
         self._log = log
         self._clock = clock
         self._writer = SummaryWriter(summarizer, remote=remote)
         self._hooks = hooks
-        self._actor = actor
+        self._telemetry = telemetry or NoTelemetry()
         self._published: dict[SessionKey, int] = {}
         self._snapshots: dict[SessionKey, tuple[int, int]] = {}
 
@@ -132,9 +136,10 @@ class Compactor:
         context = live.context
         plan = plan_id(context)
         try:
-            decision = decide_with(self._hooks, context)
+            decision = await decide_with(self._hooks, context)
             if decision is None:
                 return
+            self._telemetry.compacting(context, decision)
             if not _is_planned(context) and not await self._write(live, context, [_planned(context, decision)]):
                 return
             replacement = await self._replacement(context, decision)
@@ -142,8 +147,10 @@ class Compactor:
             due = due_recorded(context)
             failed = CompactionFailed(plan=plan, base_seq=context.seq, reason=str(error), due_tokens=due)
             await self._write(live, context, [failed])
+            self._telemetry.gave_up(context, "failed")
             return
         if await self._write(live, context, replacement.facts):
+            self._telemetry.compacted(context, replacement.facts)
             await tell(self._hooks, live.key, replacement.facts)
             replaced = replacement.replaced
             _log.info(
@@ -172,9 +179,10 @@ class Compactor:
 
     async def _write(self, live: LiveSession, context: Context, facts: Sequence[Fact]) -> bool:
         """Append *facts*, decided at *context*; return False if the plan had to be abandoned instead."""
-        drafts = drafts_of(facts, self._clock, actor=self._actor)
+        drafts = drafts_of(facts, self._clock, actor=ACTOR)
         for _ in range(CONFLICTS_MAX):
             if live.is_stale or live.is_overtaken:
+                self._telemetry.gave_up(context, "abandoned")
                 await self._abandon(live, context)
                 return False
             if await self._append(live, drafts):
@@ -186,7 +194,7 @@ class Compactor:
             return  # nothing is open, or another worker is at the same plan and may have settled it
         reason = "the history it was made on has changed"
         abandoned = CompactionAbandoned(plan=plan_id(context), base_seq=context.seq, reason=reason)
-        drafts = drafts_of([abandoned], self._clock, actor=self._actor)
+        drafts = drafts_of([abandoned], self._clock, actor=ACTOR)
         for _ in range(CONFLICTS_MAX):
             if await self._append(live, drafts):
                 return
@@ -197,6 +205,7 @@ class Compactor:
         try:
             recorded = await self._log.append(live.key, drafts, expected=live.head.seq)
         except ConflictError:
+            self._telemetry.conflicted()
             await self._catch_up(live)
             return False
         for one in recorded:
@@ -221,6 +230,7 @@ class Compactor:
         # What no compaction could bring under the window nobody can send: then what was published before it goes.
         await publish(self._log, context)
         self._published[live.key] = context.version
+        self._telemetry.published(live.key)
 
     async def _keep_snapshots(self, live: LiveSession) -> None:
         """Keep the snapshots that are due: mostly one, of the present state; where it lay behind, all along."""

@@ -1,12 +1,18 @@
 """Take part in compactions: what stands for an offloaded item, and where else a summary is to go."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
 from retold.events import Fact, Item, SessionKey, SummaryWritten
 from retold.fold import Context
+from retold.own_threads import in_own_thread
 from retold.policy import Decision, check_stand_in, decide
+
+HOOK_TIMEOUT_S: Final = 30.0
+"""A hook that takes longer has failed: `compact_item` for all the items of one compaction, the others at each call."""
 
 _log = logging.getLogger(__name__)
 
@@ -14,9 +20,10 @@ _log = logging.getLogger(__name__)
 class Hooks:
     """Override what is to be done differently; as they are, the methods change nothing.
 
-    The log stays the truth: a hook that raises is named in the worker's log, and the compaction goes on without it.
-    `compact_item` must depend on its arguments alone, or a worker that starts again comes to another history. The other
-    two are called after the event is recorded; a worker that dies in between does not call them again.
+    The log stays the truth: a hook that raises, or takes longer than `HOOK_TIMEOUT_S`, is named in the worker's log,
+    and the compaction goes on without it. `compact_item` runs in a thread, which is left there if it is late; it must
+    depend on its arguments alone, or a worker that starts again comes to another history. The other two are called
+    after the event is recorded; a worker that dies in between does not call them again.
     """
 
     def compact_item(self, item: Item, placeholder: Item) -> Item | None:  # noqa: ARG002 - for those who override it
@@ -30,13 +37,13 @@ class Hooks:
         """Learn the ids of the items that a summary stands for from now on. The log keeps them."""
 
 
-def decide_with(hooks: Hooks | None, context: Context) -> Decision | None:
+async def decide_with(hooks: Hooks | None, context: Context) -> Decision | None:
     """Return what to do about the history of *context*, with placeholders by *hooks*, unless they fail.
 
     Raises:
         FloorError: if what must be kept verbatim is larger than the window.
     """
-    if hooks is None:
+    if hooks is None or type(hooks).compact_item is Hooks.compact_item:
         return decide(context, context.window)
     failed: list[str] = []
 
@@ -48,7 +55,13 @@ def decide_with(hooks: Hooks | None, context: Context) -> Decision | None:
             failed.append(type(error).__name__)
             return placeholder
 
-    decision = decide(context, context.window, stand_in=stand_in)
+    try:
+        async with asyncio.timeout(HOOK_TIMEOUT_S):
+            work = partial(decide, context, context.window, stand_in=stand_in)
+            decision = await in_own_thread(work, name="retold-compact-item")
+    except TimeoutError:
+        failed = [TimeoutError.__name__]
+        decision = decide(context, context.window)
     if failed:
         _log.warning("compact_item failed on session %s: %s, %d times", context.key.session, failed[0], len(failed))
     return decision
@@ -60,9 +73,13 @@ async def tell(hooks: Hooks | None, key: SessionKey, facts: Sequence[Fact]) -> N
         return
     for written in facts:
         if isinstance(written, SummaryWritten):
-            calls = (partial(hooks.store_summary, key, written), partial(hooks.clear_summarised, key, written.covers))
-            for call in calls:
+            calls = {
+                "store_summary": partial(hooks.store_summary, key, written),
+                "clear_summarised": partial(hooks.clear_summarised, key, written.covers),
+            }
+            for name, call in calls.items():
                 try:
-                    await call()
+                    async with asyncio.timeout(HOOK_TIMEOUT_S):
+                        await call()
                 except Exception as error:  # noqa: BLE001 - as above
-                    _log.warning("a hook failed on session %s: %s", key.session, type(error).__name__)
+                    _log.warning("%s failed on session %s: %s", name, key.session, type(error).__name__)

@@ -50,6 +50,7 @@ class LiveSession:
         replaced: the state right after its newest replacement, or where it was loaded; None before the first event.
             What is published is taken from it: text that was added to an item later is no part of the replacement.
         read_bytes: the length of all events that were taken in.
+        read_events: how many that were.
         is_stale: whether the session must be loaded again: it was rewound or erased, a compaction was undone, or
             another worker wrote to it.
     """
@@ -64,6 +65,7 @@ class LiveSession:
         self._barrier_seq = 0
         self.is_stale = False
         self.read_bytes = sum(len(recorded.body) for recorded in events)
+        self.read_events = len(events)
         rewound = max((at for at, recorded in enumerate(events) if _starts_anew(recorded)), default=-1) + 1
         start = fold(events[:rewound], base=base) if rewound else base
         later = events[rewound:]
@@ -120,6 +122,7 @@ class LiveSession:
         """Take in the next event of the log, written by somebody else."""
         self.head = recorded.head
         self.read_bytes += len(recorded.body)
+        self.read_events += 1
         self._note_barriers([recorded])
         if _starts_anew(recorded) or base_of(recorded) is not None:
             self.is_stale = True
@@ -129,6 +132,7 @@ class LiveSession:
         """Take in the next event of the log, decided at the present place."""
         self.head = recorded.head
         self.read_bytes += len(recorded.body)
+        self.read_events += 1
         self._closed_seq = max(self._closed_seq, _closed_place(recorded))
         self._apply(recorded)
 

@@ -1,4 +1,4 @@
-"""One process beside a fleet: wakes on every session that grew and brings it up to date."""
+"""One process beside a fleet: wakes on the sessions that grew and brings them up to date."""
 
 import asyncio
 import logging
@@ -10,11 +10,14 @@ import stamina
 
 from retold.errors import CorruptLogError, RetoldError, SealError, UnavailableError
 from retold.events import SessionKey
+from retold.log.names import partition
 from retold.model_ports import RemoteCompactor, Summarizer
 from retold.ports import Aside, Clock, Log
+from retold.telemetry import NoTelemetry, SessionSize, Telemetry
 from retold.worker.compactor import Compactor
 from retold.worker.hooks import Hooks
 from retold.worker.live import LiveSession
+from retold.worker.ownership import Everything, Ownership
 
 LIVE_MAX = 256
 """How many sessions are held folded; the one that was idle longest is dropped and loaded again when it grows."""
@@ -29,6 +32,9 @@ to it cost little, and a repaired one is taken up again."""
 
 RETRY_SECONDS_MAX = 300.0
 """How long one session is tried again while the server cannot be reached, before the worker gives up and stops."""
+
+LET_GO_S = 5.0
+"""How long what is cancelled may take to end, when its partition is given up."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,14 +55,16 @@ class Worker:
         *,
         remote: RemoteCompactor | None = None,
         hooks: Hooks | None = None,
-        actor: str = "worker",
+        telemetry: Telemetry | None = None,
     ) -> None:
-        """Work on *log*, writing as *actor*; *remote* compacts the sessions whose policy is ``codex-remote``.
+        """Work on *log*; *remote* compacts the sessions whose policy is ``codex-remote``.
 
-        *hooks* take part in compactions.
+        *hooks* take part in compactions, *telemetry* is told of what is done.
         """
         self._log = log
-        self._compactor = Compactor(log, clock, summarizer, remote=remote, hooks=hooks, actor=actor)
+        self._working: dict[asyncio.Task[None], SessionKey] = {}
+        self._telemetry = telemetry or NoTelemetry()
+        self._compactor = Compactor(log, clock, summarizer, remote=remote, hooks=hooks, telemetry=self._telemetry)
         self._live: OrderedDict[SessionKey, LiveSession] = OrderedDict()
         self._places = asyncio.Semaphore(AT_ONCE_MAX)
         self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
@@ -70,15 +78,37 @@ class Worker:
         """Return the sessions that were set aside, each with what is wrong: damage, or a key that is not here."""
         return dict(self._damaged)
 
-    async def run(self) -> None:
-        """Work until cancelled. What was being done when it is cancelled is done again by the next worker."""
+    async def run(self, ownership: Ownership | None = None) -> None:
+        """Work until cancelled, on the sessions that *ownership* gives; None is all.
+
+        What was being done when it is cancelled is done again by the next worker.
+        """
+        owned = ownership or Everything()
         self._noted |= (await self._log.aside()).keys()
-        async with asyncio.TaskGroup() as tasks:
-            async for end in self._log.wakes():
+        async with owned.kept(self._let_go), asyncio.TaskGroup() as tasks:
+            async for end in self._log.wakes(owned):
+                if not owned.holds(end.key):
+                    continue
+                self._telemetry.woke(end.key, end.seq)
                 if end.key not in self._waiting:
                     self._waiting.add(end.key)
-                    pause_s = self._pauses.get(end.key)
-                    tasks.create_task(self._work(end.key) if pause_s is None else self._work_later(end.key, pause_s))
+                    task = tasks.create_task(self._work_owned(end.key, owned))
+                    self._working[task] = end.key
+                    task.add_done_callback(self._working.pop)
+
+    async def _let_go(self, partitions: frozenset[int], patience_s: float) -> None:
+        """Stop working on the sessions of *partitions*, and forget them."""
+        tasks = [task for task, key in self._working.items() if partition(key) in partitions]
+        if tasks and patience_s:
+            await asyncio.wait(tasks, timeout=patience_s)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=LET_GO_S)
+        for key in [key for key in (*self._live, *self._waiting) if partition(key) in partitions]:
+            self._waiting.discard(key)  # what waited for its turn is listed again when the partition comes back
+            self._live.pop(key, None)
+            self._compactor.forget(key)
 
     async def drain(self) -> None:
         """Bring every session that exists now up to its end, then return. Safe beside `run`."""
@@ -87,9 +117,10 @@ class Worker:
             for end in await self._log.sessions():
                 tasks.create_task(self._work(end.key))
 
-    async def _work_later(self, key: SessionKey, pause_s: float) -> None:
-        await asyncio.sleep(pause_s)
-        await self._work(key)
+    async def _work_owned(self, key: SessionKey, owned: Ownership) -> None:
+        await asyncio.sleep(self._pauses.get(key, 0))
+        if owned.holds(key):
+            await self._work(key)
 
     async def _work(self, key: SessionKey) -> None:
         lock = self._locks.setdefault(key, asyncio.Lock())
@@ -108,6 +139,7 @@ class Worker:
             _log.error("set aside: %s", error)
         self._damaged[key] = error
         self._live.pop(key, None)
+        self._telemetry.set_aside(key)
 
     async def _set_aside(self, key: SessionKey, error: CorruptLogError) -> None:
         self._note(key, error)
@@ -128,6 +160,7 @@ class Worker:
         self._noted.discard(key)
         self._damaged.pop(key, None)
         self._pauses.pop(key, None)
+        self._telemetry.taken_back(key)
 
     async def _bring_up(self, key: SessionKey) -> None:
         async for attempt in stamina.retry_context(on=UnavailableError, attempts=None, timeout=RETRY_SECONDS_MAX):
@@ -142,11 +175,27 @@ class Worker:
 
     async def _advance(self, key: SessionKey) -> None:
         while True:
-            live = self._live.pop(key, None) or await self._compactor.open(key)
+            live = self._live.pop(key, None)
+            before = 0 if live is None else live.read_events
+            live = live or await self._compactor.open(key)
             await self._compactor.advance(live)
             if not live.is_stale:
                 break
         self._live[key] = live
+        self._telemetry.brought_up(_size_of(live), events=live.read_events - before)
         while len(self._live) > LIVE_MAX:
             forgotten, _ = self._live.popitem(last=False)
             self._compactor.forget(forgotten)
+            self._telemetry.dropped(forgotten)
+
+
+def _size_of(live: LiveSession) -> SessionSize:
+    window = live.outline.window
+    return SessionSize(
+        key=live.key,
+        seq=live.head.seq,
+        tokens=live.upper_tokens,
+        limit_tokens=window.hard_limit,
+        pre_rot_tokens=window.pre_rot_tokens,
+        version=live.outline.version,
+    )
