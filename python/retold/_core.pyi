@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal, Self, TypeAlias, final
 
 __all__ = ["ENCODINGS", "RECONSTRUCTIONS", "Appends", "Counter", "Encoding", "Guard", "Ledger", "Packing", "Run", "Runs"]
-__all__ += ["Scan", "Splitter", "Vocabulary", "check_vocabularies", "folded"]
+__all__ += ["Scan", "Splitter", "Vocabulary", "check_vocabularies", "folded", "readings"]
 
 _Size: TypeAlias = tuple[int, int, int]
 """Tokens exact, reconstructed and estimated; of an item, each from 0 to 2^32 - 1."""
@@ -419,3 +419,6 @@ class Guard:
 
 def folded(text: str, /) -> str:
     """Return *text* in one spelling: NFKC, lower case, no hidden characters, look-alikes as Latin letters. O(text)."""
+
+def readings(text: str, /) -> list[str]:
+    """Return what *text* says as it stands and in other writings (base64, hex, escapes), each folded; plain first. O(text)."""

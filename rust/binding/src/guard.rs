@@ -45,3 +45,11 @@ impl Guard {
 pub(crate) fn folded(text: &str) -> String {
     retold_guard::fold(text)
 }
+
+/// Return what `text` says, as it stands and in other writings; see `retold_guard::views`.
+#[pyfunction]
+#[pyo3(signature = (text, /))]
+pub(crate) fn readings(py: Python<'_>, text: &str) -> Vec<String> {
+    let views = count_with(py, text.len(), || retold_guard::views(text));
+    views.into_iter().map(|view| view.text).collect()
+}

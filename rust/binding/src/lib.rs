@@ -37,7 +37,7 @@ mod _core {
     #[pymodule_export]
     use super::encoding::Encoding;
     #[pymodule_export]
-    use super::guard::{Guard, folded};
+    use super::guard::{Guard, folded, readings};
     #[pymodule_export]
     use super::ledger::Ledger;
     #[pymodule_export]

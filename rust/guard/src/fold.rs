@@ -8,20 +8,25 @@ use unicode_normalization::char::is_combining_mark;
 #[must_use]
 pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
+    if text.is_ascii() {
+        text.chars().for_each(|one| add(&mut folded, one.to_ascii_lowercase()));
+        return folded;
+    }
     for one in visible(text).nfkd().flat_map(char::to_lowercase) {
         let one = look_alike(one);
-        if is_combining_mark(one) {
-            continue;
-        }
-        if one.is_whitespace() || one.is_control() {
-            if !folded.ends_with(' ') && !folded.is_empty() {
-                folded.push(' ');
-            }
-        } else if !is_hidden(one) {
-            folded.push(one);
+        if !is_combining_mark(one) && !is_hidden(one) {
+            add(&mut folded, one);
         }
     }
     folded
+}
+
+fn add(folded: &mut String, one: char) {
+    if !one.is_whitespace() && !one.is_control() {
+        folded.push(one);
+    } else if !folded.ends_with(' ') && !folded.is_empty() {
+        folded.push(' ');
+    }
 }
 
 /// Return the characters of `text` that can be seen; of tag characters, what they spell.

@@ -4,7 +4,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use regex::Regex;
 
 use crate::fold::fold;
-use crate::views::{View, views};
+use crate::views::{Disguise, has_leet, unspaced, views};
 
 /// Of what follows a beginning, so many bytes are looked at.
 const REACH_BYTES: usize = 240;
@@ -34,7 +34,7 @@ struct Compiled {
 pub struct Rules {
     rules: Vec<Compiled>,
     starts: AhoCorasick,
-    rule_of: Vec<usize>,
+    start_of: Vec<(usize, Disguise)>,
 }
 
 impl std::fmt::Debug for Rules {
@@ -50,7 +50,7 @@ impl Rules {
     /// `RuleError` names the rule whose expression cannot be read, or that has no beginning.
     pub fn new(rules: &[Rule]) -> Result<Self, RuleError> {
         let mut compiled = Vec::new();
-        let (mut words, mut rule_of) = (Vec::new(), Vec::new());
+        let (mut words, mut start_of) = (Vec::new(), Vec::new());
         for (number, rule) in rules.iter().enumerate() {
             let read = |then: &str| {
                 Regex::new(&format!("^(?:{then})"))
@@ -66,43 +66,81 @@ impl Rules {
                 return Err(RuleError(format!("rule {:?} has no beginning", rule.name)));
             }
             for start in &rule.starts {
-                words.push(fold(start));
-                rule_of.push(number);
+                let plain = fold(start);
+                let shown: &[Disguise] =
+                    if plain.is_ascii() { &Disguise::ALL } else { &[Disguise::Plain, Disguise::Reversed] };
+                for disguise in shown {
+                    words.push(disguise.put_on(&plain));
+                    start_of.push((number, *disguise));
+                }
             }
         }
         let starts = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&words);
         let starts = starts.map_err(|_| RuleError("too many beginnings".to_owned()))?;
-        Ok(Self { rules: compiled, starts, rule_of })
+        Ok(Self { rules: compiled, starts, start_of })
     }
 
-    /// Return the rules that `text` meets, each once with the first view that it was met in.
+    /// Return the rules that `text` meets, each once with how it was first met.
     #[must_use]
     pub fn met(&self, text: &str) -> Vec<(&str, &'static str)> {
         let mut met: Vec<(&str, &'static str)> = Vec::new();
-        // Words in another order say another thing: "rules to ignore" is no order.
-        for view in views(text).iter().filter(|view| view.name != "reversed order") {
-            self.add_met(view, &mut met);
+        for view in views(text) {
+            self.add_met(&view.text, None, view.name, &mut met);
+            if has_leet(&view.text) {
+                self.add_met(&Disguise::Leet.put_on(&view.text), Some(Disguise::Leet), view.name, &mut met);
+            }
+            if let Some(joined) = unspaced(&view.text) {
+                self.add_met(&joined, Some(Disguise::Spaced), view.name, &mut met);
+                self.add_met(&Disguise::Reversed.put_on(&joined), Some(Disguise::Spaced), view.name, &mut met);
+            }
         }
         met
     }
 
-    fn add_met<'a>(&'a self, view: &View, met: &mut Vec<(&'a str, &'static str)>) {
-        for hit in self.starts.find_overlapping_iter(&view.text) {
-            let Some(rule) = self.rule_of.get(hit.pattern().as_usize()).and_then(|number| self.rules.get(*number))
-            else {
-                continue;
-            };
-            let is_known = met.iter().any(|(name, _)| *name == rule.name);
-            if is_known || !(view.is_spaced || is_start(&view.text, hit.start())) {
+    /// Add what is met in `text`, which `only` was taken off of, if that is given; then no other disguise is looked for.
+    fn add_met<'a>(
+        &'a self,
+        text: &str,
+        only: Option<Disguise>,
+        writing: &'static str,
+        met: &mut Vec<(&'a str, &'static str)>,
+    ) {
+        for hit in self.starts.find_overlapping_iter(text) {
+            let Some((number, disguise)) = self.start_of.get(hit.pattern().as_usize()).copied() else { continue };
+            let Some(rule) = self.rules.get(number) else { continue };
+            let is_sought = only.is_none() || disguise == Disguise::Plain;
+            if !is_sought || met.iter().any(|(name, _)| *name == rule.name) {
                 continue;
             }
-            let rest = view.text.get(hit.end()..).unwrap_or_default();
-            let then = if view.is_spaced { &rule.then_unspaced } else { &rule.then };
-            if then.is_match(rest.get(..rest.floor_char_boundary(REACH_BYTES)).unwrap_or_default()) {
-                met.push((&rule.name, view.name));
+            let is_spaced = only == Some(Disguise::Spaced);
+            if !is_spaced && !is_word(text, hit.start(), hit.end(), disguise) {
+                continue;
+            }
+            let then = if is_spaced { &rule.then_unspaced } else { &rule.then };
+            if then.is_match(&rest(text, hit.start(), hit.end(), disguise)) {
+                met.push((&rule.name, only.unwrap_or(disguise).name(writing)));
             }
         }
     }
+}
+
+/// Return what follows a beginning of `start..end`, out of its disguise.
+fn rest(text: &str, start: usize, end: usize, disguise: Disguise) -> String {
+    if disguise == Disguise::Reversed {
+        let before = text.get(..start).unwrap_or_default();
+        let from = before.ceil_char_boundary(before.len().saturating_sub(REACH_BYTES));
+        return disguise.put_on(before.get(from..).unwrap_or_default());
+    }
+    let after = text.get(end..).unwrap_or_default();
+    disguise.put_on(after.get(..after.floor_char_boundary(REACH_BYTES)).unwrap_or_default())
+}
+
+/// Return whether a word begins there, in the direction in which it is read. Chinese is written without blanks.
+fn is_word(text: &str, start: usize, end: usize, disguise: Disguise) -> bool {
+    if disguise == Disguise::Reversed {
+        return !text.get(end..).is_some_and(|after| after.starts_with(|one: char| one.is_ascii_alphanumeric()));
+    }
+    is_start(text, start)
 }
 
 /// Return whether a word may start at `at`: where none goes on. Chinese is written without blanks.
