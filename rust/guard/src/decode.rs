@@ -269,7 +269,7 @@ fn escapes(text: &str) -> String {
             .and_then(|digits| Some((u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?, digits.len())))
         {
             Some((one, length)) => {
-                plain.extend(std::iter::once(one).chain(part.chars().skip(length.saturating_add(from))))
+                plain.extend(std::iter::once(one).chain(part.chars().skip(length.saturating_add(from))));
             }
             None => plain.push_str(part),
         }

@@ -8,17 +8,29 @@ use unicode_normalization::char::is_combining_mark;
 #[must_use]
 pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
-    if text.is_ascii() {
-        text.chars().for_each(|one| add(&mut folded, one.to_ascii_lowercase()));
-        return folded;
-    }
-    for one in visible(text).nfkd().flat_map(char::to_lowercase) {
-        let one = look_alike(one);
-        if !is_combining_mark(one) && !is_hidden(one) {
-            add(&mut folded, one);
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        // Most of a text is ASCII, which needs no tables; what stands beside it does not change what it is.
+        let of_a_kind = |one: char| one.is_ascii() == first.is_ascii();
+        let end = rest.find(|one| !of_a_kind(one)).unwrap_or(rest.len());
+        let (run, others) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        if first.is_ascii() {
+            run.chars().for_each(|one| add(&mut folded, one.to_ascii_lowercase()));
+        } else {
+            add_folded(&mut folded, run);
         }
+        rest = others;
     }
     folded
+}
+
+fn add_folded(folded: &mut String, run: &str) {
+    for one in visible(run).nfkd().flat_map(char::to_lowercase) {
+        let one = look_alike(one);
+        if !is_combining_mark(one) && !is_hidden(one) {
+            add(folded, one);
+        }
+    }
 }
 
 fn add(folded: &mut String, one: char) {

@@ -78,8 +78,8 @@ impl Protected {
     pub fn found(&self, text: &str, canaries: &[&str]) -> Vec<&'static str> {
         let mut names: Vec<&'static str> = Vec::new();
         for view in views(text) {
-            let mut add = |name| {
-                let name = if name == "" { view.name } else { name };
+            let mut add = |name: &'static str| {
+                let name = if name.is_empty() { view.name } else { name };
                 if !names.contains(&name) {
                     names.push(name);
                 }

@@ -1,5 +1,7 @@
 //! Rules: how an order begins, and how it goes on; looked for in every view of a text.
 
+use std::sync::OnceLock;
+
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex::Regex;
 
@@ -24,10 +26,64 @@ pub struct Rule {
 #[derive(Debug)]
 pub struct RuleError(pub String);
 
+/// An expression that is compiled when it is first needed: most rules are met by no text, and all of them take a quarter of a
+/// second.
+struct Then {
+    source: String,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Then {
+    fn new(source: String) -> Self {
+        Self { source, compiled: OnceLock::new() }
+    }
+
+    fn is_met(&self, rest: &str) -> bool {
+        let compiled = self.compiled.get_or_init(|| Regex::new(&self.source).ok());
+        compiled.as_ref().is_some_and(|then| then.is_match(rest))
+    }
+}
+
+/// Return `then` as it is matched: from the beginning on, with words of ASCII letters, for the text is folded.
+fn anchored(then: &str) -> String {
+    let mut plain = then.to_owned();
+    for (class, letters) in [
+        (r"\W", "[^a-z0-9_]"),
+        (r"\w", "[a-z0-9_]"),
+        (r"\S", "[^ ]"),
+        (r"\s", "[ ]"),
+        (r"\d", "[0-9]"),
+        (r"\b", r"(?-u:\b)"),
+    ] {
+        // Within brackets a class stands as it is.
+        let mut depth = 0_i32;
+        let mut parts = String::with_capacity(plain.len());
+        let mut rest = plain.as_str();
+        while let Some(one) = rest.chars().next() {
+            if depth == 0 && rest.starts_with(class) {
+                parts.push_str(letters);
+                rest = rest.get(class.len()..).unwrap_or_default();
+                continue;
+            }
+            let length = if one == '\\' { 2 } else { one.len_utf8() };
+            match one {
+                '[' => depth = 1,
+                ']' => depth = 0,
+                _ => {}
+            }
+            let end = boundary(rest, length);
+            parts.push_str(rest.get(..end).unwrap_or_default());
+            rest = rest.get(end..).unwrap_or_default();
+        }
+        plain = parts;
+    }
+    format!("^(?:{plain})")
+}
+
 struct Compiled {
     name: String,
-    then: Regex,
-    then_unspaced: Regex,
+    then: Then,
+    unspaced: Then,
 }
 
 /// Rules, ready to be looked for.
@@ -52,16 +108,12 @@ impl Rules {
         let mut compiled = Vec::new();
         let (mut words, mut start_of) = (Vec::new(), Vec::new());
         for (number, rule) in rules.iter().enumerate() {
-            let read = |then: &str| {
-                Regex::new(&format!("^(?:{then})"))
-                    .map_err(|_| RuleError(format!("rule {:?} has an expression that cannot be read", rule.name)))
-            };
-            let unspaced = rule.then.replace(r"\W+", r"\W*").replace(r"\b", "");
-            compiled.push(Compiled {
-                name: rule.name.clone(),
-                then: read(&rule.then)?,
-                then_unspaced: read(&unspaced)?,
-            });
+            let then = anchored(&rule.then);
+            if regex_syntax::parse(&then).is_err() {
+                return Err(RuleError(format!("rule {:?} has an expression that cannot be read", rule.name)));
+            }
+            let unspaced = anchored(&rule.then.replace(r"\W+", r"\W*").replace(r"\b", ""));
+            compiled.push(Compiled { name: rule.name.clone(), then: Then::new(then), unspaced: Then::new(unspaced) });
             if rule.starts.iter().any(|start| fold(start).is_empty()) || rule.starts.is_empty() {
                 return Err(RuleError(format!("rule {:?} has no beginning", rule.name)));
             }
@@ -116,8 +168,8 @@ impl Rules {
             if !is_spaced && !is_word(text, hit.start(), hit.end(), disguise) {
                 continue;
             }
-            let then = if is_spaced { &rule.then_unspaced } else { &rule.then };
-            if then.is_match(&rest(text, hit.start(), hit.end(), disguise)) {
+            let then = if is_spaced { &rule.unspaced } else { &rule.then };
+            if then.is_met(&rest(text, hit.start(), hit.end(), disguise)) {
                 met.push((&rule.name, only.unwrap_or(disguise).name(writing)));
             }
         }
@@ -128,11 +180,16 @@ impl Rules {
 fn rest(text: &str, start: usize, end: usize, disguise: Disguise) -> String {
     if disguise == Disguise::Reversed {
         let before = text.get(..start).unwrap_or_default();
-        let from = before.ceil_char_boundary(before.len().saturating_sub(REACH_BYTES));
+        let from = boundary(before, before.len().saturating_sub(REACH_BYTES));
         return disguise.put_on(before.get(from..).unwrap_or_default());
     }
     let after = text.get(end..).unwrap_or_default();
-    disguise.put_on(after.get(..after.floor_char_boundary(REACH_BYTES)).unwrap_or_default())
+    disguise.put_on(after.get(..boundary(after, REACH_BYTES)).unwrap_or_default())
+}
+
+/// Return the first boundary of a character in `text` at or after `at` bytes.
+fn boundary(text: &str, at: usize) -> usize {
+    (at..text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len())
 }
 
 /// Return whether a word begins there, in the direction in which it is read. Chinese is written without blanks.
