@@ -9,7 +9,18 @@ texts let other threads run.
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, Self, TypeAlias, final
 
-__all__ = ["ENCODINGS", "RECONSTRUCTIONS", "Appends", "Counter", "Encoding", "Guard", "Ledger", "Packing", "Run", "Runs"]
+__all__ = [
+    "ENCODINGS",
+    "RECONSTRUCTIONS",
+    "Appends",
+    "Counter",
+    "Encoding",
+    "Guard",
+    "Ledger",
+    "Packing",
+    "Run",
+    "Runs",
+]
 __all__ += ["Scan", "Splitter", "Vocabulary", "check_vocabularies", "folded", "readings"]
 
 _Size: TypeAlias = tuple[int, int, int]
@@ -401,12 +412,13 @@ class Splitter:
 
 @final
 class Guard:
-    """Rules and protected texts, ready to be looked for in every disguise of a text; immutable, shared between threads."""
+    """Rules and protected texts, to be looked for in every disguise of a text; immutable, shared by threads."""
 
     def __new__(cls, rules: list[tuple[str, list[str], str]], protected: list[str], /) -> Self:
         """Make one of rules and of texts that are not to be told.
 
-        A rule is its name, the words that an order begins with, and how it goes on: a regular expression (of Rust's regex
+        A rule is its name, the words that an order begins with, and how it goes on: a regular expression (of Rust's
+        regex
         crate) on folded text, from right behind the word, within 240 bytes. Of *protected*, eight words in a row or 32
         letters are a passage. Raises InputError if an expression cannot be read, or a rule has no beginning.
         """
@@ -415,10 +427,10 @@ class Guard:
         """Return the rules that *text* meets, each once, with the view that it was first met in. O(text)."""
 
     def leaks(self, text: str, canaries: list[str], /) -> list[str]:
-        """Return the views of *text* that hold a passage, or one of *canaries* (letters and digits, lower case). O(text)."""
+        """Return the views of *text* that hold a passage, or one of *canaries* (small letters and digits). O(text)."""
 
 def folded(text: str, /) -> str:
     """Return *text* in one spelling: NFKC, lower case, no hidden characters, look-alikes as Latin letters. O(text)."""
 
 def readings(text: str, /) -> list[str]:
-    """Return what *text* says as it stands and in other writings (base64, hex, escapes), each folded; plain first. O(text)."""
+    """Return what *text* says plainly and in other writings (base64, hex, escapes), folded; plain first. O(text)."""

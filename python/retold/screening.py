@@ -2,4 +2,9 @@
 
 from retold._core import Guard, folded, readings
 
-__all__ = ["Guard", "folded", "readings"]
+__all__ = ["Guard", "folded", "readings", "sound"]
+
+
+def sound(text: str) -> str:
+    """Return *text* without halves of surrogate pairs, which the core does not take. O(characters)."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

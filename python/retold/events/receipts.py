@@ -5,7 +5,7 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 
 GuardAction = Literal["quoted", "dropped", "redacted", "plain"]
-"""What was done to a line of a summary: quoted as data, left out, a secret in it left out, or marks in it made plain."""
+"""What was done to a line of a summary: quoted as data, left out, secrets left out of it, marks in it made plain."""
 
 
 class Pin(Struct, frozen=True):

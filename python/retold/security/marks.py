@@ -1,12 +1,13 @@
-"""What models and terminals read as more than text, made plain: marks of ours, of chat templates, of pages; hidden characters.
+"""What is read as more than text, made plain: marks of ours, of chat templates and of pages; hidden characters.
 
-Nothing is taken out that can be seen, and what is plain already stays, so that a line is the same after every compaction.
+Nothing is taken out that can be seen, and what is plain already stays, so that a line is the same after every
+compaction.
 """
 
 import re
 import unicodedata
 
-from retold.screening import folded
+from retold.screening import folded, sound
 
 _HIDDEN = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
@@ -14,7 +15,9 @@ _HIDDEN = re.compile(
     "|(?<=[\x21-\x7e])[\u200c\u200d]+(?=[\x21-\x7e])"
 )
 """No writing needs these to be read; joiners are needed, but not between Latin letters."""
-_CONTROL = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[@-Z\\\\-_])?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(
+    "\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[@-Z\\\\-_])?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
 """Orders to a terminal, and control characters but tab and line break."""
 
 _OPENING = "<\uff1c\ufe64\u2039\u3008\u27e8\u02c2\u1438\u276e\u2329\u29fc"
@@ -56,7 +59,7 @@ def neutral(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return *text*, which is JSON, with every such mark within it as an escape: it reads back as it was. O(characters)."""
+    """Return *text*, which is JSON, with every such mark as an escape: it reads back as it was. O(characters)."""
     shown = _TEMPLATE.sub(_escape, text)
     shown = _LESS.sub(lambda found: _escape(found) if _is_ours(shown, found.end()) else found[0], shown)
     return shown if shown.isascii() else _HIDDEN.sub(_escape, shown)
@@ -73,5 +76,7 @@ def _escape(found: re.Match[str]) -> str:
 
 def _is_ours(text: str, at: int) -> bool:
     """Return whether one of our names follows at *at*, in whatever letters."""
-    name = "".join(one for one in text[at : at + _NAME_CHARACTERS] if unicodedata.category(one) not in ("Cf", "Mn", "Zs"))
-    return _OURS.match(folded(name).replace(" ", "")) is not None
+    name = "".join(
+        one for one in text[at : at + _NAME_CHARACTERS] if unicodedata.category(one) not in ("Cf", "Mn", "Zs")
+    )
+    return _OURS.match(folded(sound(name)).replace(" ", "")) is not None

@@ -1,7 +1,7 @@
 """Secrets in a text: what has the form of a key that is known, or stands behind a word for one and looks like chance.
 
-What agents need stays: hashes, order numbers, UUIDs and identifiers are no secrets, however random they look. So chance alone
-is never enough; a word that says "password" or "token" must stand in front.
+What agents need stays: hashes, order numbers, UUIDs and identifiers are no secrets, however random they look. So
+chance alone is never enough; a word that says "password" or "token" must stand in front.
 """
 
 import math
@@ -10,10 +10,13 @@ from collections import Counter
 from typing import Final
 
 ENTROPY_BITS_MIN = 3.2
-"""Per character, of a value behind a word for a secret; English words have less, keys of 16 characters and more have more."""
+"""Per character, of a value behind a word for a secret; English words have less, keys have more."""
 
 _FORMS: Final = (
-    ("private key", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?:[\s\S]{0,8000}?-----END (?:[A-Z]+ )*PRIVATE KEY-----)?"),
+    (
+        "private key",
+        r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?:[\s\S]{0,8000}?-----END (?:[A-Z]+ )*PRIVATE KEY-----)?",
+    ),
     ("aws key", r"\b(?:AKIA|ASIA|AGPA|AIDA|AROA)[A-Z0-9]{16}\b"),
     ("github token", r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{50,255})\b"),
     ("gitlab token", r"\bglpat-[A-Za-z0-9_-]{20,}\b"),
@@ -28,7 +31,10 @@ _FORMS: Final = (
     ("telegram token", r"\b\d{8,10}:AA[A-Za-z0-9_-]{33}\b"),
 )
 _KNOWN = re.compile("|".join(f"(?P<f{at}>{form})" for at, (_, form) in enumerate(_FORMS)))
-_HINTS: Final = tuple("PRIVATE KEY|AKIA|ASIA|AGPA|AIDA|AROA|gh|glpat-|sk-|sk_|rk_|xox|hooks.slack|AIza|npm_|pypi-|hf_|dop_v1_|SG.|eyJ|:AA".split("|"))
+_HINTS: Final = (
+    *("PRIVATE KEY", "AKIA", "ASIA", "AGPA", "AIDA", "AROA", "gh", "glpat-", "sk-", "sk_", "rk_", "xox", "hooks.slack"),
+    *("AIza", "npm_", "pypi-", "hf_", "dop_v1_", "SG.", "eyJ", ":AA"),
+)
 
 _IN_ADDRESS = re.compile(r"(?<=://)[^\s:/@]{1,64}:([^\s:/@]{3,128})(?=@[\w.-]+)")
 _BEARER = re.compile(r"\b(?:Bearer|Basic)\s+([A-Za-z0-9._~+/-]{20,}=*)", re.IGNORECASE)
@@ -46,7 +52,7 @@ _NO_SECRET = re.compile(
 
 
 def redact(text: str) -> tuple[str, tuple[str, ...]]:
-    """Return *text* with its secrets replaced by what each was, and the kinds that were found, each once. O(characters)."""
+    """Return *text* with its secrets replaced by what each was, and the kinds found, each once. O(characters)."""
     kinds: dict[str, None] = {}
 
     def known(found: re.Match[str]) -> str:
@@ -73,7 +79,12 @@ def redact(text: str) -> tuple[str, tuple[str, ...]]:
 
 def _looks_secret(value: str) -> bool:
     kinds = sum(any(map(test, value)) for test in (str.islower, str.isupper, str.isdigit))
-    return kinds >= 2 and any(map(str.isdigit, value)) and not _NO_SECRET.fullmatch(value) and _entropy(value) >= ENTROPY_BITS_MIN
+    return (
+        kinds >= 2
+        and any(map(str.isdigit, value))
+        and not _NO_SECRET.fullmatch(value)
+        and _entropy(value) >= ENTROPY_BITS_MIN
+    )
 
 
 def _entropy(value: str) -> float:

@@ -88,14 +88,14 @@ struct Compiled {
 
 /// Rules, ready to be looked for.
 pub struct Rules {
-    rules: Vec<Compiled>,
+    compiled: Vec<Compiled>,
     starts: AhoCorasick,
     start_of: Vec<(usize, Disguise)>,
 }
 
 impl std::fmt::Debug for Rules {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Rules({})", self.rules.len())
+        write!(formatter, "Rules({})", self.compiled.len())
     }
 }
 
@@ -125,11 +125,15 @@ impl Rules {
                     words.push(disguise.put_on(&plain));
                     start_of.push((number, *disguise));
                 }
+                if plain.contains(' ') {
+                    words.push(plain.replace(' ', ""));
+                    start_of.push((number, Disguise::Spaced));
+                }
             }
         }
         let starts = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&words);
         let starts = starts.map_err(|_| RuleError("too many beginnings".to_owned()))?;
-        Ok(Self { rules: compiled, starts, start_of })
+        Ok(Self { compiled, starts, start_of })
     }
 
     /// Return the rules that `text` meets, each once with how it was first met.
@@ -159,8 +163,12 @@ impl Rules {
     ) {
         for hit in self.starts.find_overlapping_iter(text) {
             let Some((number, disguise)) = self.start_of.get(hit.pattern().as_usize()).copied() else { continue };
-            let Some(rule) = self.rules.get(number) else { continue };
-            let is_sought = only.is_none() || disguise == Disguise::Plain;
+            let Some(rule) = self.compiled.get(number) else { continue };
+            let is_sought = if disguise == Disguise::Spaced {
+                only == Some(Disguise::Spaced)
+            } else {
+                only.is_none() || disguise == Disguise::Plain
+            };
             if !is_sought || met.iter().any(|(name, _)| *name == rule.name) {
                 continue;
             }
