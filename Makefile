@@ -41,6 +41,7 @@ damage: build
 soak: build
 	RETOLD_APPENDS=10000 $(BIN)/python -m pytest tests/acceptance/test_two_writers.py -s
 	RETOLD_LAW_EXAMPLES=625 $(BIN)/python -m pytest tests/policy/test_promises.py -s
+	RETOLD_GUARD_CASES=0 $(BIN)/python -m pytest tests/guard -s
 
 # From Python, for each encoding: a million texts against tiktoken, 100,000 cut into deltas, 20,000 of them in bytes, any
 # bytes, 100 MB at once. In Rust: 20,000 texts and 2,000 counters against a slow reference; giant runs, asked about, cut and

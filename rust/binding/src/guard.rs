@@ -19,6 +19,7 @@ pub(crate) struct Guard {
 #[pymethods]
 impl Guard {
     #[new]
+    #[expect(clippy::needless_pass_by_value, reason = "a list is extracted as what it holds")]
     #[pyo3(signature = (rules, protected, /))]
     fn new(rules: Vec<GivenRule>, protected: Vec<String>) -> PyResult<Self> {
         let rules: Vec<Rule> = rules.into_iter().map(|(name, starts, then)| Rule { name, starts, then }).collect();
@@ -33,6 +34,7 @@ impl Guard {
     }
 
     #[pyo3(signature = (text, canaries, /))]
+    #[expect(clippy::needless_pass_by_value, reason = "a list is extracted as what it holds")]
     fn leaks(&self, py: Python<'_>, text: &str, canaries: Vec<String>) -> Vec<&'static str> {
         let canaries: Vec<&str> = canaries.iter().map(String::as_str).collect();
         count_with(py, text.len(), || self.protected.found(text, &canaries))
