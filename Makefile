@@ -7,6 +7,7 @@ CORE_SOURCES := $(shell find rust -name '*.rs' -o -name '*.toml' -o -name '*.voc
 FILE ?=
 
 .PHONY: build demo test test-python test-rust damage soak fuzz sanitize lint format bench bench-core bench-peers lock clean
+.PHONY: deploy-check release-check
 
 build: $(VENV)/.built
 
@@ -42,6 +43,7 @@ soak: build
 	RETOLD_APPENDS=10000 $(BIN)/python -m pytest tests/acceptance/test_two_writers.py -s
 	RETOLD_LAW_EXAMPLES=625 $(BIN)/python -m pytest tests/policy/test_promises.py -s
 	RETOLD_GUARD_CASES=0 $(BIN)/python -m pytest tests/guard -s
+	RETOLD_POISONED=400 $(BIN)/python -m pytest tests/log/test_dead_letters.py
 
 # From Python, for each encoding: a million texts against tiktoken, 100,000 cut into deltas, 20,000 of them in bytes, any
 # bytes, 100 MB at once. In Rust: 20,000 texts and 2,000 counters against a slow reference; giant runs, asked about, cut and
@@ -68,6 +70,20 @@ lint: build
 	cargo fmt --manifest-path benches/core/Cargo.toml --check
 	cargo clippy --workspace --all-targets --release --locked -- -D warnings
 
+# Everything in deploy/ and .github/ through the tools that read it. They are kept in target/deploy-tools: the first run fetches them.
+DEPLOY_TOOLS := target/deploy-tools
+deploy-check: build $(DEPLOY_TOOLS)/.fetched
+	TOOLS=$(abspath $(DEPLOY_TOOLS)) deploy/check/run.sh
+
+$(DEPLOY_TOOLS)/.fetched: deploy/check/requirements.lock deploy/check/helm.lock deploy/check/fetch.sh
+	deploy/check/fetch.sh $(DEPLOY_TOOLS) $(PYTHON)
+	touch $@
+
+# The sdist, a wheel from it in a clean environment, its SBOM; installed and used. Some minutes: the core is compiled anew.
+RELEASE_DIR ?= dist
+release-check: $(VENV)/.installed
+	deploy/release/check.sh $(RELEASE_DIR)
+
 format: build
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -91,6 +107,7 @@ bench-peers: build
 
 lock: $(VENV)/.installed
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra openai --extra anthropic --extra otel --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -o deploy/runtime.lock
 	cargo generate-lockfile
 
 clean:

@@ -1,5 +1,5 @@
 # ruff: noqa: PYI021 - the compiled module has no docstrings of its own; this is where its text lives
-"""The core, in Rust. The doors to it are `retold.tokens` and, for what goes over the wire, `retold.wire`.
+"""The core, in Rust. The doors to it are `retold.tokens`, `retold.identifiers` and, for the wire, `retold.wire`.
 
 A text is a `str`, or `bytes` of UTF-8; it is borrowed, never copied. A lone surrogate or invalid UTF-8 raises
 InputError with its position (in characters of the `str`, in bytes of the `bytes`), never with the text. Calls on long
@@ -21,7 +21,8 @@ __all__ = [
     "Run",
     "Runs",
 ]
-__all__ += ["Scan", "Splitter", "Vocabulary", "check_vocabularies", "folded", "readings"]
+__all__ += ["Scan", "Splitter", "Vocabulary", "check_vocabularies", "count_identifiers", "folded", "identifiers_in"]
+__all__ += ["readings", "tell_shortly"]
 
 _Size: TypeAlias = tuple[int, int, int]
 """Tokens exact, reconstructed and estimated; of an item, each from 0 to 2^32 - 1."""
@@ -40,6 +41,15 @@ ENCODINGS: Final[tuple[str, ...]]
 
 RECONSTRUCTIONS: Final[tuple[str, ...]]
 """The names of the built-in encodings whose counts are reconstructed."""
+
+def identifiers_in(text: str | bytes, /) -> list[str]:
+    """Return the identifiers of *text*, each once, ascending. O(characters). Of a long text both ends are searched."""
+
+def count_identifiers(texts: Sequence[str | bytes], others: Sequence[str | bytes], /) -> tuple[int, int]:
+    """Return how many identifiers *texts* have, each counted once, and how many of them *others* have as well."""
+
+def tell_shortly(sources: Sequence[tuple[str | bytes | Sequence[str], int]], /) -> list[str]:
+    """Return the identifiers of each text, or the values given, in at most its size in characters (`identifiers`)."""
 
 def check_vocabularies() -> list[Vocabulary]:
     """Hash the published file of every built-in vocabulary, and the embedded one of a reconstruction. About 50 ms."""
@@ -69,19 +79,11 @@ class Encoding:
 
     @staticmethod
     def builtin(name: str, /) -> Encoding:
-        """Return a built-in encoding.
-
-        Raises:
-            InputError: the name is not one of `ENCODINGS` or `RECONSTRUCTIONS`.
-        """
+        """Return a built-in encoding; InputError if *name* is not one of `ENCODINGS` or `RECONSTRUCTIONS`."""
 
     @staticmethod
     def from_json(name: str, json: bytes, /) -> Encoding:
-        """Return an encoding from the content of a Hugging Face `tokenizer.json`, under *name*.
-
-        Raises:
-            InputError: the content is not understood.
-        """
+        """Return an encoding of that name from a `tokenizer.json`; InputError if that is no such file."""
 
     name: Final[str]
     """The name."""
@@ -229,11 +231,7 @@ class Ledger:
 
     @staticmethod
     def restore(snapshot: bytes, /) -> Ledger:
-        """Return the ledger that *snapshot* was taken of.
-
-        Raises:
-            InputError: the snapshot is damaged, foreign or of another version.
-        """
+        """Return the ledger of *snapshot*; InputError if it is damaged, foreign or of another version."""
 
     def __len__(self) -> int:
         """Return the number of items. O(1)."""

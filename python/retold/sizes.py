@@ -18,7 +18,7 @@ class Tokens(Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def upper(self) -> int:
         """Return the bound that decisions use: a quarter is added to what is estimated."""
-        return self.total + self.estimated // 4
+        return self.exact + self.reconstructed + self.estimated + self.estimated // 4  # asked for at every entry
 
     def __add__(self, other: "Tokens") -> "Tokens":
         """Return the sum, kind by kind."""

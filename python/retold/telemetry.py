@@ -82,6 +82,10 @@ class Telemetry(Protocol):
         """Learn how many partitions this worker holds now."""
         ...
 
+    def let_go(self, partitions: frozenset[int]) -> None:
+        """Learn that the sessions of *partitions* are other workers' now."""
+        ...
+
 
 class NoTelemetry:
     """Let everything be told to nobody."""
@@ -117,4 +121,7 @@ class NoTelemetry:
         """Do nothing."""
 
     def leases(self, held: int) -> None:
+        """Do nothing."""
+
+    def let_go(self, partitions: frozenset[int]) -> None:
         """Do nothing."""

@@ -13,6 +13,8 @@ import uuid_utils
 from retold.client import Client
 from retold.errors import InputError, UnavailableError
 from retold.key_files import read_key_file
+from retold.log.broker import Broker, open_broker
+from retold.log.dead_letters import DeadLetters
 from retold.log.embedded import EmbeddedServer, find_running, is_used, server_program
 from retold.log.inspecting import inspect_aside, inspect_keys, inspect_leases, inspect_server
 from retold.log.jetstream import JetStreamLog, connect_log
@@ -41,9 +43,11 @@ __all__ = [
     "inspect_server",
     "is_used",
     "leases_for",
+    "letters",
     "models_of",
     "monitored",
     "remote_of",
+    "reports",
     "run_worker",
     "server_at",
     "server_program",
@@ -100,6 +104,22 @@ async def sweeper(url: str | None = None, *, data_dir: str | Path | None = None)
     """
     async with _address(url, data_dir, None) as address, open_sweeper(address) as found:
         yield found
+
+
+@asynccontextmanager
+async def letters(
+    url: str | None = None, *, data_dir: str | Path | None = None
+) -> AsyncIterator[tuple[JetStreamLog, DeadLetters]]:
+    """Give the log, and the letters on messages in it that are no events; raises as `connect`."""
+    async with _address(url, data_dir, None) as address, connect_log(address, name="retold dead") as log:
+        yield log, log.letters
+
+
+@asynccontextmanager
+async def reports(url: str | None = None, *, data_dir: str | Path | None = None) -> AsyncIterator[Broker]:
+    """Give whom to ask for the reports of all workers, on a connection of its own; raises as `connect`."""
+    async with _address(url, data_dir, None) as address, open_broker(address) as broker:
+        yield broker
 
 
 @asynccontextmanager

@@ -200,6 +200,15 @@ def test_a_published_history_with_another_text_is_refused() -> None:
             decode_history(damaged, key=KEY)
 
 
+def test_a_published_history_of_another_session_is_refused() -> None:
+    """What was published for one session is never given out as another's, though nothing in it was changed."""
+    history = history_of(_told().context)
+    assert history.key == KEY
+    for other in (structs.replace(KEY, tenant="other"), structs.replace(KEY, session="other")):
+        with pytest.raises(CorruptLogError, match="belongs to another session"):
+            decode_history(encode_history(history), key=other)
+
+
 @pytest.mark.parametrize("pieces", [1, 2, 7, 40])
 def test_a_text_streamed_in_pieces_is_the_text_appended_at_once(pieces: int) -> None:
     """However a text arrives, its count and its bytes are those of the whole."""

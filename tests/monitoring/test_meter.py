@@ -12,6 +12,7 @@ from tests.laws.stories import KEY
 
 from retold.events import HistoryReplaced, SessionKey, SummaryWritten
 from retold.log import MemoryLog
+from retold.log.names import partition
 from retold.monitoring.meter import Meter
 from retold.monitoring.metrics import METRICS, exported_names
 from retold.monitoring.models import MeteredSummarizer
@@ -177,3 +178,17 @@ def test_a_damaged_session_is_counted_apart() -> None:
         assert summed(meter, "retold_sessions_live") == 0
 
     asyncio.run(run())
+
+
+def test_a_session_that_goes_to_another_worker_is_forgotten() -> None:
+    """What a worker no longer holds a lease on counts in none of its figures."""
+    meter, stays = Meter(HandClock("meter")), SessionKey(KEY.tenant, "stays")
+    assert partition(stays) != partition(KEY)
+    for key in (KEY, stays):
+        meter.brought_up(_size(key, 3), events=3)
+        meter.woke(key, 5)
+    meter.let_go(frozenset({partition(KEY)}))
+    assert [size.key for size in meter.sizes] == [stays]
+    assert (meter.lag.sessions, meter.lag.events) == (1, 2)
+    meter.woke(KEY, 5)
+    assert meter.lag.events == 3

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from retold.log.memory_leases import MemoryLeases
 from retold.ports import Log
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import LeasedPartitions, Worker
-from retold.worker.ownership import LetGo
+from retold.worker.ownership import LetGo, tell_held
 
 TTL_S = 0.6
 EVERYTHING = set(range(PARTITIONS))
@@ -101,6 +101,23 @@ def test_workers_that_come_and_go_share_equally_and_nobody_waits() -> None:
             async with LeasedPartitions(leases, ttl_s=3600.0).kept(_nothing):
                 await until(*owned, hold=PARTITIONS // 5)
             await until(*owned, hold=PARTITIONS // 4)
+
+    asyncio.run(run())
+
+
+def test_how_many_partitions_a_worker_holds_is_told_whenever_it_changes() -> None:
+    """Metrics say of each worker how many it holds: all of them alone, half beside another, and all again after it."""
+
+    async def run() -> None:
+        leases, told = MemoryLeases(), asyncio.Queue[int]()
+        alone, other = LeasedPartitions(leases, ttl_s=3600.0), LeasedPartitions(leases, ttl_s=3600.0)
+        async with asyncio.timeout(WAIT_S), alone.kept(_nothing), asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(tell_held(alone, told.put_nowait))
+            for number in (PARTITIONS, PARTITIONS // 2, PARTITIONS):
+                async with other.kept(_nothing) if number < PARTITIONS else nullcontext():
+                    while await told.get() != number:
+                        pass
+            telling.cancel()
 
     asyncio.run(run())
 

@@ -23,6 +23,7 @@ from retold.cli import (
     compressing,
     configuring,
     counting,
+    dead,
     differing,
     doctor,
     explaining,
@@ -35,6 +36,7 @@ from retold.cli import (
     replaying,
     serving,
     sweeping,
+    top,
     unsealing,
 )
 from retold.cli.options import CHECK_FAILED, UNAVAILABLE, WRONG_USAGE, Options
@@ -142,6 +144,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "sweep": sweeping.sweep,
     "count": counting.count,
     "doctor": doctor.doctor,
+    "top": top.top,
     "erase": keeping.erase,
     "unseal": unsealing.unseal,
 }
@@ -161,6 +164,12 @@ _config = typer.Typer(no_args_is_help=True, help="What is configured, and what i
 _config.command("check")(_ended(configuring.check))
 _config.command("show")(_ended(configuring.show))
 app.add_typer(_config, name="config")
+
+_dead = typer.Typer(no_args_is_help=True, help="Messages that are no events, and sessions that were set aside.")
+_dead.command("list")(_ended(dead.list_all))
+_dead.command("show")(_ended(dead.show))
+_dead.command("retry")(_ended(dead.retry))
+app.add_typer(_dead, name="dead")
 
 _keys = typer.Typer(no_args_is_help=True, help="The keys of a sealed log.")
 _keys.command("new")(_ended(keeping.new))

@@ -1,16 +1,14 @@
 """``retold up``, ``worker`` and ``demo``: what runs until it is stopped, or for a minute."""
 
-import asyncio
 import logging
-import signal
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retold.cli.options import Json, Options, ends_by, run, window_of
+from retold.cli.options import Json, Options, run, window_of
+from retold.cli.stopping import Stop, run_until_stopped
 from retold.errors import InputError
 from retold.settings import LogFormat, LogLevel, Profile, give, read_settings
 
@@ -136,13 +134,13 @@ async def _up(
         monitored(client.log) as monitor,
     ):
         running = server.running
-        stop = _stop_signal()
+        stop = Stop(exits_at=3)
         typer.echo(f"Retold is up: {running.address}, profile {running.profile}, store {running.directory}")
         if keys is not None:
             typer.echo(f"Sealed. Other commands need RETOLD_KEY_FILE={keys}; keep a copy of it away from the store.")
         _tell_port(monitor)
-        running_worker = worker_for(client.log, summarizer=models[0], remote=models[1], monitor=monitor)
-        await _until(stop, running_worker.run(leases_for(client.log)))
+        working = worker_for(client.log, summarizer=models[0], remote=models[1], monitor=monitor)
+        await run_until_stopped(working, leases_for(client.log), stop, monitor=monitor)
 
 
 def _key_file() -> Path:
@@ -161,40 +159,20 @@ async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
     from retold.wiring import closing_models, leases_for, monitored, worker_for  # noqa: PLC0415 - loads the client
 
     async with closing_models(*models), options.client(actor="worker") as client:
-        if once:
+        stop = None if once else Stop()
+        if stop is None:
             running = worker_for(client.log, summarizer=models[0], remote=models[1])
             await running.drain()
         else:
             async with monitored(client.log) as monitor:
                 _tell_port(monitor)
                 running = worker_for(client.log, summarizer=models[0], remote=models[1], monitor=monitor)
-                await _until(_stop_signal(), running.run(leases_for(client.log)))
+                await run_until_stopped(running, leases_for(client.log), stop, monitor=monitor)
         damaged = running.damaged
     for error in damaged.values():
         sys.stderr.write(f"retold: set aside: {error}\n")
     if damaged:
         raise typer.Exit(1)
-
-
-def _stop_signal() -> asyncio.Event:
-    """Return what is set when the process is told to stop, from now on."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (*ends_by(), signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
-
-
-async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Run *work* until it ends or *stop* is set; then cancel it and return."""
-    task = asyncio.ensure_future(work)
-    stopped = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if task.done():
-        task.result()
-    task.cancel()
-    await asyncio.wait({task})
 
 
 def _tell_port(monitor: "Monitor | None") -> None:

@@ -109,12 +109,14 @@ def decode_history(body: bytes, *, key: SessionKey) -> History:
     """Return the history that *body* holds, its hash checked.
 
     Raises:
-        CorruptLogError: if *body* is not a history, or its content does not give its hash.
+        CorruptLogError: if *body* is not a history of session *key*, or its content does not give its hash.
     """
     try:
         history = _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptLogError(f"expected a published history: {error}", session=key.session, seq=0) from None
+    if history.key != key:
+        raise CorruptLogError("the published history belongs to another session", session=key.session, seq=history.seq)
     if history_hash(history.entries) != history.hash:
         raise CorruptLogError("the published history does not give its hash", session=key.session, seq=history.seq)
     return history

@@ -13,7 +13,7 @@ from msgspec import Struct
 from retold.events import SessionKey
 from retold.log import api, pages
 from retold.log.link import Link
-from retold.log.names import DEAD, DEAD_ALL, dead_subject, key_of
+from retold.log.names import DEAD, DEAD_ALL, dead_subject, key_of, letter_subjects
 from retold.ports import Aside
 
 NOTES_MAX = 10_000
@@ -39,8 +39,9 @@ class Asides:
             await self._link.retry(lambda: api.publish(self._link, subject, note, {}))
 
     async def remove(self, key: SessionKey) -> None:
-        """Remove the notes on *key*. May be repeated."""
-        await api.call(self._link, f"STREAM.PURGE.{DEAD}", {"filter": dead_subject(key)})
+        """Remove the notes on *key*, and the letters on its messages. May be repeated."""
+        for subject in (dead_subject(key), letter_subjects(key)):
+            await api.purge(self._link, DEAD, subject)
 
     async def all(self) -> dict[SessionKey, Aside]:
         """Return what is noted, by session; a note that cannot be read says so."""

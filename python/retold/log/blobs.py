@@ -64,6 +64,8 @@ class Meta(Struct):
 
 
 metas = msgspec.json.Decoder(Meta)
+_OWNED_TOKENS = 5
+"""Of a nuid: tenant, session, sequence, the body's name, and a number of the try's own."""
 
 
 class Blobs:
@@ -147,8 +149,8 @@ class Blobs:
     async def erase(self, key: SessionKey, *, before: int, claimed: Iterable[str]) -> int:
         """Remove the session's blobs of the sequences before *before*, and those *claimed*; return how many.
 
-        Plain ones are overwritten. The claimed ones are for stores of an earlier release, whose chunks do not name the
-        session.
+        Plain ones are overwritten. The claimed ones are for stores of an earlier release, whose chunks name no session:
+        what names another one is not ours to remove, whoever claims it.
         """
         subjects = {
             subject: subject.split(".")[-2]
@@ -157,7 +159,7 @@ class Blobs:
         }
         for name in claimed:
             meta = await self._meta(name)
-            if meta is not None:
+            if meta is not None and owner_of(meta.nuid) in (None, key):
                 subjects[chunks_subject(meta.nuid)] = name
         for subject, name in subjects.items():
             await api.purge(self._link, BLOBS, _meta_subject(name))
@@ -220,6 +222,12 @@ class Blobs:
 def _is_sealed(chunk: bytes) -> bool:
     """Return whether *chunk* begins a sealed event or projection: no JSON text can hold these bytes, quotes and all."""
     return is_sealed_document(chunk) or b'"data":{"sealed":' in chunk
+
+
+def owner_of(nuid: str) -> SessionKey | None:
+    """Return the session that a meta's *nuid* names; None if it names none, as those of an earlier release."""
+    tokens = nuid.split(".")
+    return SessionKey(tenant=tokens[0], session=tokens[1]) if len(tokens) == _OWNED_TOKENS else None
 
 
 def chunks_subject(nuid: str) -> str:

@@ -10,14 +10,19 @@ from contextlib import asynccontextmanager, suppress
 
 from nats.aio.msg import Msg
 
+from retold.errors import UnavailableError
 from retold.log import streams
+from retold.log.dead_letters import DeadLetters
 from retold.log.faults import Faults
 from retold.log.link import Link, Lost
-from retold.log.names import DEAD, DEAD_ALL
+from retold.log.names import DEAD, DEAD_ALL, LETTERS_ALL, STRAYS_ALL
+from retold.log.servers import Server
 from retold.log.streams import ServerFacts
 
 REPORTS = "retold.workers.report"
 """Who asks here gets an answer from every worker on the account."""
+STRAYS_EVERY_S = 10.0
+"""How often messages are looked for that are no session's; a look at a stream that has not grown is one request."""
 
 
 class _Answers:
@@ -32,6 +37,16 @@ class _Answers:
 
     def lose(self, reason: Lost) -> None:
         """Keep what came."""
+
+
+@asynccontextmanager
+async def open_broker(url: str | Server, *, name: str = "retold top") -> AsyncIterator["Broker"]:
+    """Give a look at the server at *url*, without a log; nothing is created. Raises as `Link.open`."""
+    link = await Link.open(url, name=name)
+    try:
+        yield Broker(link)
+    finally:
+        await link.close()
 
 
 class Broker:
@@ -55,8 +70,28 @@ class Broker:
         return await streams.inspect(self._link)
 
     async def dead_letters(self) -> dict[str, int]:
-        """Return how many subjects there are of what a worker gave up on, by kind: sessions, strays."""
-        return {"session": len(await streams.counts(self._link, DEAD, DEAD_ALL))}
+        """Return how many of each kind there are: sessions that were set aside, messages in them, and strays."""
+        letters = await streams.counts(self._link, DEAD, LETTERS_ALL)
+        strays = sum(subject.startswith(STRAYS_ALL.removesuffix("*")) for subject in letters)
+        sessions = len(await streams.counts(self._link, DEAD, DEAD_ALL))
+        return {"session": sessions, "message": len(letters) - strays, "stray": strays}
+
+    @asynccontextmanager
+    async def watching_strays(self) -> AsyncIterator[None]:
+        """Write letters on messages that are no session's, until the block ends."""
+        task = asyncio.create_task(self._watch_strays())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _watch_strays(self) -> None:
+        letters = DeadLetters(self._link)
+        while True:
+            with suppress(UnavailableError):  # the next look finds them
+                await letters.write_strays()
+            await asyncio.sleep(STRAYS_EVERY_S)
 
     @asynccontextmanager
     async def reporting(self, report: Callable[[], bytes]) -> AsyncIterator[None]:

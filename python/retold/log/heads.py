@@ -49,6 +49,8 @@ class Heads:
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
+        if not self._link.is_up:
+            return  # as for a try that failed
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._write()

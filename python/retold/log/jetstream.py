@@ -18,6 +18,7 @@ from retold.log.asides import Asides
 from retold.log.blobs import Blobs
 from retold.log.broker import Broker
 from retold.log.copying import Copier
+from retold.log.dead_letters import DeadLetters
 from retold.log.erasing import Eraser
 from retold.log.feed import Feed
 from retold.log.headers import reaches, seq_of
@@ -39,6 +40,7 @@ from retold.log.names import (
     checked,
     event_subject,
     key_of,
+    session_of,
 )
 from retold.log.projections import Projections
 from retold.log.reader import Reader
@@ -77,6 +79,7 @@ class JetStreamLog:
         self._copier = Copier(link, blobs=blobs, reader=reader, trails=trails)
         self._heads = Heads(link)
         self._asides = Asides(link)
+        self.letters = DeadLetters(link)
         self.broker = Broker(link)
 
     @classmethod
@@ -236,8 +239,9 @@ class JetStreamLog:
             for key, seq in (await self._lasts(stream, subjects)).items():
                 proved[key] = max(seq, proved.get(key, 0))
         counts = await streams.counts(self._link, EVENTS, EVENTS_ALL)
-        counted = {key_of(subject): count for subject, count in counts.items()}
-        found = {key_of(stored.subject): stored for stored in await Feed(self._link, EVENTS, EVENTS_ALL).lasts_now()}
+        counted = {named: count for subject, count in counts.items() if (named := session_of(subject))}
+        stored_lasts = await Feed(self._link, EVENTS, EVENTS_ALL).lasts_now()
+        found = {named: stored for stored in stored_lasts if (named := session_of(stored.subject))}
         lasts = {key: seq_of(stored) for key, stored in found.items() if seq_of(stored) >= 0}
         for key in lasts:
             proved[key] = max(proved.get(key, 0), reaches(found[key]))
@@ -257,11 +261,12 @@ class JetStreamLog:
         }
 
     async def set_aside(self, key: SessionKey, aside: Aside) -> None:
-        """Note it in the stream of what a worker gave up on."""
-        await self._asides.put(checked(key), aside)
+        """Note it in the stream of what a worker gave up on, and each of its messages that is no event."""
+        await self.letters.write_session(checked(key))
+        await self._asides.put(key, aside)
 
     async def release(self, key: SessionKey) -> None:
-        """Remove the note."""
+        """Remove the note, and the letters on its messages."""
         await self._asides.remove(checked(key))
 
     async def aside(self) -> dict[SessionKey, Aside]:

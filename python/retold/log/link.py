@@ -75,16 +75,17 @@ class Inbox:
 
 
 class _Answer:
-    """Wait for one message."""
+    """Wait for one message, the answer to a request on *subject*."""
 
-    def __init__(self) -> None:
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
         self.message: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
 
     def deliver(self, message: Msg) -> None:
         if not self.message.done():
             self.message.set_result(message)
 
-    def lose(self, reason: Lost) -> None:
+    def lose(self, reason: Exception) -> None:
         if not self.message.done():
             self.message.set_exception(reason)
 
@@ -161,7 +162,8 @@ class Link:
         if self._client.is_closed:
             return
         try:
-            await finish(self._client.drain(), limit_s=DRAIN_TIMEOUT_S)
+            # Without a connection nothing can be sent, so there is nothing to wait for.
+            await finish(self._client.drain() if self.is_up else self._client.close(), limit_s=DRAIN_TIMEOUT_S)
         except (TimeoutError, OSError, nats_errors.Error):
             with suppress(TimeoutError, OSError, nats_errors.Error):
                 await finish(self._client.close(), limit_s=DRAIN_TIMEOUT_S)
@@ -300,8 +302,9 @@ class Link:
 
         Raises:
             Lost: if no answer came within `ANSWER_TIMEOUT_S`, the connection was lost, or nobody is there.
+            UnavailableError: if the server does not let this user ask.
         """
-        answer = _Answer()
+        answer = _Answer(subject)
         with self.inbox(answer) as inbox:
             await self.send(subject, payload, headers=headers, reply=inbox.subject)
             message = await self.wait(answer.message)
@@ -366,8 +369,15 @@ class Link:
             self._is_refused = True
         if (what := denied(str(error))) is not None:
             self.faults.note("no_permission", what)
+            self._refuse(str(error), UnavailableError(f"{self.address} does not let this user {what}"))
         refused = "the server refused the user, password or token of the URL"
         self.last_error = refused if self._is_refused else f"{type(error).__name__}: {error}"
+
+    def _refuse(self, error: str, reason: UnavailableError) -> None:
+        """Fail what waits for an answer from the subject that *error* names, which nats-py tells in lower case."""
+        for sink in list(self._sinks.values()):
+            if isinstance(sink, _Answer) and f'"{sink.subject.lower()}"' in error.lower():
+                sink.lose(reason)
 
     async def _on_lost(self) -> None:
         self.faults.note("disconnected")

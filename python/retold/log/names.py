@@ -7,8 +7,11 @@ Rules:
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import lru_cache
 from hashlib import sha256
 
+from retold.errors import InputError
 from retold.events import SessionKey, session_key
 from retold.lease_ports import PARTITIONS
 
@@ -30,7 +33,14 @@ SNAPSHOTS_ALL = "retold.snap.*.*"
 """The newest snapshots; those that were rebuilt lie one token deeper."""
 HEADS_ALL = "retold.head.>"
 BEGINNINGS_ALL = "retold.begin.>"
-DEAD_ALL = "retold.dead.>"
+DEAD_ALL = "retold.dead.*.*"
+"""The notes on sessions; letters lie deeper."""
+EVENT_TOKENS = 5
+"""Of how many tokens a subject with a session's events is."""
+KNOWN_MAX = 16_384
+"""Of so many subjects it is remembered whose they are: 3 µs each to tell."""
+LETTERS_ALL = "retold.dead.letter.>"
+STRAYS_ALL = "retold.dead.letter.stray.*"
 HISTORIES_ALL = f"$KV.{HISTORIES_BUCKET}.*.*"
 KEYS_ALL = f"$KV.{KEYS_BUCKET}.>"
 LEASES_ALL = f"$KV.{LEASES_BUCKET}.>"
@@ -125,6 +135,30 @@ def head_subject(key: SessionKey) -> str:
 def beginning_subject(key: SessionKey) -> str:
     """Return the subject that says where in the stream the session begins, if it was written anew."""
     return f"retold.begin.{key.tenant}.{key.session}"
+
+
+@lru_cache(maxsize=KNOWN_MAX)
+def session_of(subject: str) -> SessionKey | None:
+    """Return the session that *subject* holds the events of; None if no session's events lie there."""
+    tokens = subject.split(".")
+    if len(tokens) != EVENT_TOKENS:
+        return None
+    with suppress(InputError):
+        key = session_key(tokens[4], tenant=tokens[3])
+        return key if event_subject(key) == subject else None
+    return None
+
+
+def letter_subjects(key: SessionKey) -> str:
+    """Return the filter of the letters on single messages of the session."""
+    return f"retold.dead.letter.session.{key.tenant}.{key.session}.*"
+
+
+def letter_subject(key: SessionKey | None, position: int) -> str:
+    """Return the subject of the letter on the message at *position*, of the session, or of none."""
+    if key is None:
+        return f"retold.dead.letter.stray.{position}"
+    return f"retold.dead.letter.session.{key.tenant}.{key.session}.{position}"
 
 
 def dead_subject(key: SessionKey) -> str:

@@ -26,7 +26,7 @@ from retold.fold import Run
 from retold.lease_ports import PARTITIONS
 from retold.log.consumers import SILENCE_S, Consumer, consumer, pull_of
 from retold.log.link import Link, Lost
-from retold.log.names import EVENTS, key_of
+from retold.log.names import EVENTS, key_of, session_of
 from retold.log.packing import PACKING
 from retold.log.reader import Reader
 from retold.ports import Scanned
@@ -157,8 +157,8 @@ class Scanner:
         self, given: Given, unread: Mapping[SessionKey, int], left_out: set[SessionKey]
     ) -> AsyncGenerator[Scanned[Recorded], None]:
         """Yield the rest of each session that needs a closer look from here on, and leave it out of the scan."""
-        for key, seq in [*((key_of(name), seq) for name, seq in given[_ODD]), *unread.items()]:
-            if key not in left_out:
+        for key, seq in [*((session_of(name), seq) for name, seq in given[_ODD]), *unread.items()]:
+            if key is not None and key not in left_out:
                 left_out.add(key)
                 async with aclosing(self._rest(key, after=seq)) as rest:
                     async for part in rest:

@@ -26,7 +26,7 @@ from retold.errors import CorruptLogError, InputError
 from retold.events import SessionKey
 from retold.log import api, pages, streams
 from retold.log.api import Refused, Stored
-from retold.log.blobs import CHUNK_BYTES, Meta, chunks_subject, metas
+from retold.log.blobs import CHUNK_BYTES, Meta, chunks_subject, metas, owner_of
 from retold.log.feed import GETS_AT_ONCE, Feed
 from retold.log.headers import erased_of, seq_of
 from retold.log.jetstream import connect_log
@@ -51,8 +51,6 @@ STALLS_MAX = 3
 """How many consumers may bring nothing although there is something: then the next message cannot be read."""
 _CLAIMING = ((EVENTS, EVENTS_ALL), (SNAPSHOTS, "retold.snap.>"), (HISTORIES, f"$KV.{HISTORIES_BUCKET}.>"))
 _METAS, _CHUNKS = f"$O.{BLOBS_BUCKET}.M.>", f"$O.{BLOBS_BUCKET}.C."
-_OWNED_TOKENS = 5
-"""Of chunks' subjects: tenant, session, sequence, the body's name, and a number of the try's own."""
 _NAME_LETTERS = frozenset("0123456789abcdef")
 
 
@@ -143,7 +141,7 @@ class Sweeper:
 
     def _may_be_damaged(self, found: _Found) -> bool:
         """Return whether a damaged session could claim it. What an earlier release stored does not name its session."""
-        owner = _owner(found.chunks)
+        owner = owner_of(found.chunks.removeprefix(_CHUNKS))
         return bool(self.damaged) and (owner is None or owner in self.damaged)
 
     async def _metas(self) -> AsyncIterator[tuple[Meta, Stored]]:
@@ -248,12 +246,6 @@ async def open_sweeper(url: str | Server, *, name: str = "retold sweep") -> Asyn
 def _whole(meta: Meta, stored: Stored) -> _Found:
     orphan = Orphan(name=meta.name, size_bytes=meta.size, at=_at(stored))
     return _Found(orphan=orphan, position=stored.position, chunks=chunks_subject(meta.nuid))
-
-
-def _owner(chunks: str) -> SessionKey | None:
-    """Return the session that the subject of some chunks names; None if it names none."""
-    tokens = chunks.removeprefix(_CHUNKS).split(".")
-    return SessionKey(tenant=tokens[0], session=tokens[1]) if len(tokens) == _OWNED_TOKENS else None
 
 
 def _is_ours(meta: Meta) -> bool:

@@ -19,7 +19,7 @@ from retold.log.api import Stored
 from retold.log.feed import Feed
 from retold.log.headers import seq_of
 from retold.log.link import Link, Lost
-from retold.log.names import EVENTS, event_subjects, key_of
+from retold.log.names import EVENTS, event_subjects, session_of
 from retold.ports import SessionEnd
 
 _ALL: Mapping[int, int] = dict.fromkeys(range(PARTITIONS), 0)
@@ -41,7 +41,8 @@ async def wakes(link: Link, partitions: Partitions | None) -> AsyncGenerator[Ses
             if len(gained) == len(followed):
                 position = end
             for stored in await Feed(link, EVENTS, *event_subjects(gained)).lasts_now():
-                yield _woken(stored)
+                if (woken := _woken(stored)) is not None:
+                    yield woken
         listed = {}
         changed = asyncio.ensure_future(_changed(partitions, followed))
         try:
@@ -49,8 +50,8 @@ async def wakes(link: Link, partitions: Partitions | None) -> AsyncGenerator[Ses
                 await changed
             with suppress(Lost):
                 async with aclosing(_newer(link, followed, position, until=changed)) as newer:
-                    async for position, woken in newer:  # noqa: B007 -- where the next one starts
-                        yield woken
+                    async for position, grown in newer:  # noqa: B007 -- where the next one starts
+                        yield grown
                 listed = followed
         finally:
             changed.cancel()
@@ -65,8 +66,8 @@ async def _newer(
     ends: dict[SessionKey, SessionEnd] = {}
     async with aclosing(Feed(link, EVENTS, *event_subjects(followed)).newer(position, until=until)) as feed:
         async for delivery in feed:
-            woken = _woken(delivery.stored)
-            ends[woken.key] = woken
+            if (woken := _woken(delivery.stored)) is not None:
+                ends[woken.key] = woken
             if delivery.buffered == 0:
                 some, ends = ends, {}
                 for one in some.values():
@@ -80,8 +81,10 @@ async def _changed(partitions: Partitions | None, followed: Mapping[int, int]) -
         await partitions.changed(followed)
 
 
-def _woken(stored: Stored) -> SessionEnd:
-    return SessionEnd(key=key_of(stored.subject), seq=max(seq_of(stored), 0))
+def _woken(stored: Stored) -> SessionEnd | None:
+    """Return the session that grew; None for a message on a subject that is no session's (`dead_letters`)."""
+    key = session_of(stored.subject)
+    return None if key is None else SessionEnd(key=key, seq=max(seq_of(stored), 0))
 
 
 async def _end(link: Link) -> int:

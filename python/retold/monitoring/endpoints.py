@@ -10,14 +10,12 @@ Rules:
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import msgspec
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,7 +25,6 @@ from retold.errors import UnavailableError
 from retold.log.broker import Broker
 from retold.monitoring.health import Health
 from retold.monitoring.meter import Meter
-from retold.monitoring.metrics import family_of
 
 STOP_S = 2.0
 """How long a request that is being answered may take when the worker ends."""
@@ -39,7 +36,9 @@ JSON = "application/json"
 
 def application(meter: Meter, health: Health, broker: Broker) -> Starlette:
     """Return the application that tells of *meter*, *health* and *broker*."""
-    meter.metrics.registry.register(_OfBroker(broker))
+    faults = broker.faults
+    meter.metrics.read_from("retold_broker_reconnects_total", lambda: {(): faults.reconnects})
+    meter.metrics.read_from("retold_broker_faults_total", lambda: {(name,): n for name, n in faults.counts().items()})
 
     async def livez(_: Request) -> Response:
         return Response(b'{"live":true}\n', media_type=JSON)
@@ -107,19 +106,3 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
             yield bound
     except OSError as error:
         raise UnavailableError(f"cannot serve health and metrics on {host}:{port}: {error.strerror or error}") from None
-
-
-class _OfBroker(Collector):
-    """Give what is counted on the connection."""
-
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-
-    def collect(self) -> Iterable[Metric]:
-        """Yield the counters of `OF_BROKER`."""
-        found = self._broker.faults
-        reconnects, faults = family_of("retold_broker_reconnects_total"), family_of("retold_broker_faults_total")
-        reconnects.add_metric([], found.reconnects)
-        for name, count in found.counts().items():
-            faults.add_metric([name], count)
-        yield from (reconnects, faults)

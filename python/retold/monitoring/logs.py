@@ -1,19 +1,22 @@
 """The log of a worker, on stderr: lines for people, or a JSON object a line for machines.
 
 Rules:
+- The standard library's logging, and no structlog: its being installed makes stamina print every retry on the stdout of
+  whoever uses us as a library.
 - What is logged names sessions, sizes and kinds of errors, never what was said. Our own messages keep to that; of an
   error that is not ours only its type and the places in the code are written, for its text may quote the conversation.
 """
 
 import logging
 import sys
+from datetime import UTC, datetime
 from traceback import extract_tb
 from types import TracebackType
 from typing import Any
 
-import structlog
+import msgspec
 from opentelemetry import trace
-from structlog.typing import EventDict, Processor, WrappedLogger
+from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 
 from retold.errors import RetoldError
 from retold.settings import LogFormat, LogLevel
@@ -23,17 +26,20 @@ FRAMES_MAX = 20
 TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 QUIET = ("httpx", "httpcore", "openai", "anthropic", "uvicorn.error", "stamina")
 """Others whose lines tell of every request, and may quote it: only their warnings are written."""
+_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def log_to_stderr(form: LogFormat, level: LogLevel) -> None:
     """Write what is logged from now on to stderr, in *form*, from *level* on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_json() if form == "json" else _Text(TEXT))
+    handler.setFormatter(_Json() if form == "json" else _Text(TEXT))
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
+    # Where structlog happens to be installed, stamina would print each retry on stdout.
+    set_on_retry_hooks([LoggingOnRetryHook])
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
@@ -46,37 +52,24 @@ class _Text(logging.Formatter):
         return f"{told['type']}: {told['message']}{places}" if "message" in told else f"{told['type']}{places}"
 
 
-def _json() -> logging.Formatter:
-    before: list[Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_trace,
-        _add_error,
-    ]
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=before,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
-    )
+class _Json(logging.Formatter):
+    """Write a JSON object a line: what was told, by whom, when, and what was given as ``extra``."""
 
-
-def _add_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    found = trace.get_current_span().get_span_context()
-    if found.is_valid:
-        event["trace_id"], event["span_id"] = f"{found.trace_id:032x}", f"{found.span_id:016x}"
-    return event
-
-
-def _add_error(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    info = event.pop("exc_info", None)
-    if info is True:
-        info = sys.exc_info()
-    if isinstance(info, BaseException):
-        info = (type(info), info, info.__traceback__)
-    if info and info[0] is not None:
-        event["error"] = describe(info)
-    return event
+    def format(self, record: logging.LogRecord) -> str:
+        """Return *record* as one line of JSON; what cannot be written is told by its type."""
+        told: dict[str, Any] = {
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        told |= {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
+        span = trace.get_current_span().get_span_context()
+        if span.is_valid:
+            told |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+        if record.exc_info:
+            told["error"] = describe(record.exc_info)
+        return msgspec.json.encode(told, enc_hook=lambda value: type(value).__name__).decode()
 
 
 def describe(

@@ -9,13 +9,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import Token
 from datetime import datetime
 
 from msgspec import Struct
+from opentelemetry import trace
+from opentelemetry.context import Context as OtelContext
+from opentelemetry.context import attach, detach
 from opentelemetry.trace import Span
 
 from retold.events import Fact, HistoryReplaced, SessionKey, SummaryWritten
 from retold.fold import Context
+from retold.log.names import partition
 from retold.monitoring import spans
 from retold.monitoring.metrics import Metrics
 from retold.policy import Decision, tier_of
@@ -41,13 +46,19 @@ class _Wait(Struct):
 
 class _Open(Struct):
     span: Span
+    token: Token[OtelContext]
     tier: str
     began_s: float
     appended_at: datetime | None
 
 
 class Meter:
-    """Count and time what a worker tells; see `retold.telemetry.Telemetry` for each method."""
+    """Count and time what a worker tells; see `retold.telemetry.Telemetry` for each method.
+
+    Attributes:
+        events: how many were folded.
+        held_leases: how many partitions the worker holds.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.metrics = Metrics()
@@ -59,6 +70,8 @@ class Meter:
         self._open: dict[SessionKey, _Open] = {}
         self._unpublished: dict[SessionKey, datetime] = {}
         self.held_leases = 0
+        self.events = 0
+        self.metrics.read_from("retold_events_folded_total", lambda: {(): self.events})
         gauge = self.metrics.gauge
         gauge("retold_lag_events").set_function(lambda: self.lag.events)
         gauge("retold_lag_sessions").set_function(lambda: self.lag.sessions)
@@ -94,7 +107,7 @@ class Meter:
 
     def brought_up(self, size: SessionSize, *, events: int) -> None:
         """Count what was folded."""
-        self.metrics.counter("retold_events_folded_total").inc(events)
+        self.events += events
         self._held[size.key] = size
         self._held.move_to_end(size.key)
         self._folded[size.key] = size.seq
@@ -106,9 +119,10 @@ class Meter:
             del self._waiting[size.key]
 
     def dropped(self, key: SessionKey) -> None:
-        """Forget its size."""
+        """Forget its size; a compaction that was broken off was abandoned."""
         self._held.pop(key, None)
         self._unpublished.pop(key, None)
+        self._end(key, "abandoned")
 
     def set_aside(self, key: SessionKey) -> None:
         """Count it apart: it is not waited for."""
@@ -124,7 +138,8 @@ class Meter:
         """Start a span, and the clock."""
         self._end(context.key, "abandoned")  # one that was broken off
         span = spans.start_compaction(context, decision)
-        self._open[context.key] = _Open(span, tier_of(decision), time.monotonic(), context.latest)
+        token = attach(trace.set_span_in_context(span))  # so that what is logged names the trace
+        self._open[context.key] = _Open(span, token, tier_of(decision), time.monotonic(), context.latest)
 
     def compacted(self, context: Context, facts: Sequence[Fact]) -> None:
         """Count tokens before and after, and end the span."""
@@ -168,6 +183,15 @@ class Meter:
         """Note it."""
         self.held_leases = held
 
+    def let_go(self, partitions: frozenset[int]) -> None:
+        """Forget its sessions."""
+        for key in [key for key in (*self._held, *self._open) if partition(key) in partitions]:
+            self.dropped(key)
+        for sessions in (self._waiting, self._unpublished, self._folded):
+            for key in [key for key in sessions if partition(key) in partitions]:
+                del sessions[key]
+        self._aside = {key for key in self._aside if partition(key) not in partitions}
+
     @contextmanager
     def asking(self, name: str, context: Context) -> Iterator["Asked"]:
         """Time and trace what the summarizer *name* does for the session of *context* in the block."""
@@ -195,6 +219,10 @@ class Meter:
         self.metrics.histogram("retold_compaction_seconds", tier=opened.tier).observe(seconds)
         opened.span.set_attribute(spans.OUTCOME, outcome)
         opened.span.end()
+        if (
+            trace.get_current_span() is opened.span
+        ):  # else the task that began it was cancelled, and its context with it
+            detach(opened.token)
 
 
 class Asked:

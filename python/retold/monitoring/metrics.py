@@ -5,16 +5,19 @@ Rules:
 - No label holds a session or a tenant: both are unbounded. Every label's values are listed, or come from the settings.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from platform import python_version
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from retold.events import Tier
 
 SHORT_SECONDS = (0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """From an append to its history: 15 and 100 ms are what is promised for half and for 99 in 100."""
@@ -22,6 +25,7 @@ LONG_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.2
 """OpenTelemetry's for what a model does, up to above the time that a summarizer is given."""
 
 Kind = Literal["counter", "gauge", "histogram"]
+Counts = Callable[[], Mapping[tuple[str, ...], float]]
 
 
 class Metric(Struct, frozen=True):
@@ -77,8 +81,12 @@ METRICS: tuple[Metric, ...] = (
 )
 """All of them. Dashboards and alerts are checked against this table (`exported_names`)."""
 
-OF_BROKER = frozenset({"retold_broker_reconnects_total", "retold_broker_faults_total"})
-"""What is counted on the connection, and read from there at each scrape."""
+OUTCOMES = ("replaced", "failed", "abandoned")
+COUNTED_ELSEWHERE = frozenset(
+    {"retold_events_folded_total", "retold_broker_reconnects_total", "retold_broker_faults_total"}
+)
+"""What is counted where it happens, and read from there at each scrape (`Metrics.read_from`): a counter of the client
+library takes a lock and 2 µs, which is much for each pass over a session."""
 _BY_NAME = {metric.name: metric for metric in METRICS}
 _SUFFIXES = {"counter": ("",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 PROCESS_NAMES = frozenset(
@@ -110,11 +118,16 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self._counters = {
-            metric.name: _counter(metric, self.registry) for metric in _of("counter") if metric.name not in OF_BROKER
+            metric.name: _counter(metric, self.registry)
+            for metric in _of("counter")
+            if metric.name not in COUNTED_ELSEWHERE
         }
         self._gauges = {metric.name: _gauge(metric, self.registry) for metric in _of("gauge")}
         self._histograms = {metric.name: _histogram(metric, self.registry) for metric in _of("histogram")}
         self.version = version("retold")
+        for tier in get_args(Tier):
+            for outcome in OUTCOMES:  # an alert must see the step from none to one
+                self.counter("retold_compactions_total", tier=tier, outcome=outcome)
         self.gauge("retold_build_info", version=self.version, python=python_version()).set(1)
 
     def counter(self, name: str, **labels: str) -> Counter:
@@ -132,6 +145,11 @@ class Metrics:
         found = self._histograms[name]
         return found.labels(**labels) if labels else found
 
+    def read_from(self, name: str, read: Counts) -> None:
+        """Export what *read* gives as the counter *name* of the table: counts by the values of its labels."""
+        assert name in COUNTED_ELSEWHERE, name
+        self.registry.register(_Elsewhere(_BY_NAME[name], read))
+
     def total(self, name: str) -> float:
         """Return the sum of the counter *name* over all its labels."""
         return sum(
@@ -142,10 +160,19 @@ class Metrics:
         )
 
 
-def family_of(name: str) -> CounterMetricFamily:
-    """Return an empty family for the counter *name* of the table, to be filled by what counts elsewhere."""
-    metric = _BY_NAME[name]
-    return CounterMetricFamily(metric.name, metric.text, labels=metric.labels)
+class _Elsewhere(Collector):
+    """Read one counter from where it is counted."""
+
+    def __init__(self, metric: Metric, read: Counts) -> None:
+        self._metric = metric
+        self._read = read
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """Yield the counter with a sample for each of its labels' values."""
+        family = CounterMetricFamily(self._metric.name, self._metric.text, labels=self._metric.labels)
+        for labels, count in self._read().items():
+            family.add_metric(labels, count)
+        yield family
 
 
 def _of(kind: Kind) -> Iterable[Metric]:

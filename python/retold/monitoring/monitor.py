@@ -13,6 +13,7 @@ from retold.monitoring.endpoints import application, serving
 from retold.monitoring.health import Health
 from retold.monitoring.meter import Meter
 from retold.monitoring.reports import Reporter
+from retold.monitoring.tracing import tracing
 from retold.ports import Clock
 from retold.settings import Settings
 
@@ -39,16 +40,19 @@ async def open_monitor(broker: Broker, clock: Clock, settings: Settings) -> Asyn
 
     Raises:
         UnavailableError: if it cannot be served there.
+        InputError: if spans are to be sent and cannot be (`tracing`).
     """
     name = settings.worker_name or default_name()
     meter = Meter(clock)
     meter.metrics.gauge("retold_worker_info", worker=name).set(1)
     health = Health(meter, broker, healthz=settings.nats_healthz, lag_s_max=settings.ready_lag_s)
     async with AsyncExitStack() as stack:
+        stack.enter_context(tracing(name))
         port = None
         if settings.http_port is not None:
             app = application(meter, health, broker)
             port = await stack.enter_async_context(serving(app, host=settings.http_host, port=settings.http_port))
+        await stack.enter_async_context(broker.watching_strays())
         await stack.enter_async_context(broker.reporting(Reporter(name, meter, health).answer))
         yield Monitor(name=name, meter=meter, health=health, port=port)
 

@@ -64,7 +64,7 @@ class Reporter:
             version=meter.metrics.version,
             pid=os.getpid(),
             up_s=time.monotonic() - self._began_s,
-            events=int(total("retold_events_folded_total")),
+            events=meter.events,
             compactions=int(total("retold_compactions_total")),
             tokens_saved=int(
                 total("retold_compaction_before_tokens_total") - total("retold_compaction_after_tokens_total")

@@ -131,10 +131,10 @@ class Bonds:
         answers: list[tuple[int, int]] = []
         for at in sorted(self.calls + self.results):
             item = self.items[at]
-            if isinstance(item, ToolCall):
+            if type(item) is ToolCall:
                 newest[item.call_id] = at
-            elif isinstance(item, ToolResult) and item.call_id in newest:
-                answers.append((newest[item.call_id], at))
+            elif type(item) is ToolResult and (call := newest.get(item.call_id)) is not None:
+                answers.append((call, at))
         return answers
 
     def _neighbours(self) -> Iterator[tuple[int, int]]:

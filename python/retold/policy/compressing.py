@@ -17,7 +17,7 @@ from retold.events import EditedRange, HistoryEdited, Message, Opaque, Pin, Rece
 from retold.fold import PRIMING, Context, Entry, count_item, item_hash, ledger_of
 from retold.policy.blocks import CompressedBlock, block_message, joined
 from retold.policy.bonds import Bonds
-from retold.policy.identifiers import identifiers_of
+from retold.policy.identifiers import count_survivors
 from retold.policy.pins import fixed_positions
 from retold.tokens import encoding
 
@@ -262,7 +262,8 @@ def _receipt(
 ) -> Receipt:
     entries, ids = context.entries, {item for block in blocks for item in block.items}
     size = ledger_of(after).upper + PRIMING
-    left = identifiers_of(entry.item for entry in entries if entry.item.id in ids)
+    left = [entry.item for entry in entries if entry.item.id in ids]
+    identifiers, identifiers_kept = count_survivors(left, (entry.item for entry in after))
     return Receipt(
         kept=len(after) - len(blocks),
         tokens_before=context.tokens.upper,
@@ -276,7 +277,7 @@ def _receipt(
         prefix_kept=prefix_kept,
         survival=Survival(
             prefix_tokens=ledger_of(after[:prefix_kept]).upper,
-            identifiers=len(left),
-            identifiers_kept=len(left & identifiers_of(entry.item for entry in after)),
+            identifiers=identifiers,
+            identifiers_kept=identifiers_kept,
         ),
     )

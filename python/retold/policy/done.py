@@ -72,7 +72,7 @@ def _spoken(entry: Entry, fresh: float) -> list[Line]:
         terms = frozenset(terms_of(sentence))
         if len(terms) < 2:
             continue
-        measured = MEASURED if any(is_literal(term) for term in terms) else SPOKEN
+        measured = MEASURED if any(map(is_literal, terms)) else SPOKEN
         weight = DECIDED if DECISION.search(sentence) else measured
         place = (entry.seq, number, 0)
         text = cut_line(sentence)

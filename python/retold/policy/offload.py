@@ -11,7 +11,7 @@ of a turn that is over, none can do anything but forget it.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import structs
@@ -30,15 +30,16 @@ from retold.events import (
     ToolResult,
     plain_text,
 )
-from retold.fold import PRIMING, Context, Entry, count_item, ledger_of
+from retold.fold import PRIMING, Context, Entry, Tokens, count_item, count_items, ledger_of
 from retold.formats import address_of
+from retold.identifiers import tell_shortly
 from retold.policy.bonds import Bonds
 from retold.policy.decisions import OffloadItems, Placeholder
 from retold.policy.limits import Limits
 from retold.policy.pins import fixed_positions
 from retold.policy.presets import Preset
-from retold.policy.values import told_shortly
-from retold.tokens import encoding
+from retold.policy.values import told_of
+from retold.tokens import Encoding, encoding
 
 StandIn = Callable[[Item, Item], Item | None]
 """Given an item and its placeholder, return what is to stand there, or None to keep the item as it is."""
@@ -51,6 +52,9 @@ VALUES_CHARACTERS_MAX = 240
 
 BEGINNING_CHARACTERS = 80
 """A message's placeholder shows so much of it."""
+
+BATCH = 64
+"""So many placeholders are made at once, where each may be the last that is needed."""
 
 _WHOLE = ("whole", "edited")
 """The forms of an entry that nothing stands for yet."""
@@ -69,13 +73,16 @@ def plan_offload(
     sizes, vocabulary = ledger_of(context.entries), encoding(context.encoding)
     chosen: dict[int, Placeholder] = {}
     recent = 0 if limits.recent is None else len(sizes) - sizes.fit(limits.recent, from_end=True)
-    for at in _candidates(context, limits.preset, bonds, recent=recent):
+    order = _candidates(context, limits.preset, bonds, recent=recent)
+    for at, usual, size in _placeholders(order, bonds, vocabulary, recent=recent):
         if at >= recent and sizes.upper + PRIMING <= limits.target:
             break
         entry = bonds.entries[at]
-        placeholder = _placeholder(entry, tool=_tool_of(at, bonds), stand_in=stand_in)
-        tokens = entry.tokens if placeholder is None else count_item(placeholder, vocabulary)
-        if placeholder is not None and tokens.upper < entry.tokens.upper:
+        placeholder = usual if stand_in is None else _checked(stand_in(entry.item, usual), usual)
+        if placeholder is None:
+            continue
+        tokens = size if placeholder is usual else count_item(placeholder, vocabulary)
+        if tokens.upper < entry.tokens.upper:
             chosen[at] = Placeholder(placeholder, tokens)
             sizes.put(at, tokens)
     if not chosen:
@@ -102,8 +109,35 @@ def body_of(entries: Sequence[Entry], replaced: Mapping[int, Span | None]) -> tu
     return tuple(body)
 
 
-def placeholder_for(entry: Entry, *, tool: str) -> Item:
-    """Return the item that stands for *entry*: same call of *tool*, same role, short content; reasoning leaves none."""
+def _placeholders(
+    order: Sequence[int], bonds: Bonds, vocabulary: Encoding, *, recent: int
+) -> Iterator[tuple[int, Item, Tokens]]:
+    """Yield each position of *order* with the item that may stand for its entry, and what that takes.
+
+    They are made a batch at a time, for the core reads and counts many in one call: first all that leave at once, then
+    as many as may not be asked for without loss.
+    """
+    start, end = 0, sum(at < recent for at in order)
+    while start < len(order):
+        batch = order[start:end]
+        results = [at for at in batch if type(bonds.items[at]) is ToolResult]
+        told = dict(zip(results, tell_shortly([_told(bonds.entries[at]) for at in results]), strict=True))
+        items = [_placeholder(bonds.entries[at], tool=_tool_of(at, bonds), has=told.get(at, "")) for at in batch]
+        yield from zip(batch, items, count_items(items, vocabulary), strict=True)
+        start, end = end, end + BATCH
+
+
+def _told(entry: Entry) -> tuple[str | list[str], int]:
+    """Return what a result's placeholder tells of it, and in how many characters at most."""
+    assert isinstance(entry.item, ToolResult)
+    return told_of(plain_text(entry.item.content)), min(VALUES_CHARACTERS_MAX, entry.tokens.total)
+
+
+def _placeholder(entry: Entry, *, tool: str, has: str) -> Item:
+    """Return the item that stands for *entry*: same call of *tool*, same role, short content; reasoning leaves none.
+
+    *has* is what a result has that a later step may need.
+    """
     item, size = entry.item, entry.tokens.total
     match item:
         case ToolCall():
@@ -114,8 +148,7 @@ def placeholder_for(entry: Entry, *, tool: str) -> Item:
         case ToolResult():
             lines = plain_text(item.content).count("\n") + 1
             note = f"result of {tool} offloaded: {size} tokens, {lines} lines; restore item {item.id} to read it"
-            values = told_shortly(plain_text(item.content), characters=min(VALUES_CHARACTERS_MAX, size))
-            note = f"{note}; has {values}" if values else note
+            note = f"{note}; has {has}" if has else note
             return structs.replace(item, content=(Text(f"[Retold: {note}]"),), extra=address_of(item.extra))
         case Message():
             begins = " ".join(plain_text(item.content)[:BEGINNING_CHARACTERS].split())
@@ -133,10 +166,7 @@ def _tool_of(at: int, bonds: Bonds) -> str:
     return call.name if isinstance(call, ToolCall) else "a tool"
 
 
-def _placeholder(entry: Entry, *, tool: str, stand_in: StandIn | None) -> Item | None:
-    """Return what is to stand for *entry*; None if it is to stay."""
-    placeholder = placeholder_for(entry, tool=tool)
-    other = placeholder if stand_in is None else stand_in(entry.item, placeholder)
+def _checked(other: Item | None, placeholder: Item) -> Item | None:
     return other if other is None or other is placeholder else check_stand_in(other, placeholder)
 
 
@@ -162,15 +192,15 @@ def _candidates(context: Context, preset: Preset, bonds: Bonds, *, recent: int) 
     """Return the positions that may be offloaded, in the order in which they should be: those from *recent* on last."""
     end = max(0, len(bonds.items) - preset.keep_recent)
     fixed = fixed_positions(context, bonds)
-    may_leave = [*bonds.calls, *bonds.results, *(bonds.messages if preset.offload_messages else ())]
+    may_leave = sorted([*bonds.calls, *bonds.results, *(bonds.messages if preset.offload_messages else ())])
     large = [at for at in may_leave if at < end and at not in fixed and _may_leave(bonds.entries[at])]
     repeats, again = _repeated(bonds), _called_again(bonds)
-    order = [(at >= recent, False, at not in repeats, at not in again, at) for at in large]
+    ordered = sorted(large, key=lambda at: 2 * (at not in repeats) + (at not in again))
     turn = min(end, bonds.latest_user or 0)
     thoughts = bonds.of_kind(Reasoning)
-    forgotten = [at for at in thoughts[: bisect_left(thoughts, turn)] if at not in fixed]
-    order += [(at >= recent, True, True, True, at) for at in forgotten if bonds.entries[at].form in _WHOLE]
-    return [place[-1] for place in sorted(order)]
+    forgotten = thoughts[: bisect_left(thoughts, turn)]
+    ordered += [at for at in forgotten if at not in fixed and bonds.entries[at].form in _WHOLE]
+    return [*(at for at in ordered if at < recent), *(at for at in ordered if at >= recent)]
 
 
 def _may_leave(entry: Entry) -> bool:

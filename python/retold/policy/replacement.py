@@ -35,7 +35,7 @@ from retold.fold import (
 )
 from retold.policy.decisions import Decision, OffloadItems, Placeholder, SummarizeSpan, TruncateHistory
 from retold.policy.guarding import EXTRACTIVE, guard_fields
-from retold.policy.identifiers import identifiers_of
+from retold.policy.identifiers import count_survivors
 from retold.policy.limits import due_recorded
 from retold.policy.pins import fixed_positions
 from retold.policy.remote import wordless_blocks
@@ -209,7 +209,8 @@ def _pins(context: Context, entries: Sequence[Entry], *, superseded: set[str]) -
 def _receipt(context: Context, decision: Decision, entries: Sequence[Entry], pins: tuple[Pin, ...]) -> Receipt:
     before = {entry.item.id: entry.item for entry in context.entries}
     stayed = {entry.item.id for entry in entries if before.get(entry.item.id) == entry.item}
-    left = identifiers_of(item for item_id, item in before.items() if item_id not in stayed)
+    left = [item for item_id, item in before.items() if item_id not in stayed]
+    identifiers, identifiers_kept = count_survivors(left, (entry.item for entry in entries))
     prefix = _common_prefix(context.entries, entries)
     cut = () if isinstance(decision, OffloadItems) else decision.cut
     return Receipt(
@@ -227,8 +228,8 @@ def _receipt(context: Context, decision: Decision, entries: Sequence[Entry], pin
         prefix_kept=prefix,
         survival=Survival(
             prefix_tokens=ledger_of(entries[:prefix]).upper,
-            identifiers=len(left),
-            identifiers_kept=len(left & identifiers_of(entry.item for entry in entries)) if left else 0,
+            identifiers=identifiers,
+            identifiers_kept=identifiers_kept,
         ),
     )
 

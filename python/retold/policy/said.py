@@ -122,7 +122,8 @@ def _line(statement: Statement, *, field: str, age: float) -> Line:
 
 
 def _gone(replaced: Collection[Statement], standing: Collection[Statement]) -> dict[str, frozenset[str]]:
-    holding = {term for one in standing for _, value in one.sets for term in terms_of(value)}
+    values = {value for one in standing for _, value in one.sets} if replaced else ()
+    holding = {term for value in values for term in terms_of(value)}
     gone: dict[str, frozenset[str]] = {}
     for one in replaced:
         for term in {term for _, value in one.sets for term in terms_of(value)} - holding:

@@ -124,10 +124,10 @@ def _says_anew(old: Statement, new: Statement) -> bool:
     """Return whether *new* sets another value for all that *old* is about, in the same words."""
     if old.text == new.text:
         return True
-    if not old.about or not new.sets or not _may_replace(old, new) or _sorts(old) != _sorts(new):
+    if not old.about or not new.sets or not old.about <= new.about:  # most pairs end here
         return False
     extra = new.about - old.about - _TIMES
-    return old.about <= new.about and not (extra and not new.is_update)
+    return not (extra and not new.is_update) and _sorts(old) == _sorts(new) and _may_replace(old, new)
 
 
 def _share(old: Statement, new: Statement, weight: dict[str, float]) -> float:

@@ -4,7 +4,6 @@ A call's next arguments are mostly values that an earlier call or its result had
 one name on one line: ``reservation_id: JG7FMM, LQ940Q``.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from math import log
 from typing import Any
@@ -14,10 +13,9 @@ from msgspec import Struct
 
 from retold.events import SummaryField, ToolCall, ToolResult
 from retold.fold import Entry
+from retold.identifiers import identifiers_in
 from retold.policy.choosing import Line
-from retold.policy.identifiers import identifiers_in
 from retold.policy.reading import text_of
-from retold.policy.words import is_literal
 
 VALUE_CHARACTERS_MAX = 80
 """A longer value is a text."""
@@ -101,40 +99,27 @@ def _of_entry(entry: Entry) -> Iterator[tuple[Identifier, float]]:
         yield from ((identifier, WRITTEN) for identifier in names_in(text))
 
 
-def told_shortly(text: str, *, characters: int) -> str:
-    """Return the values of *text* in at most so many *characters*, those that are no bare numbers or words first."""
-    found = values_in(text)
-    values = list(dict.fromkeys(one.value for one in (names_in(text) if found is None else found)))
-    values.sort(key=lambda value: (not is_literal(value), value.isdigit()))
-    told = ""
-    for value in values:
-        room = characters - len(told) - (2 if told else 0)
-        if room < 1:
-            break
-        if len(value) <= room:
-            told = f"{told}, {value}" if told else value
-    return told
+def told_of(text: str) -> str | list[str]:
+    """Return what is told shortly of *text* (`retold.identifiers.tell_shortly`): the values of JSON, or the text."""
+    values = values_in(text)
+    return text if values is None else [one.value for one in values]
 
 
 def values_in(text: str) -> list[Identifier] | None:
     """Return the values in *text* by their fields if it is JSON, else None."""
     if text[:1] not in ("{", "["):
         return None
+    found: list[Identifier] = []
     try:
-        decoded = msgspec.json.decode(text)
+        _take_leaves("", msgspec.json.decode(text), found)
     except (msgspec.MsgspecError, RecursionError):
         return None
-    found: list[Identifier] = []
-    for identifier in _leaves("", decoded):
-        found.append(identifier)
-        if len(found) >= VALUES_MAX:
-            break
     return found
 
 
 def names_in(text: str) -> list[Identifier]:
     """Return what is written as a path, a symbol, an address, a hash or a number is, each once."""
-    return [Identifier("paths" if "/" in name else "names", name) for name in sorted(identifiers_in(text))]
+    return [Identifier("paths" if "/" in name else "names", name) for name in identifiers_in(text)]
 
 
 def read_line(line: str) -> list[Identifier]:
@@ -143,17 +128,20 @@ def read_line(line: str) -> list[Identifier]:
     return [Identifier(name, value) for value in values.split(", ")] if parted else []
 
 
-def _leaves(name: str, value: Any) -> Iterator[Identifier]:
-    match value:
-        case dict():
-            for key, inner in value.items():
-                yield from _leaves(str(key), inner)
-        case list():
-            for inner in value:
-                yield from _leaves(name, inner)
-        case str() if 1 < len(value) <= VALUE_CHARACTERS_MAX and not re.search(r", |\n", value) and name:
-            yield Identifier(name, value)
-        case int() | float() if not isinstance(value, bool) and name:
-            yield Identifier(name, str(value))
-        case _:
-            return
+def _take_leaves(name: str, value: Any, found: list[Identifier]) -> None:
+    """Add the values in *value*, which is called *name*, to *found*, until it has `VALUES_MAX`."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else ((name, inner) for inner in value):
+            if len(found) >= VALUES_MAX:
+                return
+            _take_leaves(key, inner, found)
+    elif name and (leaf := _leaf(value)) is not None:
+        found.append(Identifier(name, leaf))
+
+
+def _leaf(value: Any) -> str | None:
+    """Return *value* as it is told, None if it is a text or says nothing by itself."""
+    if isinstance(value, str):
+        is_told = 1 < len(value) <= VALUE_CHARACTERS_MAX and ", " not in value and "\n" not in value
+        return value if is_told else None
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

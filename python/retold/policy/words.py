@@ -4,7 +4,11 @@ No dictionary and no model: a Chinese word is met by the pairs of characters in 
 """
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain
+
+WORDS_REMEMBERED = 16_384
+"""What is found out about so many words is kept: those of a long session, some megabytes. They come again and again."""
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff"
 _LETTER = rf"[^\W{_CJK}]"
@@ -51,7 +55,7 @@ _SPLITS_ZH = re.compile(
 
 def terms_of(text: str) -> list[str]:
     """Return the terms of *text*, in order, lower case; some may come twice. O(characters)."""
-    return [term for match in _WORD.finditer(text) for term in _terms(match.group())]
+    return list(chain.from_iterable(map(_terms, _WORD.findall(text))))
 
 
 def matter_of(text: str) -> set[str]:
@@ -62,18 +66,18 @@ def matter_of(text: str) -> set[str]:
 _LITERAL = re.compile(r"[\d_/@]")
 
 
+@lru_cache(maxsize=WORDS_REMEMBERED)
 def is_literal(term: str) -> bool:
     """Return whether *term* is a value rather than a word: it has a digit, or is written as names of things are."""
     return _LITERAL.search(term) is not None or (not term.isascii() and any(map(str.isdigit, term)))
 
 
-def _terms(word: str) -> Iterator[str]:
+@lru_cache(maxsize=WORDS_REMEMBERED)
+def _terms(word: str) -> tuple[str, ...]:
     if word[0] >= "\u3040" and re.match(f"[{_CJK}]", word):
-        for run in _SPLITS_ZH.split(word):
-            yield from (run[at : at + 2] for at in range(len(run) - 1))
-        return
+        return tuple(run[at : at + 2] for run in _SPLITS_ZH.split(word) for at in range(len(run) - 1))
     term = word.lower().removesuffix("'s")
     if term in _SAY_LITTLE or (len(term) == 1 and not term.isdigit()):
-        return
+        return ()
     plural = len(term) > 3 and term.endswith("s") and not term.endswith(("ss", "us", "is")) and term.isalpha()
-    yield term[:-1] if plural else term
+    return (term[:-1] if plural else term,)

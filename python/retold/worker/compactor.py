@@ -150,7 +150,6 @@ class Compactor:
             self._telemetry.gave_up(context, "failed")
             return
         if await self._write(live, context, replacement.facts):
-            self._telemetry.compacted(context, replacement.facts)
             await tell(self._hooks, live.key, replacement.facts)
             replaced = replacement.replaced
             _log.info(
@@ -160,7 +159,9 @@ class Compactor:
                 replaced.tier,
                 replaced.receipt.tokens_before,
                 replaced.receipt.tokens_after,
+                extra={"session": live.key.session, "tenant": live.key.tenant, "tier": replaced.tier},
             )
+            self._telemetry.compacted(context, replacement.facts)
             if live.is_settled:
                 await self._keep_snapshot(live)  # first: what is published names the entries that a snapshot holds
             if live.behind <= PUBLISH_BEHIND_MAX:

@@ -25,6 +25,14 @@ class Ownership(Partitions, Protocol):
         ...
 
 
+async def tell_held(partitions: Partitions, tell: Callable[[int], None]) -> None:
+    """Tell how many of *partitions* are held, now and whenever that changes, until cancelled."""
+    while True:
+        followed = partitions.followed
+        tell(len(followed))
+        await partitions.changed(followed)
+
+
 class Everything:
     """Work on all sessions, whoever else does: two that do get in each other's way, and do no harm."""
 

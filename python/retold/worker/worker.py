@@ -17,7 +17,7 @@ from retold.telemetry import NoTelemetry, SessionSize, Telemetry
 from retold.worker.compactor import Compactor
 from retold.worker.hooks import Hooks
 from retold.worker.live import LiveSession
-from retold.worker.ownership import Everything, Ownership
+from retold.worker.ownership import Everything, Ownership, tell_held
 
 LIVE_MAX = 256
 """How many sessions are held folded; the one that was idle longest is dropped and loaded again when it grows."""
@@ -72,29 +72,41 @@ class Worker:
         self._damaged: dict[SessionKey, CorruptLogError | SealError] = {}
         self._pauses: dict[SessionKey, float] = {}
         self._noted: set[SessionKey] = set()
+        self._stopped = asyncio.Event()
 
     @property
     def damaged(self) -> dict[SessionKey, CorruptLogError | SealError]:
         """Return the sessions that were set aside, each with what is wrong: damage, or a key that is not here."""
         return dict(self._damaged)
 
+    def stop(self) -> None:
+        """Begin nothing more; `run` returns when what was begun is done."""
+        self._stopped.set()
+
     async def run(self, ownership: Ownership | None = None) -> None:
-        """Work until cancelled, on the sessions that *ownership* gives; None is all.
+        """Work until stopped or cancelled, on the sessions that *ownership* gives; None is all.
 
         What was being done when it is cancelled is done again by the next worker.
         """
         owned = ownership or Everything()
         self._noted |= (await self._log.aside()).keys()
         async with owned.kept(self._let_go), asyncio.TaskGroup() as tasks:
-            async for end in self._log.wakes(owned):
-                if not owned.holds(end.key):
-                    continue
-                self._telemetry.woke(end.key, end.seq)
-                if end.key not in self._waiting:
-                    self._waiting.add(end.key)
-                    task = tasks.create_task(self._work_owned(end.key, owned))
-                    self._working[task] = end.key
-                    task.add_done_callback(self._working.pop)
+            telling = tasks.create_task(tell_held(owned, self._telemetry.leases))
+            taking = tasks.create_task(self._take(owned, tasks))
+            await self._stopped.wait()
+            telling.cancel()
+            taking.cancel()
+
+    async def _take(self, owned: Ownership, tasks: asyncio.TaskGroup) -> None:
+        async for end in self._log.wakes(owned):
+            if not owned.holds(end.key):
+                continue
+            self._telemetry.woke(end.key, end.seq)
+            if end.key not in self._waiting:
+                self._waiting.add(end.key)
+                task = tasks.create_task(self._work_owned(end.key, owned))
+                self._working[task] = end.key
+                task.add_done_callback(self._working.pop)
 
     async def _let_go(self, partitions: frozenset[int], patience_s: float) -> None:
         """Stop working on the sessions of *partitions*, and forget them."""
@@ -109,6 +121,7 @@ class Worker:
             self._waiting.discard(key)  # what waited for its turn is listed again when the partition comes back
             self._live.pop(key, None)
             self._compactor.forget(key)
+        self._telemetry.let_go(partitions)
 
     async def drain(self) -> None:
         """Bring every session that exists now up to its end, then return. Safe beside `run`."""
@@ -118,7 +131,10 @@ class Worker:
                 tasks.create_task(self._work(end.key))
 
     async def _work_owned(self, key: SessionKey, owned: Ownership) -> None:
-        await asyncio.sleep(self._pauses.get(key, 0))
+        if pause_s := self._pauses.get(key, 0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._stopped.wait()
         if owned.holds(key):
             await self._work(key)
 
@@ -127,6 +143,8 @@ class Worker:
         async with lock, self._places:
             # A wake that comes from here on needs another pass: this one may have read past it already.
             self._waiting.discard(key)
+            if self._stopped.is_set():
+                return
             try:
                 await self._bring_up(key)
             except CorruptLogError as error:

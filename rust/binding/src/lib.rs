@@ -1,7 +1,7 @@
 //! The Python extension `retold._core`.
 //!
-//! Conversion only: every rule lives in `retold-tokens`, `retold-wire`, `retold-fold` and `retold-guard`, every docstring in `python/retold/_core.pyi`,
-//! and the doors to it are `retold/tokens.py`, `retold/wire.py` and `retold/screening.py`. One file per type or verb.
+//! Conversion only: every rule lives in the crates beside it, every docstring in `python/retold/_core.pyi`, and the doors
+//! to it are `retold/tokens.py`, `retold/identifiers.py`, `retold/wire.py` and `retold/screening.py`. One file per type or verb.
 //!
 //! Rules: an error is an `InputError` whose message holds no text; a long text is counted without the interpreter's
 //! lock; a text is never copied on the way in.
@@ -13,6 +13,7 @@ mod counter;
 mod encoding;
 mod errors;
 mod guard;
+mod identifiers;
 mod ledger;
 mod lists;
 mod numbers;
@@ -38,6 +39,7 @@ mod _core {
     use super::encoding::Encoding;
     #[pymodule_export]
     use super::guard::{Guard, folded, readings};
+    use super::identifiers::{count_identifiers, identifiers_in, tell_shortly};
     #[pymodule_export]
     use super::ledger::Ledger;
     #[pymodule_export]
