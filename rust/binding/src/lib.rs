@@ -39,6 +39,7 @@ mod _core {
     use super::encoding::Encoding;
     #[pymodule_export]
     use super::guard::{Guard, folded, readings};
+    #[pymodule_export]
     use super::identifiers::{count_identifiers, identifiers_in, tell_shortly};
     #[pymodule_export]
     use super::ledger::Ledger;
