@@ -38,12 +38,15 @@ damage: build
 	RETOLD_FLIPS=200 $(BIN)/python -m pytest tests/acceptance/test_store_damage.py -s
 
 # Two processes, 10,000 appends each to one session, each killed ten times: some minutes. 10,000 made-up sessions and all
-# shared data under every preset, each compaction held against what it promises: an hour.
+# shared data under every preset, each compaction held against what it promises: an hour. A worker beside agents that write
+# 1,000 messages a second, half an hour.
 soak: build
 	RETOLD_APPENDS=10000 $(BIN)/python -m pytest tests/acceptance/test_two_writers.py -s
 	RETOLD_LAW_EXAMPLES=625 $(BIN)/python -m pytest tests/policy/test_promises.py -s
 	RETOLD_GUARD_CASES=0 $(BIN)/python -m pytest tests/guard -s
+	RETOLD_CHAOS=1 $(BIN)/python -m pytest tests/chaos -s
 	RETOLD_POISONED=400 $(BIN)/python -m pytest tests/log/test_dead_letters.py
+	$(BIN)/retold bench worker --part soak --rate 1000 --seconds 1800
 
 # From Python, for each encoding: a million texts against tiktoken, 100,000 cut into deltas, 20,000 of them in bytes, any
 # bytes, 100 MB at once. In Rust: 20,000 texts and 2,000 counters against a slow reference; giant runs, asked about, cut and

@@ -30,8 +30,10 @@ _Size: TypeAlias = tuple[int, int, int]
 _Row: TypeAlias = tuple[str, str, str, int, str, int, list[int]]
 """Subject, tenant, session, its last sequence, hash and position, and how many drafts each append has."""
 
-_Given: TypeAlias = tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]]]
-"""Each event's kind, bytes, hash; each kind's events, a line each; subjects left out from now on, last one given."""
+_Given: TypeAlias = tuple[
+    bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]], list[tuple[str, int, int]]
+]
+"""Kinds, bodies, hashes; each kind's events as lines; subjects left out, last given; where subjects end, position."""
 
 _Limits: TypeAlias = tuple[int, int, int, int, int]
 """Bytes of one event, bytes of one append, appends in flight, atomic batches among them, bytes in flight."""
@@ -243,25 +245,16 @@ class Ledger:
     """The bound of the total that decisions use: a quarter is added to what is estimated. O(1)."""
 
     def append(self, exact: int, reconstructed: int, estimated: int, /) -> None:
-        """Add an item behind the last. O(1).
-
-        Raises:
-            InputError: a number is not from 0 to 2^32 - 1; nothing was added.
-        """
+        """Add an item behind the last. O(1). InputError, and nothing, if a number is not from 0 to 2^32 - 1."""
 
     def put(self, place: int, exact: int, reconstructed: int, estimated: int, /) -> None:
-        """Put a size where that of the item behind *place* was. O(n / 64).
-
-        Raises:
-            InputError: there is no such item, or a number is not from 0 to 2^32 - 1; nothing was changed.
-        """
+        """Put a size where that of the item behind *place* was. O(n / 64). InputError, and nothing, as `append`."""
 
     def replace(self, start: int, end: int, sizes: Iterable[_Size], /) -> None:
         """Put *sizes*, of any number, where the items `[start, end)` were. O(k + n / 64).
 
         Raises:
-            InputError: the range is backwards or reaches behind the end, or a size is as `Ledger` refuses it; nothing
-                was changed.
+            InputError: the range is backwards or too long, or a size is as `Ledger` refuses it; nothing was changed.
         """
 
     def span(self, start: int, end: int, /) -> _Size:
@@ -331,6 +324,16 @@ class Scan:
 
     def __new__(cls, version: int, kinds: list[str], packing: Packing, /) -> Self:
         """Expect events of schema *version*, some of them packed; *kinds* are the names of the facts' types."""
+
+    @staticmethod
+    def live(version: int, kinds: list[str], packing: Packing, /) -> Scan:
+        """Return a scan of what comes from now on: sessions are left out until they are followed."""
+
+    def follow(self, subject: str, seq: int, hash: str, /) -> None:  # noqa: A002 -- as in `Head`
+        """Expect what follows *seq*, whose hash (64 letters) is *hash*; up to there all is passed over."""
+
+    def leave(self, subject: str, /) -> None:
+        """Leave out the session whose events have *subject* until it is followed again."""
 
     def receive(self, frames: bytes, /) -> None:
         """Take what a consumer delivers, which are whole frames."""

@@ -102,8 +102,7 @@ class SessionEnd(Struct, frozen=True):
     """Name a session and the sequence of its last event.
 
     Attributes:
-        damaged: whether its end is known to be damaged without reading it: the last event cannot be read, or a snapshot
-            or published history was made from events that are gone. Damage before the end only shows in reading.
+        damaged: whether its end is known to be damaged without reading it; damage before that only shows in reading.
     """
 
     key: SessionKey
@@ -320,10 +319,15 @@ class Log(Protocol):
         """
         ...
 
+    def arrived(self, key: SessionKey, *, head: Head) -> Sequence[Recorded]:
+        """Return events behind *head*, checked, that `wakes` brought along; it does so from now on. `read` has more."""
+
+    def leave(self, key: SessionKey) -> None:
+        """Bring nothing of the session along any more."""
+
     @property
     def leases(self) -> Leases:
         """Return the table by which workers share the sessions."""
-        ...
 
     async def sessions(self) -> list[SessionEnd]:
         """Return every session and where it ends, ordered by tenant and name; also one that lost all its events."""

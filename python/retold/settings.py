@@ -72,6 +72,12 @@ class Settings(BaseSettings):
         log_level: what it leaves out.
         worker_name: what a worker is called in lists; None is the host's name and the process's number.
         ready_lag_s: how late a worker may be with a session and still be ready.
+        live_mb: what a worker's live sessions may take in memory, in megabytes.
+        summary_timeout_s: how long a summary by a model may take; a model's own patience ends at 110 s.
+        models_at_once: how many models a worker asks at once.
+        tenant_models_at_once: how many of them may be for one tenant; 0: all.
+        tenant_calls_a_minute: how many summaries a tenant may have written by models within a minute; 0: any number.
+        tenant_tokens_a_minute: how many tokens these may take; 0: any number.
         nats_creds: a file of NATS credentials (a JWT and its key).
         nats_tls_ca: the authorities that the server's certificate must come from, PEM; None are the system's.
         nats_tls_cert: this process's own certificate, PEM.
@@ -99,6 +105,12 @@ class Settings(BaseSettings):
     log_level: LogLevel = "info"
     worker_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
     ready_lag_s: float = Field(default=LAG_S, gt=0)
+    live_mb: int = Field(default=512, ge=1)
+    summary_timeout_s: float = Field(default=120.0, gt=0, le=120)
+    models_at_once: int = Field(default=16, ge=1)
+    tenant_models_at_once: int = Field(default=0, ge=0)
+    tenant_calls_a_minute: int = Field(default=0, ge=0)
+    tenant_tokens_a_minute: int = Field(default=0, ge=0)
     nats_creds: _FilePath | None = None
     nats_tls_ca: _FilePath | None = None
     nats_tls_cert: _FilePath | None = None

@@ -25,7 +25,7 @@ from retold.ports import Log
 from retold.security import MasterKeys
 from retold.settings import Profile, read_settings
 from retold.summarizers import ExtractiveSummarizer, FunctionSummarizer, ModelSummarizer, SummaryFunction
-from retold.worker import Hooks, LeasedPartitions, Worker
+from retold.worker import Hooks, LeasedPartitions, Limits, Worker
 
 if TYPE_CHECKING:
     from retold.monitoring.monitor import Monitor
@@ -320,13 +320,26 @@ def worker_for(
         raise InputError(f"expected hooks as an object of a class of retold.Hooks, got {_kind(hooks)}")
     writer, provider = models_of(summarizer, remote=remote)
     if monitor is None:
-        return Worker(log, SystemClock(), writer, remote=provider, hooks=hooks)
+        return Worker(log, SystemClock(), writer, remote=provider, hooks=hooks, limits=_limits())
     from retold.monitoring import models  # noqa: PLC0415 - as below
 
     meter = monitor.meter
     asked = writer if writer.name == ExtractiveSummarizer.name else models.MeteredSummarizer(writer, meter)
     metered = None if provider is None else models.MeteredCompactor(provider, meter)
-    return Worker(log, SystemClock(), asked, remote=metered, hooks=hooks, telemetry=meter)
+    return Worker(log, SystemClock(), asked, remote=metered, hooks=hooks, limits=_limits(), telemetry=meter)
+
+
+def _limits() -> Limits:
+    """Return what a worker may take, as the settings say."""
+    settings = read_settings()
+    return Limits(
+        live_bytes=settings.live_mb * 1024 * 1024,
+        summary_timeout_s=settings.summary_timeout_s,
+        models_at_once=settings.models_at_once,
+        tenant_models_at_once=settings.tenant_models_at_once,
+        tenant_calls_a_minute=settings.tenant_calls_a_minute,
+        tenant_tokens_a_minute=settings.tenant_tokens_a_minute,
+    )
 
 
 @asynccontextmanager

@@ -4,6 +4,10 @@ import re
 import tomllib
 from pathlib import Path
 
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from retold.cli.app import app
 from retold.settings import FILE_SUFFIX, PREFIX, READ_ELSEWHERE, SECRETS, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +28,15 @@ def test_every_variable_that_is_set_is_a_setting() -> None:
     roles = {"RETOLD_WORKER", "RETOLD_LEASES"}
     assert {name: words - roles for name, words in unread.items() if words - roles} == {}
     assert sum(map(len, named.values())) > 30
+
+
+def test_every_command_that_is_told_to_run_is_there() -> None:
+    """The runbook and the instructions send nobody to a command that is called otherwise."""
+    commands = get_command(app)
+    assert isinstance(commands, TyperGroup)
+    told = {word for text in _shipped().values() for word in re.findall(r"`retold ([a-z]+)", text)}
+    assert len(told) > 5
+    assert told <= set(commands.commands)
 
 
 def test_the_chart_and_the_package_have_one_version() -> None:

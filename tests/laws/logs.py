@@ -113,6 +113,14 @@ class LogProxy:
         """Pass on."""
         return self.inner.leases
 
+    def arrived(self, key: SessionKey, *, head: Head) -> Sequence[Recorded]:
+        """Pass on."""
+        return self.inner.arrived(key, head=head)
+
+    def leave(self, key: SessionKey) -> None:
+        """Pass on."""
+        self.inner.leave(key)
+
     async def sessions(self) -> list[SessionEnd]:
         """Pass on."""
         return await self.inner.sessions()

@@ -35,7 +35,7 @@ from retold.replay import load
 from retold.summarizers import ModelSummarizer
 from retold.summarizers.anthropic_models import MessagesModel
 from retold.summarizers.openai_models import ChatModel, ResponsesModel
-from retold.worker import Worker
+from retold.worker import Limits, Worker
 
 WINDOW = Window(hard_limit=20_000, pre_rot=12_000, reserve=1_000)
 SYSTEM = "You mend the payment service."
@@ -104,7 +104,11 @@ async def asking(kind: str, fake: Provider, *, deadline_s: float = 30.0) -> Asyn
 
 
 async def compacted(
-    summarizer: Summarizer, *, remote: RemoteCompactor | None = None, opened: SessionOpened | None = None
+    summarizer: Summarizer,
+    *,
+    remote: RemoteCompactor | None = None,
+    opened: SessionOpened | None = None,
+    limits: Limits | None = None,
 ) -> tuple[History, list[SummaryWritten]]:
     """Let a worker compact the conversation; return its history, proven, and the summaries that were written.
 
@@ -114,7 +118,7 @@ async def compacted(
     log, clock = MemoryLog(), HandClock()
     facts: list[Fact] = [opened or SessionOpened(window=WINDOW), *map(ItemAppended, conversation())]
     await write(log, KEY, facts, clock=clock)
-    worker = Worker(log, HandClock("worker"), summarizer, remote=remote)
+    worker = Worker(log, HandClock("worker"), summarizer, remote=remote, limits=limits)
     await worker.drain()
     assert not worker.damaged
     await outcome(log, KEY)

@@ -49,7 +49,7 @@ from retold.summarizers.anthropic_compaction import AnthropicCompactor
 from retold.summarizers.openai_compaction import OpenAICompactor
 from retold.tokens import encoding
 from retold.wiring import client_of
-from retold.worker import Worker, summarising
+from retold.worker import Limits, Worker
 
 Way = Literal["endpoint", "trigger", "request", "edit"]
 
@@ -76,10 +76,12 @@ def _blocks(history: History) -> list[Opaque]:
     return [item for item in history.items if isinstance(item, Opaque)]
 
 
-def _compact(way: Way, *script: str) -> tuple[History, list[SummaryWritten], list[Request]]:
+def _compact(
+    way: Way, *script: str, limits: Limits | None = None
+) -> tuple[History, list[SummaryWritten], list[Request]]:
     async def run() -> tuple[History, list[SummaryWritten], list[Request]]:
         async with provider(*script) as fake, _remote(way, fake) as remote:
-            history, written = await compacted(ExtractiveSummarizer(), remote=remote, opened=OPENED)
+            history, written = await compacted(ExtractiveSummarizer(), remote=remote, opened=OPENED, limits=limits)
             return history, written, fake.requests
 
     return asyncio.run(run())
@@ -247,11 +249,10 @@ _FAULTS = (
         *((way, fault) for way in ("trigger", "edit") for fault in ("404", "null", "two", "none", "truncated")),
     ],
 )
-def test_a_provider_that_fails_costs_no_history(way: Way, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_that_fails_costs_no_history(way: Way, fault: str) -> None:
     """A missing endpoint, an overflow, nothing, two blocks: my session is compacted without, and the event says why."""
-    if fault in ("hang", "drip"):
-        monkeypatch.setattr(summarising, "SUMMARY_TIMEOUT_S", 0.2)
-    history, written, _ = _compact(way, fault)
+    limits = Limits(summary_timeout_s=0.4) if fault in ("hang", "drip") else None
+    history, written, _ = _compact(way, fault, limits=limits)
     assert written
     assert _blocks(history) == []
     assert {one.summarizer for one in written} == {"extractive"}

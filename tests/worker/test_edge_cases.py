@@ -49,7 +49,7 @@ from retold.log import MemoryLog
 from retold.policy import PRESETS, SummarizeSpan, Summary
 from retold.replay import load
 from retold.summarizers import ExtractiveSummarizer
-from retold.worker import Worker, summarising
+from retold.worker import Limits, Worker
 
 _POLICIES = sorted(PRESETS)
 _every_preset = pytest.mark.parametrize("policy", _POLICIES)
@@ -84,9 +84,9 @@ def _life(policy: Policy = "ladder", *, turns: int = 150) -> list[Fact]:
     return facts
 
 
-async def _lived(facts: Sequence[Fact], summarizer: _Summarizer) -> MemoryLog:
+async def _lived(facts: Sequence[Fact], summarizer: _Summarizer, *, limits: Limits | None = None) -> MemoryLog:
     log, clock = MemoryLog(), HandClock()
-    worker = Worker(log, HandClock("worker"), summarizer)
+    worker = Worker(log, HandClock("worker"), summarizer, limits=limits)
     for fact in facts:
         await write(log, KEY, [fact], clock=clock)
         await worker.drain()
@@ -134,9 +134,9 @@ def test_a_bad_summary_is_not_installed_and_leaves_no_trace(policy: Policy, answ
     asyncio.run(run())
 
 
-def test_a_summarizer_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_summarizer_that_hangs_is_given_up() -> None:
     """A summarizer that never answers holds my session up for its time limit, then the history is compacted without."""
-    monkeypatch.setattr(summarising, "SUMMARY_TIMEOUT_S", 0.001)
+    limits = Limits(summary_timeout_s=0.001)
 
     async def hangs(_: Context, __: SummarizeSpan) -> tuple[SummaryField, ...]:
         """Wait for ever."""
@@ -144,7 +144,7 @@ def test_a_summarizer_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
         raise AssertionError("never")
 
     async def run() -> None:
-        log = await _lived(_life(turns=60), _Summarizer(hangs))
+        log = await _lived(_life(turns=60), _Summarizer(hangs), limits=limits)
         assert {fact.summarizer for fact in await _facts(log) if isinstance(fact, SummaryWritten)} == {"extractive"}
 
     asyncio.run(run())

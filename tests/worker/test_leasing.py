@@ -1,25 +1,27 @@
 """Workers share a log: each session is one worker's, and another's when that one leaves, dies, or falls asleep."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 from tests.laws.lives import lived, long_life
-from tests.laws.logs import HandClock, outcome, read, write
+from tests.laws.logs import HandClock, LogProxy, outcome, read, write
 from tests.log.conftest import WAIT_S, InMemory, Logs, OnJetStream
 
-from retold.events import HistoryReplaced, SessionKey
+from retold.events import Draft, HistoryReplaced, Recorded, SessionKey
 from retold.lease_ports import PARTITIONS, Claim, Leases
-from retold.log import EmbeddedServer
+from retold.log import EmbeddedServer, MemoryLog
 from retold.log.memory_leases import MemoryLeases
 from retold.ports import Log
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import LeasedPartitions, Worker
-from retold.worker.ownership import LetGo, tell_held
+from retold.worker.ownership import Everything, LetGo, tell_held
 
 TTL_S = 0.6
+SHARED_TTL_S = 3.0
+"""Where real work is done, on a machine that does much else."""
 EVERYTHING = set(range(PARTITIONS))
 
 
@@ -169,6 +171,99 @@ def test_a_worker_that_wakes_in_time_goes_on_with_what_it_had() -> None:
     asyncio.run(run())
 
 
+def test_what_a_worker_dropped_and_is_not_its_share_any_more_is_free_for_others() -> None:
+    """A worker that came while I was cut off gets its share, although the table has my name on everything."""
+
+    async def run() -> None:
+        leases = MemoryLeases()
+        sleepy = SleepyLeases(leases)
+        async with asyncio.timeout(WAIT_S), keeping(sleepy) as one:
+            await until(one, hold=PARTITIONS)
+            sleepy.awake.clear()
+            await one.changed(one.followed)
+            async with keeping(leases) as other:
+                sleepy.awake.set()
+                await until(one, other, hold=PARTITIONS // 2)
+
+    asyncio.run(run())
+
+
+class Flickering(Everything):
+    """Lose everything and have it again at once, when a test says so."""
+
+    def __init__(self) -> None:
+        """Begin with everything."""
+        self._change = asyncio.Event()
+        self.let_go: LetGo = _nothing
+
+    def kept(self, let_go: LetGo) -> AbstractAsyncContextManager[None]:
+        """Remember how the worker lets go."""
+        self.let_go = let_go
+        return nullcontext()
+
+    async def changed(self, since: Mapping[int, int]) -> None:
+        """Wait for a change."""
+        while self.followed == since:
+            await self._change.wait()
+
+    async def flicker(self) -> None:
+        """Lose everything, and have it again before the worker has wholly let go."""
+        letting_go = asyncio.ensure_future(self.let_go(frozenset(range(PARTITIONS)), 0))
+        await asyncio.sleep(0)
+        self.followed = dict.fromkeys(range(PARTITIONS), 1)
+        self._change.set()
+        self._change = asyncio.Event()
+        await letting_go
+
+
+class StubbornLog(LogProxy):
+    """Let the first append end late when it is cancelled."""
+
+    def __init__(self, log: Log) -> None:
+        """Pass on to *log*."""
+        super().__init__(log)
+        self.is_asked = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+        """Append, but for the first time."""
+        if not self.is_asked.is_set():
+            self.is_asked.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await self.may_end.wait()
+        return await super().append(key, drafts, expected=expected)
+
+
+def test_a_session_that_comes_back_while_it_is_let_go_of_is_worked_on() -> None:
+    """A partition that I have again before I have wholly let go of it is worked on, although nothing in it grows."""
+    facts = long_life(length=40)
+    key = SessionKey("flicker", "s")
+
+    async def run() -> None:
+        calm = await lived(facts, [False])
+        log, clock = MemoryLog(), HandClock()
+        for fact in facts[:-1]:
+            await write(log, key, [fact], clock=clock)
+        stubborn, owned = StubbornLog(log), Flickering()
+        async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(Worker(stubborn, HandClock("w"), ExtractiveSummarizer()).run(owned))
+            await stubborn.is_asked.wait()
+            await write(log, key, facts[-1:], clock=clock)  # it waits for another turn now
+            for _ in range(20):
+                await asyncio.sleep(0)
+            flickering = tasks.create_task(owned.flicker())
+            for _ in range(20):
+                await asyncio.sleep(0)
+            stubborn.may_end.set()
+            await flickering
+            await _reached(log, key, calm.version)
+            running.cancel()
+
+    asyncio.run(run())
+
+
 class BlinkingLeases(SleepyLeases):
     """Miss the workers' entries in the table, as a look may that falls on their renewal."""
 
@@ -213,7 +308,7 @@ async def _worker(logs: Logs, name: str) -> None:
     """Work beside others, until cancelled."""
     async with logs.open() as log:
         worker = Worker(log, HandClock(name), ExtractiveSummarizer())
-        await worker.run(LeasedPartitions(log.leases, ttl_s=TTL_S))
+        await worker.run(LeasedPartitions(log.leases, ttl_s=SHARED_TTL_S))
 
 
 async def _reached(log: Log, key: SessionKey, version: int) -> None:

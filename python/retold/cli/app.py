@@ -157,6 +157,7 @@ _bench.command("append")(_ended(bench.append))
 _bench.command("savings")(_ended(bench.savings))
 _bench.command("replay")(_ended(bench.replay))
 _bench.command("pipeline")(_ended(bench.pipeline))
+_bench.command("worker")(_ended(bench.worker))
 _bench.command("fidelity")(_ended(bench.fidelity))
 app.add_typer(_bench, name="bench")
 

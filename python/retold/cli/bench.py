@@ -149,6 +149,29 @@ def pipeline(  # noqa: PLR0913, PLR0917 - the options of the command
     _end(ok=run_pipeline(asked, amounts, events=events))
 
 
+def worker(  # noqa: PLR0913, PLR0917 - the options of the command
+    part: Annotated[
+        list[str] | None, typer.Option(help="folded, published, live, grown; may be repeated; else these. Also: soak.")
+    ] = None,
+    sessions: Annotated[int, typer.Option(help="Sessions that are folded at once.", min=1)] = 1_000,
+    events: Annotated[int, typer.Option(help="Messages to each of them in a round.", min=1)] = 40,
+    rate: Annotated[int, typer.Option(help="Messages a second, where they come steadily.", min=10)] = 1_000,
+    seconds: Annotated[int, typer.Option(help="How long they come.", min=1)] = 30,
+    live: Annotated[int, typer.Option(help="Sessions of 100,000 tokens in memory.", min=1)] = 2_000,
+    grown: Annotated[int, typer.Option(help="Messages of the session that grows.", min=2_000)] = 100_000,
+    profile: ServerProfile = "fast",
+    rounds: Rounds = 5,
+    as_json: Json = False,
+) -> None:
+    """Measure one worker beside a fleet: events folded, histories published, memory, and the cost as sessions grow."""
+    from retold.cli.bench_worker import Amounts as AmountsOfWorker  # noqa: PLC0415 - as above
+    from retold.cli.bench_worker import run_worker_bench  # noqa: PLC0415 - as above
+
+    asked = AskedOfLog(profile=profile, rounds=rounds, seed=0, chart=None, as_json=as_json)
+    amounts = AmountsOfWorker(sessions=sessions, events=events, rate=rate, seconds=seconds, live=live, grown=grown)
+    _end(ok=run_worker_bench(asked, amounts, parts=part or []))
+
+
 def fidelity(
     part: Annotated[
         list[str] | None, typer.Option(help="planted, evidence, arguments, identifiers; may be repeated; else all.")

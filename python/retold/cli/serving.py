@@ -66,7 +66,7 @@ def up(  # noqa: PLR0913, PLR0917 - each is an option of the command
     give(summarizer=summarizer, summarizer_url=summarizer_url, remote=remote, worker_name=worker_name)
     give(http_host=http_host, http_port=http_port, log_format=log_format, log_level=log_level)
     _log_to_stderr()
-    models = _models()
+    models = _models(summarizer_url)
     run(_up(options, profile, models, keys=_key_file() if encrypt else None))
 
 
@@ -86,7 +86,7 @@ def worker(  # noqa: PLR0913, PLR0917 - each is an option of the command
     give(summarizer=summarizer, summarizer_url=summarizer_url, remote=remote, worker_name=worker_name)
     give(http_host=http_host, http_port=http_port, log_format=log_format, log_level=log_level)
     _log_to_stderr()
-    run(_worker(context.obj, _models(), once=once))
+    run(_worker(context.obj, _models(summarizer_url), once=once))
 
 
 def demo(
@@ -105,10 +105,10 @@ def demo(
         raise typer.Exit(1)
 
 
-def _models() -> "_Models":
+def _models(url: str | None) -> "_Models":
     from retold.wiring import models_of  # noqa: PLC0415 - loads the client
 
-    return models_of()
+    return models_of(url=url)  # named by a flag, it is one too many where no model is asked
 
 
 async def _up(
@@ -159,19 +159,18 @@ async def _worker(options: Options, models: "_Models", *, once: bool) -> None:
     from retold.wiring import closing_models, leases_for, monitored, worker_for  # noqa: PLC0415 - loads the client
 
     async with closing_models(*models), options.client(actor="worker") as client:
-        stop = None if once else Stop()
-        if stop is None:
-            running = worker_for(client.log, summarizer=models[0], remote=models[1])
-            await running.drain()
-        else:
+        if not once:
+            stop = Stop()
             async with monitored(client.log) as monitor:
                 _tell_port(monitor)
                 running = worker_for(client.log, summarizer=models[0], remote=models[1], monitor=monitor)
                 await run_until_stopped(running, leases_for(client.log), stop, monitor=monitor)
-        damaged = running.damaged
-    for error in damaged.values():
+            return
+        draining = worker_for(client.log, summarizer=models[0], remote=models[1])
+        await draining.drain()
+    for error in draining.damaged.values():
         sys.stderr.write(f"retold: set aside: {error}\n")
-    if damaged:
+    if draining.damaged:
         raise typer.Exit(1)
 
 

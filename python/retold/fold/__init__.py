@@ -15,6 +15,7 @@ from retold.fold.context import (
     request_size,
 )
 from retold.fold.counting import PRIMING, count_item, count_items
+from retold.fold.entries import text_bytes
 from retold.fold.extending import is_sealed, open_text
 from retold.fold.folding import advance, base_of, fold, in_decision_order, reaches_before, returns_to
 from retold.fold.history import History, decode_history, encode_history, history_of, replacement_of
@@ -66,4 +67,5 @@ __all__ = [
     "returns_to",
     "spread",
     "summary_entry",
+    "text_bytes",
 ]

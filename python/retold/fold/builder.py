@@ -59,6 +59,7 @@ from retold.fold.context import (
 )
 from retold.fold.counting import PRIMING, count_item, text_tokens
 from retold.fold.editing import decompressed, numbered_id, position, stretches
+from retold.fold.entries import Entries
 from retold.fold.extending import has_new_part, open_text, with_open_text
 from retold.fold.judging import after_try, settled_by_hand
 from retold.fold.returning import beginning, numbering, opened, started, tagged
@@ -82,7 +83,7 @@ class Builder:
         self._is_ahead = False  # what every event moves is kept beside the context, and put into it when asked for
         self._seq, self._head, self._next_item = 0, "", 1
         self._latest: datetime | None = None
-        self._entries: list[Entry] = []
+        self._entries = Entries()
         self._ledger = Ledger()
         self._reply_tokens = 0
         self._encoding: Encoding | None = None
@@ -99,6 +100,11 @@ class Builder:
     def seq(self) -> int:
         """Return the last sequence folded in; 0 before the first."""
         return self._seq
+
+    @property
+    def entries(self) -> Entries:
+        """Return the entries: to measure and pack them, not to change them."""
+        return self._entries
 
     @property
     def upper_tokens(self) -> int:
@@ -165,10 +171,10 @@ class Builder:
         return structs.replace(self._now, entries=entries, tokens=request_size(self._ledger), calibration=calibration)
 
     def _restart(self, context: Context) -> None:
-        self._context = context
+        self._context = structs.replace(context, entries=())  # they are kept once, or packing them would free nothing
         self._seq, self._head, self._next_item = context.seq, context.head, context.next_item
         self._latest, self._is_ahead = context.latest, False
-        self._entries = list(context.entries)
+        self._entries = Entries(context.entries)
         self._ledger = ledger_of(context.entries)
         self._reply_tokens = context.calibration.reply_tokens
         self._encoding = vocabulary_of(context)
@@ -180,7 +186,7 @@ class Builder:
     def _open_fork(self, fact: Fact) -> None:
         if not isinstance(fact, SessionOpened):
             raise self._refuse(f"expected SessionOpened first, got {type(fact).__name__}", 1)
-        self._restart(opened(self._now, fact))
+        self._restart(opened(self.freeze(), fact))
 
     def _change(self, fact: Fact, seq: int) -> None:  # noqa: C901, PLR0912 - one case a fact, each a single call
         match fact:
@@ -230,8 +236,6 @@ class Builder:
             case _:
                 assert_never(fact)
 
-    # ---- what agents do -------------------------------------------------------------------------------------------
-
     def _count(self, item: Item) -> Tokens:
         assert self._encoding is not None
         return count_item(item, self._encoding)
@@ -241,11 +245,11 @@ class Builder:
         return structs.replace(item, id=numbered_id(item, self._next_item - 1))
 
     def _put(self, at: int, entry: Entry) -> None:
-        self._entries[at] = entry
+        self._entries.put(at, entry)
         self._ledger.put(at, entry.tokens)
 
     def _put_all(self, start: int, end: int, entries: Sequence[Entry]) -> None:
-        self._entries[start:end] = entries
+        self._entries.put_all(start, end, entries)
         self._ledger.replace(start, end, [entry.tokens for entry in entries])
 
     def _append(self, item: Item, seq: int) -> None:
@@ -328,8 +332,6 @@ class Builder:
             return find()
         except LookupError as error:
             raise self._refuse(str(error), seq) from None
-
-    # ---- what a worker does ---------------------------------------------------------------------------------------
 
     def _stage_offloads(self, fact: ItemsOffloaded, seq: int) -> None:
         staged = self._found(partial(placeholders, fact.items, self._entries, count=self._count), seq)

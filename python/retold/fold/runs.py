@@ -74,7 +74,7 @@ class RunBuilder(Builder):
         if run.first_seq != self._seq + 1 or self._encoding is None or self._context is None:
             raise CorruptLogError("expected events that follow", session=run.key.session, seq=run.first_seq)
         entries = run.entries(self._encoding, self._ledger, first_item=self._next_item)
-        self._entries += entries
+        self._entries.extend(entries)
         self._next_item += len(entries)
         self._reply_tokens = _reply_tokens(entries, before=self._reply_tokens)
         self._open_text = None

@@ -170,21 +170,6 @@ class Feed:
                         yield delivery.stored
             await check(position)
 
-    async def newer(self, position: int, *, until: "asyncio.Future[None]") -> AsyncGenerator[Delivery, None]:
-        """Yield the messages after stream *position*, headers only, until *until* is done.
-
-        Raises:
-            Lost: when it cannot be said any more that nothing is missing.
-        """
-        config = {"deliver_policy": "by_start_sequence", "opt_start_seq": position + 1, "headers_only": True}
-        try:
-            async with self._consumer(config, until=until) as consumer:
-                async for delivery in consumer.deliveries():
-                    yield delivery
-        except Lost:
-            if not until.done():
-                raise
-
     async def lasts_now(self) -> list[Stored]:
         """Return the last message of every subject as it stands, headers only.
 
@@ -239,12 +224,8 @@ class Feed:
         return Stored(subject=subject, position=0, headers={}, body=b"")
 
     @asynccontextmanager
-    async def _consumer(
-        self, config: dict[str, Any], *, until: "asyncio.Future[None] | None" = None
-    ) -> AsyncIterator[_Consumer]:
+    async def _consumer(self, config: dict[str, Any]) -> AsyncIterator[_Consumer]:
         pull = _Pull()
-        if until is not None:
-            until.add_done_callback(lambda _: pull.lose(Lost("no more is wanted")))
         one = len(self._subjects) == 1
         wanted = {"filter_subject": self._subjects[0]} if one else {"filter_subjects": self._subjects}
         async with (

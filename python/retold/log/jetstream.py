@@ -14,6 +14,7 @@ from retold.fold import Run, encode_history, fold, replacement_of
 from retold.lease_ports import Partitions
 from retold.log import streams
 from retold.log.api import Stored
+from retold.log.arrivals import Arrivals
 from retold.log.asides import Asides
 from retold.log.blobs import Blobs
 from retold.log.broker import Broker
@@ -77,6 +78,8 @@ class JetStreamLog:
         self._snapshots = Snapshots(link, blobs=blobs, trails=trails, keys=self.keys)
         self._projections = Projections(link, blobs=blobs, snapshots=self._snapshots, trails=trails, keys=self.keys)
         self._copier = Copier(link, blobs=blobs, reader=reader, trails=trails)
+        self._arrivals = Arrivals(link, trails)
+        self.arrived, self.leave = self._arrivals.take, self._arrivals.leave
         self._heads = Heads(link)
         self._asides = Asides(link)
         self.letters = DeadLetters(link)
@@ -226,7 +229,7 @@ class JetStreamLog:
 
     def wakes(self, partitions: Partitions | None = None) -> AsyncGenerator[SessionEnd, None]:
         """Yield every session of *partitions* with its end, then again whenever it has grown."""
-        return wakes(self._link, partitions)
+        return wakes(self._link, partitions, self._arrivals)
 
     async def sessions(self) -> list[SessionEnd]:
         """Return every session and its end, ordered by tenant and name. About 40 µs a session.

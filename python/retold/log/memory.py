@@ -201,6 +201,15 @@ class MemoryLog:
                     yield SessionEnd(key=key, seq=head.seq)
             await changed if partitions is None else await _first(changed, partitions.changed(followed))
 
+    def arrived(self, key: SessionKey, *, head: Head) -> Sequence[Recorded]:
+        """Return what follows *head*, if that is where it was."""
+        events = self._events.get(key, [])
+        at = head.seq - (events[0].event.seq if events else 1) + 1
+        return events[at:] if 0 < at < len(events) and events[at - 1].head == head else ()
+
+    def leave(self, key: SessionKey) -> None:
+        """Do nothing: all events are here."""
+
     async def sessions(self) -> list[SessionEnd]:
         """Return every session and where it ends, ordered by tenant and name."""
         return [SessionEnd(key=key, seq=self._heads[key].seq) for key in sorted(self._heads)]

@@ -81,13 +81,15 @@ class Reader:
         """
         trail = self._trails.of(key)
         await self._ask_witnesses(key)
+        known = trail.seen  # before the question: while it is answered, `Arrivals` may see what came after
         stored = await self._last(key)
         mark = START if stored is None else mark_of(stored, key)
         if stored is not None:
-            trail.saw(reaches(stored))
-        if mark.head.seq < trail.seen:
+            known = max(known, reaches(stored))
+            trail.saw(known)
+        if mark.head.seq < known:
             raise CorruptLogError(
-                f"it was stored, and now the log ends before it (sequences up to {trail.seen} are known)",
+                f"it was stored, and now the log ends before it (sequences up to {known} are known)",
                 session=key.session,
                 seq=mark.head.seq + 1,
             )

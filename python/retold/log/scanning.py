@@ -45,7 +45,7 @@ pull is met with silence or an error, and a new consumer is made."""
 
 _PULL = pull_of(events=PAGE_EVENTS, bytes_max=PAGE_BYTES)
 
-Given = tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]]]
+Given = tuple[bytes, list[bytes], list[str], list[tuple[int, bytes]], list[tuple[str, int]], list[tuple[str, int, int]]]
 """What `Scan.give` returns."""
 _ODD: Final = 4
 """The place in it of the sessions that are left out."""
@@ -74,8 +74,8 @@ class Scanner:
         scan, left_out = Scan(VERSION, KINDS, PACKING), set[SessionKey]()
         async with aclosing(self._pages(scan, partitions, scan.give)) as pages:
             async for given in pages:
-                events = _recorded(given)
-                unread = _unread(given, events)
+                events = recorded_of(given)
+                unread = unread_of(given, events)
                 kept = [one for one in events if one is not None and (not left_out or one.event.key not in left_out)]
                 if kept:
                     yield Scanned(events=kept)
@@ -89,8 +89,8 @@ class Scanner:
         scan, runs, left_out = Scan(VERSION, KINDS, PACKING), Runs(_APPENDED), set[SessionKey]()
         async with aclosing(self._pages(scan, partitions, lambda: runs.take(scan))) as pages:
             async for given, before in pages:
-                events = _recorded(given)
-                unread = _unread(given, events)
+                events = recorded_of(given)
+                unread = unread_of(given, events)
                 out = left_out | unread.keys()
                 parts: list[Recorded | Run] = _together(events, before, unread, left_out)
                 if given[_ODD] or unread or runs.held_bytes > HELD_BYTES_MAX:
@@ -242,7 +242,7 @@ def check_partitions(partitions: Sequence[int]) -> None:
             raise InputError(f"expected partitions from 0 to {PARTITIONS - 1}, got {number}")
 
 
-def _recorded(given: Given) -> list[Recorded | None]:
+def recorded_of(given: Given) -> list[Recorded | None]:
     """Return the events, and None in the place of each that cannot be read."""
     kinds, bodies, hashes, lines, *_ = given
     try:
@@ -258,7 +258,7 @@ def _decoded(body: bytes) -> Recorded | None:
         return None
 
 
-def _unread(given: Given, events: list[Recorded | None]) -> dict[SessionKey, int]:
+def unread_of(given: Given, events: list[Recorded | None]) -> dict[SessionKey, int]:
     """Return the sessions with an event that cannot be read, and the sequence before it.
 
     *events* loses what follows in them.

@@ -100,7 +100,9 @@ class Trails:
 
     def of(self, key: SessionKey) -> Trail:
         """Return the session's trail, a new one if there is none."""
-        trail = self._trails.setdefault(key, Trail())
+        trail = self._trails.get(key)
+        if trail is None:
+            trail = self._trails[key] = Trail()
         self._trails.move_to_end(key)
         if len(self._trails) > TRAILS_MAX:
             self._trails.popitem(last=False)

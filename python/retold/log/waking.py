@@ -12,10 +12,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 
-from retold.events import SessionKey
 from retold.lease_ports import PARTITIONS, Partitions
 from retold.log import api
 from retold.log.api import Stored
+from retold.log.arrivals import Arrivals
 from retold.log.feed import Feed
 from retold.log.headers import seq_of
 from retold.log.link import Link, Lost
@@ -25,8 +25,10 @@ from retold.ports import SessionEnd
 _ALL: Mapping[int, int] = dict.fromkeys(range(PARTITIONS), 0)
 
 
-async def wakes(link: Link, partitions: Partitions | None) -> AsyncGenerator[SessionEnd, None]:
+async def wakes(link: Link, partitions: Partitions | None, arrivals: Arrivals) -> AsyncGenerator[SessionEnd, None]:
     """Yield what `retold.ports.Log.wakes` says; a session whose last message names no sequence is woken with 0.
+
+    What comes of sessions that are followed is held in *arrivals*.
 
     Raises:
         UnavailableError: if the server does not come back within the link's retries.
@@ -49,29 +51,25 @@ async def wakes(link: Link, partitions: Partitions | None) -> AsyncGenerator[Ses
             if not followed:
                 await changed
             with suppress(Lost):
-                async with aclosing(_newer(link, followed, position, until=changed)) as newer:
-                    async for position, grown in newer:  # noqa: B007 -- where the next one starts
-                        yield grown
+                newer = _newer(arrivals, followed, position, until=changed)
+                async with aclosing(newer) as ends:
+                    async for position, woken in ends:  # noqa: B007 -- where the next one starts
+                        yield woken
                 listed = followed
         finally:
             changed.cancel()
 
 
 async def _newer(
-    link: Link, followed: Mapping[int, int], position: int, *, until: "asyncio.Future[None]"
+    arrivals: Arrivals, followed: Mapping[int, int], position: int, *, until: "asyncio.Future[None]"
 ) -> AsyncGenerator[tuple[int, SessionEnd], None]:
-    """Yield each session that grew after *position*, and where its wake lies; wakes that lie here already as one."""
+    """Yield each session that grew after *position*, and up to where was read; what lies here already comes as one."""
     if not followed:
         return
-    ends: dict[SessionKey, SessionEnd] = {}
-    async with aclosing(Feed(link, EVENTS, *event_subjects(followed)).newer(position, until=until)) as feed:
-        async for delivery in feed:
-            if (woken := _woken(delivery.stored)) is not None:
-                ends[woken.key] = woken
-            if delivery.buffered == 0:
-                some, ends = ends, {}
-                for one in some.values():
-                    yield delivery.stored.position, one
+    async with aclosing(arrivals.newer(event_subjects(followed), position, until=until)) as newer:
+        async for read, woken in newer:
+            for key, seq in woken.items():
+                yield read, SessionEnd(key=key, seq=seq)
 
 
 async def _changed(partitions: Partitions | None, followed: Mapping[int, int]) -> None:

@@ -9,7 +9,7 @@ Rules:
 
 import logging
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from retold.errors import ConflictError, CorruptLogError, FloorError, UnavailableError
 from retold.events import (
@@ -26,14 +26,12 @@ from retold.log.drafting import drafts_of
 from retold.log.publishing import publish
 from retold.log.tail import read_tail
 from retold.log.walking import is_snapshot_due, snapshots_along
-from retold.model_ports import RemoteCompactor, Summarizer
 from retold.policy import (
     Decision,
     Replacement,
     SummarizeSpan,
     carry_out,
     due_recorded,
-    is_due,
     limits_for,
     plan_id,
     replace,
@@ -54,6 +52,12 @@ CONFLICTS_MAX = 1_000
 SNAPSHOTS_BEHIND = 2
 """From so many snapshots that are due on, those between are made from the events, for the state there has passed by."""
 
+TURN_EVENTS = 256
+"""A turn moves over so many events at most, 1 to 3 ms of folding, or up to a compaction: then others have theirs."""
+
+DROP_EVENTS = 16
+"""From so many events on since its newest snapshot a session that is dropped gets one: 1 ms, as reading them takes."""
+
 PUBLISH_BEHIND_MAX = 64
 """A worker further behind than so many events publishes when it has caught up: nobody waits for what comes before."""
 
@@ -67,16 +71,15 @@ class Compactor:
         self,
         log: Log,
         clock: Clock,
-        summarizer: Summarizer,
+        writer: SummaryWriter,
         *,
-        remote: RemoteCompactor | None = None,
         hooks: Hooks | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
-        """Write to *log*; summaries are by *remote* where the policy wants it, else by *summarizer*."""
+        """Write to *log*, with summaries by *writer*."""
         self._log = log
         self._clock = clock
-        self._writer = SummaryWriter(summarizer, remote=remote)
+        self._writer = writer
         self._hooks = hooks
         self._telemetry = telemetry or NoTelemetry()
         self._published: dict[SessionKey, int] = {}
@@ -104,33 +107,50 @@ class Compactor:
         self._published[key] = version
         return live
 
+    async def drop(self, live: LiveSession) -> None:
+        """Let a session go that is no longer held, with a snapshot where opening it again would read much."""
+        seq = self._snapshots.get(live.key, (0, 0))[0]
+        self.forget(live.key)  # first: it may be opened again while this is written
+        if live.is_settled and live.head.seq - seq >= DROP_EVENTS:
+            with suppress(UnavailableError):  # it is a shortcut, and the events are all there
+                await self._log.save_snapshot(live.key, snapshot_of(live.snapshot()))
+
     def forget(self, key: SessionKey) -> None:
-        """Drop what is remembered of a session that is no longer held."""
+        """Forget what is remembered of a session that is no longer held."""
+        self._log.leave(key)
         self._published.pop(key, None)
         self._snapshots.pop(key, None)
 
-    async def advance(self, live: LiveSession) -> None:
-        """Read what is new, decide at a rewind and after each source event, and leave the session settled or stale.
+    async def advance(self, live: LiveSession, *, until: int | None = None) -> bool:
+        """Decide at a rewind and after each source event, for one turn; return whether the session is up to date.
 
-        A stale session is to be opened again. Cancelled or failed in the middle, it is to be opened again too.
+        What is new is read where the log goes on to *until* and *live* does not end there; None: it was just opened. A
+        stale session is to be opened again. Cancelled or failed in the middle, it is to be opened again too.
         """
-        await self._catch_up(live)
-        await self._settle(live)  # a session that was just loaded may stand at a rewind
-        while not live.is_stale and live.step():
-            await self._settle(live)
-        if live.is_settled and live.head.seq > 0:
+        known = live.head.seq
+        for recorded in self._log.arrived(live.key, head=live.head):
+            live.take(recorded)
+        if until is not None and not known <= until <= live.head.seq:  # earlier than known: the log may have lost some
+            await self._catch_up(live)
+            self._log.arrived(live.key, head=live.head)
+        is_fresh, moved = until is None, 0
+        is_spent = is_fresh and await self._settle(live)  # one that was just loaded may stand at a rewind
+        while not is_spent and not live.is_stale and live.step():
+            moved += 1
+            is_spent = await self._settle(live) or moved == TURN_EVENTS
+        if not live.is_settled:
+            return False
+        if live.head.seq > 0:
             await self._keep_snapshots(live)
             await self._publish(live)
+        return True
 
-    async def _settle(self, live: LiveSession) -> None:
-        """Decide at the present place, unless that was done; at the end of what is known, read on."""
-        if live.is_stale:
-            return
-        is_free = live.is_open and not live.is_overtaken
-        if is_free and _is_due(live):
-            await self._compact(live)
-        if live.is_settled:
-            await self._catch_up(live)
+    async def _settle(self, live: LiveSession) -> bool:
+        """Decide at the present place, unless that was done; return whether a compaction was due."""
+        if live.is_stale or not live.is_open or live.is_overtaken or not live.is_due:
+            return False
+        await self._compact(live)
+        return True
 
     async def _compact(self, live: LiveSession) -> None:
         context = live.context
@@ -226,12 +246,14 @@ class Compactor:
 
     async def _publish(self, live: LiveSession) -> None:
         context = live.replaced
-        if context is None or context.version <= self._published.get(live.key, 0):
+        if context is None:
             return
-        # What no compaction could bring under the window nobody can send: then what was published before it goes.
-        await publish(self._log, context)
-        self._published[live.key] = context.version
-        self._telemetry.published(live.key)
+        if context.version > self._published.get(live.key, 0):
+            # What no compaction could bring under the window nobody can send: then what was published before it goes.
+            await publish(self._log, context)
+            self._published[live.key] = context.version
+            self._telemetry.published(live.key)
+        live.release()
 
     async def _keep_snapshots(self, live: LiveSession) -> None:
         """Keep the snapshots that are due: mostly one, of the present state; where it lay behind, all along."""
@@ -254,11 +276,6 @@ class Compactor:
 def _is_planned(context: Context) -> bool:
     """Return whether the plan that is open was made here; one that a crash left open further back is superseded."""
     return context.plan is not None and context.plan.base_seq == context.seq
-
-
-def _is_due(live: LiveSession) -> bool:
-    outline = live.outline
-    return is_due(outline, live.upper_tokens, limits_for(outline))
 
 
 def _planned(context: Context, decision: Decision) -> CompactionPlanned:

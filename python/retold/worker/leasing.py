@@ -6,7 +6,8 @@ Rules:
 - A lease holds until `STOP_BEFORE` of the time is left that others wait, counted from before the last renewal was
   sent. So its holder has stopped before anybody may take it, however long the answer took.
 - Who takes over removes the silent one's presence first, by compare-and-set. If that succeeds the silent one cannot
-  renew any more, and joins as a new worker; if it does not, it was alive.
+  renew any more, and joins as a new worker; if it does not, it was alive. A process of the same machine that has ended
+  is not waited for: a worker that was killed and started again works at once.
 - What a worker holds is what it has claimed itself by compare-and-set; the table, which may be a moment old, only
   tells it what to try.
 """
@@ -26,6 +27,7 @@ from retold.events import SessionKey
 from retold.lease_ports import Leases
 from retold.log.names import partition
 from retold.worker.ownership import LetGo
+from retold.worker.processes import has_ended, own_process
 from retold.worker.sharing import Presence, Sightings, Table, partition_name, read_table, shares, worker_name
 
 LEASE_TTL_S = 10.0
@@ -50,7 +52,8 @@ class LeasedPartitions:
         """Hold leases in *leases* that others may take when this worker was silent for *ttl_s*."""
         self._leases = leases
         self._ttl_s = ttl_s
-        self._presence = msgspec.json.encode(Presence(ttl_s=ttl_s, host=socket.gethostname(), pid=os.getpid()))
+        host, pid = socket.gethostname(), os.getpid()
+        self._presence = msgspec.json.encode(Presence(ttl_s=ttl_s, host=host, pid=pid, process=own_process()))
         self._sightings = Sightings()
         self._worker = ""
         self._revision = 0
@@ -109,8 +112,7 @@ class LeasedPartitions:
                 self._look.clear()
                 try:
                     await self._renew(let_go)
-                    given_up = await self._share(let_go)
-                    if given_up:
+                    if given_up := await self._share(let_go):
                         tasks.create_task(self._hand_over(given_up, let_go))
                 except UnavailableError as error:
                     _log.warning("leases cannot be renewed: %s", error)
@@ -157,20 +159,27 @@ class LeasedPartitions:
             await self._drop(let_go, "another worker took this one for gone")
 
     async def _share(self, let_go: LetGo) -> frozenset[int]:
-        """Claim what is this worker's share and free; return what is to be given up."""
+        """Claim what is this worker's share and free; return what is to be handed over."""
         asked_s = _now()
         table = read_table(await self._leases.claims())
         gone = self._sightings.gone(table.workers, asked_s=asked_s, answered_s=_now())
+        gone |= {worker for worker, (presence, _) in table.workers.items() if has_ended(presence.process)}
         taken = {number for number in self._held if table.revisions.get(number, 0) > self._held[number]}
         if taken:
             await self._drop(let_go, "others hold some of them")
         present = await self._present(table, gone)
         own = self._held.keys() | self._leaving.keys()
         others = {number: holder for number, holder in table.holders.items() if holder in present - {self._worker}}
-        plan = shares(present, others | dict.fromkeys(own, self._worker))
+        # What names this worker and was dropped is as good as held by it: the others wait for it to give that up.
+        named = {number for number, holder in table.holders.items() if holder == self._worker} - own
+        plan = shares(present, others | dict.fromkeys(own | named, self._worker))
         share = {number for number, worker in plan.items() if worker == self._worker}
         await self._claim(share - own - others.keys(), table)
-        return frozenset(self._held.keys() - share)
+        await self._release({number: table.revisions[number] for number in named - share})
+        given_up = frozenset(self._held.keys() - share)
+        self._leaving |= {number: self._held.pop(number) for number in given_up}
+        self._follow(self._held)
+        return given_up
 
     async def _present(self, table: Table, gone: set[str]) -> set[str]:
         """Return who is there; those that stood still for too long are removed, if they do still."""
@@ -193,20 +202,21 @@ class LeasedPartitions:
 
         if wanted := sorted(wanted):
             await asyncio.gather(*map(claim, wanted))
-            self._follow(self._held)
 
     async def _hand_over(self, given_up: frozenset[int], let_go: LetGo) -> None:
         """Finish what runs on these partitions, and say that they are free."""
-        self._leaving |= {number: self._held.pop(number) for number in given_up}
-        self._follow(self._held)
         await let_go(given_up, HAND_OVER_S)
         _log.info("handed over %d partitions, %d are left", len(given_up), len(self._held))
-        for number in sorted(given_up):
-            revision = self._leaving.get(number)
-            if revision is not None:  # not dropped meanwhile
-                with suppress(UnavailableError):  # then it is this worker's still, and given up again
-                    await self._leases.put(partition_name(number), b"", revision=revision)
-                self._leaving.pop(number, None)
+        given_up &= self._leaving.keys()  # what was dropped meanwhile is given up elsewhere
+        with suppress(UnavailableError):  # then it names this worker still, and is given up again
+            await self._release({number: self._leaving[number] for number in given_up})
+        for number in given_up:
+            self._leaving.pop(number, None)
+
+    async def _release(self, revisions: Mapping[int, int]) -> None:
+        """Say that these partitions, which stand at these revisions, are free."""
+        names = {partition_name(number): revision for number, revision in sorted(revisions.items())}
+        await asyncio.gather(*(self._leases.put(name, b"", revision=revision) for name, revision in names.items()))
 
     async def _drop(self, let_go: LetGo, why: str) -> None:
         """Stop working at once: what is held may be another's."""

@@ -10,12 +10,15 @@ erasure.
 from collections import deque
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from retold.events import (
     CompactionPlanned,
     CompactionUndone,
     Head,
     HistoryDecompressed,
     HistoryEdited,
+    ItemAppended,
     ItemExtended,
     ItemPinned,
     ItemRestored,
@@ -25,7 +28,8 @@ from retold.events import (
     SessionRewound,
     WindowChanged,
 )
-from retold.fold import Builder, Context, base_of, fold, in_decision_order, returns_to
+from retold.fold import Builder, Context, base_of, fold, in_decision_order, returns_to, text_bytes
+from retold.policy import Limits, is_due, limits_for
 
 _BARRIERS = (
     CompactionUndone,
@@ -40,6 +44,18 @@ _BARRIERS = (
 )
 """Events that change what a plan was made on: a plan with an earlier base is given up."""
 
+LIVE_BYTES = 4_000
+"""What a session takes beside its entries: measured with three thousand of one message."""
+
+ENTRY_BYTES = 250
+"""What an entry takes as objects beyond its JSON: measured with messages of 20 to 2,000 bytes."""
+
+AHEAD_FACTOR = 3
+"""What an event that was not folded takes, in sizes of its body: the body, the event as objects, and its text."""
+
+_GROWTH = (ItemAppended, ItemExtended)
+"""Events that change nothing but the size that a compaction is due by."""
+
 
 class LiveSession:
     """Hold a session between the log and the decisions on it.
@@ -51,6 +67,7 @@ class LiveSession:
             What is published is taken from it: text that was added to an item later is no part of the replacement.
         read_bytes: the length of all events that were taken in.
         read_events: how many that were.
+        told_events: how many of them the worker's telemetry was told of.
         is_stale: whether the session must be loaded again: it was rewound or erased, a compaction was undone, or
             another worker wrote to it.
     """
@@ -61,16 +78,19 @@ class LiveSession:
         None among them may return to before *base*.
         """
         self.key = key
+        self.replaced: Context | None = None
+        self._text_bytes = 0
         self.head = events[-1].head if events else Head() if base is None else base.end
         self._barrier_seq = 0
+        self._measure: tuple[Context, Limits] | None = None
         self.is_stale = False
         self.read_bytes = sum(len(recorded.body) for recorded in events)
-        self.read_events = len(events)
+        self.read_events, self.told_events = len(events), 0
         rewound = max((at for at, recorded in enumerate(events) if _starts_anew(recorded)), default=-1) + 1
         start = fold(events[:rewound], base=base) if rewound else base
         later = events[rewound:]
         self._builder = Builder() if start is None else Builder.resume(start)
-        self.replaced = start
+        self._replace(start)
         self._ahead = deque(in_decision_order(later))
         self._first_place = self._place = self._builder.seq
         closed = [_closed_place(recorded) for recorded in later]
@@ -91,6 +111,22 @@ class LiveSession:
     def upper_tokens(self) -> int:
         """Return the size of the history at the present place, upper bound. O(1)."""
         return self._builder.upper_tokens
+
+    @property
+    def is_due(self) -> bool:
+        """Return whether the history at the present place calls for a compaction. O(1)."""
+        if self._measure is None:
+            outline = self._builder.outline
+            self._measure = outline, limits_for(outline)
+        return is_due(self._measure[0], self.upper_tokens, self._measure[1])
+
+    @property
+    def size_bytes(self) -> int:
+        """Return about what it takes in memory. O(1): by the text that came, and how many entries are not packed."""
+        entries = self._builder.entries
+        open_bytes = max(0, self._text_bytes - entries.packed_text_bytes)
+        ahead_bytes = sum(len(recorded.body) for recorded in self._ahead) * AHEAD_FACTOR
+        return LIVE_BYTES + ENTRY_BYTES * entries.open_entries + open_bytes + entries.packed_bytes + ahead_bytes
 
     @property
     def is_settled(self) -> bool:
@@ -117,6 +153,15 @@ class LiveSession:
         """Return the state of the log's head. Only for a settled session."""
         assert self.is_settled
         return self._builder.freeze()
+
+    def pack(self) -> None:
+        """Pack what nobody looks at. O(bytes that are not packed)."""
+        self._builder.entries.pack()
+
+    def release(self) -> None:
+        """Forget the entries of the newest replacement, which is published."""
+        if self.replaced is not None:
+            self.replaced = structs.replace(self.replaced, entries=())
 
     def take(self, recorded: Recorded) -> None:
         """Take in the next event of the log, written by somebody else."""
@@ -151,8 +196,15 @@ class LiveSession:
 
     def _apply(self, recorded: Recorded) -> None:
         self._builder.apply(recorded)
-        if self.replaced is None or self.replaced.version < self._builder.outline.version:
-            self.replaced = self._builder.freeze()
+        self._text_bytes += len(recorded.body)
+        if not isinstance(recorded.event.data, _GROWTH):
+            self._measure = None
+            if self.replaced is None or self.replaced.version < self._builder.outline.version:
+                self._replace(self._builder.freeze())
+
+    def _replace(self, context: Context | None) -> None:
+        self.replaced = context
+        self._text_bytes = 0 if context is None else text_bytes(context.entries)
 
     def _note_barriers(self, events: Sequence[Recorded]) -> None:
         for recorded in events:

@@ -28,11 +28,13 @@ class Presence(Struct, frozen=True):
     Attributes:
         ttl_s: how long it may be silent before others take over.
         host: the machine that it runs on; with *pid*, for people.
+        process: which process it is, for others of that machine (`retold.worker.processes`).
     """
 
     ttl_s: float
     host: str = ""
     pid: int = 0
+    process: str = ""
 
 
 class Table(Struct, frozen=True):

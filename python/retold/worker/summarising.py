@@ -7,19 +7,30 @@ alone, in the log and in the event, for an error's text may quote the transcript
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
 import msgspec
 from msgspec import structs
 
 from retold.errors import RejectedError
+from retold.events import SessionKey
 from retold.fold import Context
 from retold.model_ports import RemoteCompactor, Summarizer
 from retold.policy import PRESETS, SummarizeSpan, Summary, extract_for
 from retold.policy.remote import cover_blocks
+from retold.summarizers import ExtractiveSummarizer
+from retold.worker.limits import Limits
+from retold.worker.models import ModelPlaces
 
-SUMMARY_TIMEOUT_S = 120.0
-"""A summarizer, or a provider that compacts, that takes longer has failed."""
+REMOTE_SHARE = 0.5
+"""How much of the time for a summary a provider may take that compacts in its own way: another writes in the rest."""
+
+CANCEL_GRACE_S = 1.0
+"""How long one who is late may take to clean up; then it is left to itself, and the history does not wait for it."""
+
+Away = Callable[[SessionKey], AbstractAsyncContextManager[None]]
+"""Gives the place of a session to others during a block."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,10 +38,20 @@ _log = logging.getLogger(__name__)
 class SummaryWriter:
     """Have summaries written, whoever fails."""
 
-    def __init__(self, summarizer: Summarizer, *, remote: RemoteCompactor | None = None) -> None:
-        """Ask *remote* first, where the session's policy wants it, then *summarizer*."""
+    def __init__(
+        self,
+        summarizer: Summarizer,
+        *,
+        remote: RemoteCompactor | None = None,
+        limits: Limits | None = None,
+        away: Away = lambda _: nullcontext(),
+    ) -> None:
+        """Ask *remote* first, where the session's policy wants it, then *summarizer*; *away* is held meanwhile."""
         self._summarizer = summarizer
         self._remote = remote
+        self._limits = limits or Limits()
+        self._models = ModelPlaces(self._limits)
+        self._away = away
 
     async def write(
         self, context: Context, decision: SummarizeSpan
@@ -40,35 +61,64 @@ class SummaryWriter:
         A summary comes with the decision that it carries out: a provider's block may cover more.
         """
         failed: list[str] = []
+        until = asyncio.get_running_loop().time() + self._limits.summary_timeout_s
         if self._remote is not None and PRESETS[context.policy].is_remote:
             wider = cover_blocks(context, decision, self._remote.form)
-            summary = await self._tried(
-                self._remote.name, partial(_remote, self._remote, context, wider), context, failed
-            )
+            writing = partial(_remote, self._remote, context, wider)
+            half = until - self._limits.summary_timeout_s * (1 - REMOTE_SHARE)
+            summary = await self._tried(self._remote.name, writing, context, wider, until=half, failed=failed)
             if summary is not None:
                 yield wider, summary
                 failed.append(f"{self._remote.name}: too long")
         name = self._summarizer.name
-        writing = partial(self._summarizer.summarize, context, decision)
-        summary = await self._tried(name, writing, context, failed)
-        if summary is not None:
-            yield decision, structs.replace(summary, summarizer=name, instead_of="; ".join(failed))
-            failed.append(f"{name}: too long")
+        if name != ExtractiveSummarizer.name:
+            writing = partial(self._summarizer.summarize, context, decision)
+            summary = await self._tried(name, writing, context, decision, until=until, failed=failed)
+            if summary is not None:
+                yield decision, structs.replace(summary, summarizer=name, instead_of="; ".join(failed))
+                failed.append(f"{name}: too long")
         yield decision, structs.replace(extract_for(context, decision), instead_of="; ".join(failed))
 
     async def _tried(
-        self, name: str, writing: Callable[[], Awaitable[Summary]], context: Context, failed: list[str]
+        self,
+        name: str,
+        writing: Callable[[], Awaitable[Summary]],
+        context: Context,
+        decision: SummarizeSpan,
+        *,
+        until: float,
+        failed: list[str],
     ) -> Summary | None:
-        """Return what was written, or None, with a note in *failed*: any error, too late, or without text."""
-        try:
-            async with asyncio.timeout(SUMMARY_TIMEOUT_S):
-                summary = _checked(await writing())
-        except Exception as error:  # noqa: BLE001 - a model's client raises what it likes; the ladder goes on without
-            why = type(error).__name__ + (f" ({error.why})" if isinstance(error, RejectedError) else "")
-            _log.warning("summarizer %s failed on session %s: %s", name, context.key.session, why)
-            failed.append(f"{name}: {why}")
+        """Return what was written, or None, with a note in *failed*: any error, too late, over budget, or no text."""
+        covered = frozenset(decision.covers)
+        tokens = sum(entry.tokens.upper for entry in context.entries if entry.item.id in covered)
+        why = self._models.refusal(context.key.tenant, tokens=tokens)
+        if why is not None:
+            failed.append(f"{name}: over budget ({why})")
             return None
+        async with self._away(context.key):
+            try:
+                async with asyncio.timeout_at(until), self._models.place(context.key.tenant, tokens=tokens) as booking:
+                    summary = _checked(await _left_if_late(writing))
+                    booking.tokens = summary.input_tokens + summary.output_tokens or tokens
+            except Exception as error:  # noqa: BLE001 - a model's client raises what it likes; the ladder goes on
+                why = type(error).__name__ + (f" ({error.why})" if isinstance(error, RejectedError) else "")
+                _log.warning("summarizer %s failed on session %s: %s", name, context.key.session, why)
+                failed.append(f"{name}: {why}")
+                return None
         return summary
+
+
+async def _left_if_late(writing: Callable[[], Awaitable[Summary]]) -> Summary:
+    """Return what is written. When cancelled, give it a moment to end, and then leave it to itself."""
+    task = asyncio.ensure_future(writing())
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        task.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody else looks at it any more
+        await asyncio.wait({task}, timeout=CANCEL_GRACE_S)
+        raise
 
 
 async def _remote(remote: RemoteCompactor, context: Context, decision: SummarizeSpan) -> Summary:

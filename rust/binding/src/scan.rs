@@ -6,15 +6,17 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use retold_wire::{Events, Found};
 
+use crate::errors::refused;
 use crate::packing::Packing;
 
-/// Kinds, bodies, hashes, the lines of each kind, and odd sessions.
+/// Kinds, bodies, hashes, the lines of each kind, odd sessions, and where sessions end.
 pub(crate) type Given<'py> = (
     Bound<'py, PyBytes>,
     Vec<Bound<'py, PyBytes>>,
     Vec<Bound<'py, PyString>>,
     Vec<(u8, Bound<'py, PyBytes>)>,
     Vec<(String, u64)>,
+    Vec<(String, u64, u64)>,
 );
 
 /// A scan of a stream. Nothing waits for the interpreter's lock with the mutex held, as in `Counter`.
@@ -33,6 +35,24 @@ impl Scan {
     #[pyo3(signature = (version, kinds, packing, /))]
     fn new(version: u32, kinds: Vec<String>, packing: &Packing) -> Self {
         Self(Mutex::new(retold_wire::Scan::new(version, kinds, packing.told())))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (version, kinds, packing, /))]
+    fn live(version: u32, kinds: Vec<String>, packing: &Packing) -> Self {
+        Self(Mutex::new(retold_wire::Scan::live(version, kinds, packing.told())))
+    }
+
+    #[pyo3(signature = (subject, seq, hash, /))]
+    fn follow(&self, subject: &str, seq: u64, hash: &str) -> PyResult<()> {
+        let hash = hash.as_bytes().try_into().map_err(|_| refused("expected a hash of 64 letters, got another"))?;
+        self.lock().follow(subject, seq, &hash);
+        Ok(())
+    }
+
+    #[pyo3(signature = (subject, /))]
+    fn leave(&self, subject: &str) {
+        self.lock().leave(subject);
     }
 
     #[pyo3(signature = (frames, /))]
@@ -82,5 +102,5 @@ pub(crate) fn given(py: Python<'_>, events: Events) -> PyResult<Given<'_>> {
     let hash = |event: &Found| PyString::from_bytes(py, &event.hash);
     let hashes = events.found.iter().map(hash).collect::<PyResult<_>>()?;
     let lines = events.lines().into_iter().map(|(kind, lines)| (kind, PyBytes::new(py, &lines))).collect();
-    Ok((PyBytes::new(py, &kinds), bodies, hashes, lines, events.odd))
+    Ok((PyBytes::new(py, &kinds), bodies, hashes, lines, events.odd, events.ends))
 }

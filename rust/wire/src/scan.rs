@@ -48,6 +48,9 @@ pub struct Events {
     pub found: Vec<Found>,
     /// Sessions that the scan leaves out from here on, by subject, and the last sequence of each that it has given.
     pub odd: Vec<(String, u64)>,
+    /// Sessions that have had messages, those that are left out included, by subject, and the last one's sequence and
+    /// position; in a scan from the start only those that are left out.
+    pub ends: Vec<(String, u64, u64)>,
 }
 
 impl Events {
@@ -84,7 +87,7 @@ struct Head {
     is_odd: bool,
 }
 
-/// A scan of a stream from its start.
+/// A scan of a stream, from its start or from where each session is said to stand.
 #[derive(Debug)]
 pub struct Scan {
     version: u64,
@@ -98,6 +101,8 @@ pub struct Scan {
     pending: Option<u64>,
     status: Option<u64>,
     is_broken: bool,
+    is_live: bool,
+    ends: BTreeMap<usize, (u64, u64)>,
 }
 
 impl Scan {
@@ -116,7 +121,15 @@ impl Scan {
             pending: None,
             status: None,
             is_broken: false,
+            is_live: false,
+            ends: BTreeMap::new(),
         }
+    }
+
+    /// Return a scan of what comes from now on: sessions are left out until they are followed.
+    #[must_use]
+    pub fn live(version: u32, kinds: Vec<String>, packing: Packing) -> Self {
+        Self { is_live: true, ..Self::new(version, kinds, packing) }
     }
 
     /// Start anew with a consumer that delivers from the position behind the last one on.
@@ -125,6 +138,23 @@ impl Scan {
         self.pending = None;
         self.status = None;
         self.is_broken = false;
+    }
+
+    /// Expect behind `seq`, whose hash is `hash`, the next event of the session whose events have `subject`.
+    ///
+    /// What comes up to there is known and passed over. Nothing changes if the scan is that far already.
+    pub fn follow(&mut self, subject: &str, seq: u64, hash: &Hash) {
+        let session = self.session(subject.as_bytes());
+        let Some(head) = self.heads.get_mut(session).filter(|head| head.is_odd || head.seq < seq) else { return };
+        (head.seq, head.hash, head.is_odd) = (seq, *hash, false);
+    }
+
+    /// Leave out the session whose events have `subject` until it is followed again.
+    pub fn leave(&mut self, subject: &str) {
+        let session = self.session(subject.as_bytes());
+        if let Some(head) = self.heads.get_mut(session) {
+            head.is_odd = true;
+        }
     }
 
     /// Take what the consumer delivers, which are whole frames.
@@ -180,6 +210,9 @@ impl Scan {
     /// Return what has come since the last call, and be ready for the next pull.
     pub fn give(&mut self) -> Events {
         self.status = None;
+        let ends = std::mem::take(&mut self.ends);
+        self.events.ends =
+            ends.into_iter().map(|(session, (seq, position))| (self.subject(session), seq, position)).collect();
         std::mem::take(&mut self.events)
     }
 
@@ -198,8 +231,15 @@ impl Scan {
         self.pending = Some(delivery.pending);
         self.position = delivery.position;
         let session = self.session(message.subject);
-        let Some(head) = self.heads.get_mut(session).filter(|head| !head.is_odd) else { return };
+        let Some(head) = self.heads.get_mut(session) else { return };
         let marks = Marks::of(message);
+        if head.is_odd {
+            self.ends.insert(session, (marks.seq.unwrap_or_default(), delivery.position));
+            return;
+        }
+        if marks.seq.is_some_and(|seq| seq <= head.seq) && self.is_live {
+            return;
+        }
         let payload = match marks.packed {
             None => Some(message.payload),
             // Else a few megabytes of zeros, packed, would be held as gigabytes.
@@ -213,8 +253,12 @@ impl Scan {
         let (Some(payload), Some((event, kind))) = (payload, next) else {
             head.is_odd = true;
             self.events.odd.push((head.subject.clone(), head.seq));
+            self.ends.insert(session, (marks.seq.unwrap_or_default(), delivery.position));
             return;
         };
+        if self.is_live {
+            self.ends.insert(session, (event.seq, delivery.position));
+        }
         head.seq = event.seq;
         head.hash = hash(payload);
         let start = self.events.text.len();
@@ -239,7 +283,7 @@ impl Scan {
         }
         let number = self.heads.len();
         let name = String::from_utf8_lossy(subject).into_owned();
-        self.heads.push(Head { subject: name, seq: 0, hash: GENESIS, is_odd: false });
+        self.heads.push(Head { subject: name, seq: 0, hash: GENESIS, is_odd: self.is_live });
         self.numbers.insert(subject.to_vec(), number);
         number
     }

@@ -135,3 +135,31 @@ fn a_pull_that_ends_early_says_so() {
     scan.receive(format!("HMSG d 1 {} {}\r\n{block}\r\n", block.len(), block.len()).as_bytes());
     assert_eq!((scan.status(), scan.delivered()), (Some(408), 0));
 }
+
+#[test]
+fn a_live_scan_gives_what_follows_where_a_session_is_said_to_stand() {
+    let (a, b) = (bodies("a", 5), bodies("b", 2));
+    let mut scan = Scan::live(1, vec!["J".into(), "K".into()], packing());
+    scan.receive(&message("e.1.t.a", 1, 1, &a[0]));
+    let unknown = scan.give();
+    assert!(unknown.found.is_empty(), "nobody follows it");
+    assert_eq!(unknown.ends, [("e.1.t.a".into(), 1, 10)]);
+    scan.follow("e.1.t.a", 3, &hash(&a[2]));
+    scan.receive(&[message("e.1.t.a", 2, 2, &a[1]), message("e.1.t.a", 3, 3, &a[2])].concat());
+    assert_eq!(scan.give(), Events::default(), "what is known is passed over");
+    scan.receive(&[message("e.1.t.a", 4, 4, &a[3]), message("e.2.t.b", 5, 1, &b[0])].concat());
+    let given = scan.give();
+    assert_eq!(given.found.iter().map(|one| one.seq).collect::<Vec<_>>(), [4]);
+    assert_eq!(given.ends, [("e.1.t.a".into(), 4, 40), ("e.2.t.b".into(), 1, 50)]);
+    scan.follow("e.1.t.a", 2, &hash(&a[1]));
+    scan.receive(&message("e.1.t.a", 6, 5, &a[4]));
+    assert_eq!(scan.give().found.len(), 1, "it was further than that");
+    scan.leave("e.1.t.a");
+    scan.receive(&message("e.1.t.a", 7, 6, &a[4]));
+    assert_eq!(scan.give().ends, [("e.1.t.a".into(), 6, 70)]);
+    scan.follow("e.2.t.b", 1, &GENESIS);
+    scan.receive(&message("e.2.t.b", 8, 2, &b[1]));
+    let given = scan.give();
+    assert_eq!((given.found.len(), given.odd), (0, vec![("e.2.t.b".into(), 1)]), "it does not follow");
+    assert_eq!(given.ends, [("e.2.t.b".into(), 2, 80)]);
+}
