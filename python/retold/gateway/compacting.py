@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from time import time
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from starlette.types import Send
 
 from retold.events import Item
@@ -23,6 +23,7 @@ from retold.gateway.responses_replies import response_of, usage_of
 from retold.gateway.sse import KEEP_ALIVE, write_event
 from retold.model_ports import Summarizer
 from retold.policy import Summary, extract_for
+from retold.policy.guarding import guard_fields
 from retold.security import SealedSummary, seal_summary
 from retold.summarizers import ExtractiveSummarizer
 
@@ -78,7 +79,8 @@ class Compactor:
     async def summarise(self, messages: Sequence[Mapping[str, Any]], *, model: str) -> tuple[Handoff, SealedSummary]:
         """Return what *messages* become, and the summary of what leaves. Raises as `compact`."""
         handoff = await asyncio.to_thread(_plan, messages, model)
-        return handoff, sealed_form(handoff, await self._summary(handoff))
+        summary = await self._summary(handoff)
+        return handoff, sealed_form(handoff, await asyncio.to_thread(_guarded, summary, handoff))
 
     async def _summary(self, handoff: Handoff) -> Summary:
         if self._summarizer.name != ExtractiveSummarizer.name:
@@ -88,6 +90,12 @@ class Compactor:
             except Exception as error:  # noqa: BLE001 - whatever it raises, a summary that failed must not cost the turn
                 _log.warning("%s gave no summary: %s", self._summarizer.name, type(error).__name__)
         return await asyncio.to_thread(extract_for, handoff.context, handoff.decision)
+
+
+def _guarded(summary: Summary, handoff: Handoff) -> Summary:
+    """Return *summary* as it may be told: orders that tools gave are quotations (`retold.policy.guarding`)."""
+    found = guard_fields(summary.fields, handoff.context, handoff.decision, summarizer=summary.summarizer)
+    return structs.replace(summary, fields=found.fields)
 
 
 def _plan(messages: Sequence[Mapping[str, Any]], model: str) -> Handoff:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from msgspec import Struct, structs
+from msgspec import UNSET, Struct, structs
 
 from retold.events import (
     Fact,
+    Finding,
     HistoryReplaced,
     Item,
     ItemsOffloaded,
@@ -33,6 +34,7 @@ from retold.fold import (
     summary_entry,
 )
 from retold.policy.decisions import Decision, OffloadItems, Placeholder, SummarizeSpan, TruncateHistory
+from retold.policy.guarding import EXTRACTIVE, guard_fields
 from retold.policy.identifiers import count_survivors
 from retold.policy.limits import due_recorded
 from retold.policy.pins import fixed_positions
@@ -93,6 +95,7 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
     """
     if summary is not None and not any(line.strip() for field in summary.fields for line in field.lines):
         return None
+    summary, findings = _guarded(context, decision, summary)
     vocabulary = encoding(context.encoding)
     before_facts, staged = _staged(context, decision, summary)
     entries = spread(
@@ -110,10 +113,22 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
         tier=tier_of(decision),
         body=decision.body,
         hash=history_hash(entries),
-        receipt=_receipt(context, decision, tuple(entries), pins),
+        receipt=structs.replace(_receipt(context, decision, tuple(entries), pins), findings=findings or UNSET),
         due_tokens=due_recorded(context),
     )
     return Replacement(facts=(*before_facts, replaced), replaced=replaced, entries=tuple(entries))
+
+
+def _guarded(
+    context: Context, decision: Decision, summary: Summary | None
+) -> tuple[Summary | None, tuple[Finding, ...]]:
+    """Return *summary* as it may be told, and what was found in it: the one door that every summary goes through."""
+    if summary is None or not isinstance(decision, SummarizeSpan):
+        return summary, ()
+    # A provider's block comes with the words of the extraction.
+    writer = summary.summarizer if summary.block is None else EXTRACTIVE
+    guarded = guard_fields(summary.fields, context, decision, summarizer=writer)
+    return structs.replace(summary, fields=guarded.fields), guarded.findings
 
 
 def _staged(
