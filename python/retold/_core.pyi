@@ -22,7 +22,7 @@ __all__ = [
     "Runs",
 ]
 __all__ += ["Scan", "Splitter", "Vocabulary", "check_vocabularies", "count_identifiers", "folded", "identifiers_in"]
-__all__ += ["readings", "tell_shortly"]
+__all__ += ["is_encoded", "origins", "tell_shortly"]
 
 _Size: TypeAlias = tuple[int, int, int]
 """Tokens exact, reconstructed and estimated; of an item, each from 0 to 2^32 - 1."""
@@ -433,5 +433,15 @@ class Guard:
 def folded(text: str, /) -> str:
     """Return *text* in one spelling: NFKC, lower case, no hidden characters, look-alikes as Latin letters. O(text)."""
 
-def readings(text: str, /) -> list[str]:
-    """Return what *text* says plainly and in other writings (base64, hex, escapes), folded; plain first. O(text)."""
+def is_encoded(value: str, /) -> bool:
+    """Return whether *value*, a word, is a sentence in another writing (base64, hex, escapes). O(characters)."""
+
+def origins(lines: list[str], texts: list[tuple[int, str]], /) -> list[tuple[int, list[int], bool, bool, bool]]:
+    """Return where each of *lines* comes from, of *texts* with whose words they are. O(characters), one pass.
+
+    Whose words: 0 the user's or the system's, 1 the agent's, 2 a tool's or a page's. Of each line: whose words it is at
+    least; the texts that parts of it stand in, by number, ascending; whether all of it is the user's or the system's;
+    whether so much of it that it is no chance is a tool's or a page's and no one else's; whether a row of 40 letters
+    and digits is in it that stands nowhere. A part is six words in a row, or ten Chinese characters, as they stand, in
+    another writing, reversed, in rot13 or atbash. Raises InputError for half a surrogate pair.
+    """

@@ -1,8 +1,8 @@
-"""The door to the core's guard: orders and protected passages in every disguise of a text, and one spelling for all."""
+"""The door to the core's guard: orders, protected passages and origins in every disguise of a text."""
 
-from retold._core import Guard, folded, readings
+from retold._core import Guard, folded, is_encoded, origins
 
-__all__ = ["Guard", "folded", "readings", "sound"]
+__all__ = ["Guard", "folded", "is_encoded", "origins", "sound"]
 
 
 def sound(text: str) -> str:

@@ -67,7 +67,8 @@ class Compactor:
         Raises:
             InputError: if a message is of no form that is known.
         """
-        handoff, sealed = await self.summarise(messages, model=model)
+        handoff = await self.plan(messages, model=model)
+        sealed = await self.write(handoff)
         content = seal_summary(sealed, self._seals.binding(model, session), keys=self._seals.keys)
         read, written = usage_tokens(handoff, sealed)
         return Compacted(
@@ -76,11 +77,14 @@ class Compactor:
             usage=Usage(input_tokens=read, output_tokens=written),
         )
 
-    async def summarise(self, messages: Sequence[Mapping[str, Any]], *, model: str) -> tuple[Handoff, SealedSummary]:
-        """Return what *messages* become, and the summary of what leaves. Raises as `compact`."""
-        handoff = await asyncio.to_thread(_plan, messages, model)
+    async def plan(self, messages: Sequence[Mapping[str, Any]], *, model: str) -> Handoff:
+        """Return what *messages* become. Raises as `compact`."""
+        return await asyncio.to_thread(_plan, messages, model)
+
+    async def write(self, handoff: Handoff) -> SealedSummary:
+        """Return the summary of what leaves, as it may be told."""
         summary = await self._summary(handoff)
-        return handoff, sealed_form(handoff, await asyncio.to_thread(_guarded, summary, handoff))
+        return sealed_form(handoff, await asyncio.to_thread(_guarded, summary, handoff))
 
     async def _summary(self, handoff: Handoff) -> Summary:
         if self._summarizer.name != ExtractiveSummarizer.name:

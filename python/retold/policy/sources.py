@@ -1,14 +1,13 @@
 """Where the lines of a summary come from: which entries, and so whose words they are. Computed, never asked of a model.
 
 A line comes from an entry if it shares a run of words with it, as they stand, in another writing (base64, hex,
-escapes), or
-letter by letter disguised (reversed, rot13, atbash). Words that nobody said are a model's own: as far as the user and
-the agent use them, too, they are the agent's; else nobody knows whose.
+escapes), or letter by letter disguised (reversed, rot13, atbash). Words that nobody said are a model's own: as far as
+the user and the agent use them, too, they are the agent's; else nobody knows whose. The core looks for all lines at
+once (`retold.screening.origins`).
 """
 
-import codecs
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
@@ -17,30 +16,20 @@ from retold.events import Message, Reasoning, SummaryField, ToolCall, ToolResult
 from retold.fold import Context, Entry
 from retold.policy.decisions import SummarizeSpan
 from retold.policy.statements import blocks_of
-from retold.screening import folded, readings, sound
-
-RUN_WORDS = 6
-"""So many words in a row in one order are no chance."""
-
-RUN_CHARACTERS = 10
-"""Chinese characters in a row, as many."""
+from retold.screening import folded, origins, sound
 
 LINE_WORDS_MIN = 3
-"""A line of fewer words comes from anywhere."""
-
-KNOWN_PERCENT = 50
-"""A line of which fewer words are the user's or the agent's is of unknown origin."""
-
-UNKNOWN_CHARACTERS = 40
-"""A row of so many letters and digits that is in nothing that was said was made up, or stands for something hidden."""
+"""A line of fewer words comes from anywhere, by the core's count."""
 
 LONG_CHARACTERS = 1_500
 """What the user said in one message beyond this may have been pasted: it is no proof that an order is the user's."""
 
-_ORDER: Final[dict[Trust, int]] = {"trusted": 0, "agent": 1, "untrusted": 2}
+SEQS_MAX = 16
+"""Of the events that a line comes from, so many are named."""
+
+_TRUSTS: Final[tuple[Trust, ...]] = ("trusted", "agent", "untrusted")
+_RANKS: Final[dict[Trust, int]] = {trust: rank for rank, trust in enumerate(_TRUSTS)}
 _WORD = re.compile(r"[\u3040-\u9fff]|[^\W\u3040-\u9fff]+")
-_ROW = re.compile(rf"[A-Za-z0-9+/_=-]{{{UNKNOWN_CHARACTERS},}}")
-_GAP = re.compile(r"\u2026|\.\.\.|\[…\]")
 
 _VERBS = (
     "send|run|execute|delete|transfer|email|forward|upload|call|open|visit|click|buy|pay|book|reserve|invite|remove|post|share|wire|"
@@ -82,26 +71,23 @@ def is_order(line: str) -> bool:
     return _IS_ORDER.search(folded(sound(line))) is not None
 
 
+def is_short(line: str) -> bool:
+    """Return whether *line* has too few words to come from anywhere: several of them may be one line, pulled apart."""
+    return count_words(line) < LINE_WORDS_MIN
+
+
+def count_words(line: str) -> int:
+    """Return how many words *line* has; a Chinese character is one."""
+    return len(_WORD.findall(line))
+
+
 def least(trusts: Iterable[Trust]) -> Trust:
     """Return the least of *trusts*; of none, the least there is."""
-    return max(trusts, key=_ORDER.__getitem__, default="untrusted")
-
-
-def trust_of(entry: Entry) -> Trust:
-    """Return whose words *entry* is: a user's message with something pasted in it is not all the user's."""
-    match entry.item:
-        case Message(role="system" | "developer"):
-            return "trusted"
-        case Message(role="user") if entry.form not in ("summary", "compressed"):
-            return least(trust for trust, _ in _parts(entry))
-        case Message() | Reasoning() | ToolCall():
-            return "agent"
-        case _:
-            return "untrusted"
+    return max(trusts, key=_RANKS.__getitem__, default="untrusted")
 
 
 class Sources:
-    """Know what a summary was made of. What is compared is read when it is first asked for."""
+    """Know what a summary was made of. Each entry is read once, and only when something is asked of it."""
 
     def __init__(self, context: Context, decision: SummarizeSpan) -> None:
         """Take what *decision* covers, and what the user and the system said elsewhere."""
@@ -112,89 +98,50 @@ class Sources:
             if entry.form != "summary" and (entry.item.id in covers or _is_asking(entry))
         ]
         self._before = {field.name: field for field in context.summary}
-        self._texts: list[tuple[int, Trust, list[list[str]]]] | None = None
-        self._raw = self._raw_said = ""
+        self._parts: dict[str, list[tuple[Trust, str]]] = {}
+        self._trusts: dict[int, Trust] | None = None
+        self._origins: dict[str, Origin] = {}
 
     def least_trust(self, field: SummaryField) -> Trust:
         """Return the least trust of the events that *field* names, and of what the summary before told there."""
-        named = set(field.seqs)
-        trusts: list[Trust] = [trust_of(entry) for entry in self._entries if entry.seq in named]
+        known = self._known_trusts()
+        trusts = [known[seq] for seq in field.seqs if seq in known]
         before = self._before.get(field.name)
         if before is not None and not set(before.lines).isdisjoint(field.lines):
             trusts.append(before.trust or "untrusted")
         return least(trusts)
 
+    def compare(self, lines: Iterable[str]) -> None:
+        """Look where *lines* come from, all at once: `origin` tells. O(characters of the entries and the lines)."""
+        sought = list(dict.fromkeys(lines))
+        if not sought:
+            return
+        texts = [(entry.seq, trust, text) for entry in self._entries for trust, text in self._read(entry)]
+        texts += [(0, field.trust or "untrusted", line) for field in self._before.values() for line in field.lines]
+        told = origins([sound(line) for line in sought], [(_RANKS[trust], sound(text)) for _, trust, text in texts])
+        for line, (rank, found, is_said, is_copied, has_unknown) in zip(sought, told, strict=True):
+            seqs = sorted({texts[at][0] for at in found} - {0})[:SEQS_MAX]
+            self._origins[line] = Origin(_TRUSTS[rank], tuple(seqs), is_said, is_copied, has_unknown)
+
     def origin(self, line: str, name: str) -> Origin:
-        """Return where *line*, of the section *name*, comes from. O(characters of the entries)."""
+        """Return where *line*, of the section *name*, comes from; it is one of those that were compared."""
         before = self._before.get(name)
         if before is not None and line in before.lines and before.trust == "trusted":
             return Origin("trusted", before.seqs, is_said=True)
-        parts = [
-            words
-            for reading in readings(sound(line))
-            for part in _GAP.split(reading)
-            if len(words := _WORD.findall(part)) >= LINE_WORDS_MIN
-        ]
-        runs = {run for words in parts for run in _runs(words)}
-        if self._is_row_of_tools(line):
-            return Origin("untrusted", is_copied=True)
-        if not runs:
-            return Origin("agent", has_unknown=self._has_unknown(line))
-        found = self._found(runs)
-        said = {run for run, (trust, _) in found.items() if trust == "trusted"}
-        copied = {run for run, (trust, _) in found.items() if trust == "untrusted"}
-        seqs = tuple(sorted({seq for _, seq in found.values()} - {0}))[:16]
-        if said and not copied:
-            return Origin("trusted", seqs, is_said=said == runs)
-        trust: Trust = "untrusted" if copied else "agent" if found else self._guessed(parts)
-        return Origin(trust, seqs, is_copied=any(map(_is_full, copied)), has_unknown=self._has_unknown(line))
+        return self._origins[line]
 
-    def _found(self, runs: set[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[Trust, int]]:
-        """Return the *runs* that stand in an entry, each with the most trusted one that it stands in."""
-        disguised = {shape: run for run in runs for shape in _disguises(run)}
-        lengths = sorted({len(shape) for shape in disguised})
-        found: dict[tuple[str, ...], tuple[Trust, int]] = {}
-        for seq, trust, texts in self._read():
-            for words in texts:
-                for length in lengths:
-                    for shape in zip(*(words[at:] for at in range(length)), strict=False):
-                        run = disguised.get(shape)
-                        if run is not None and (run not in found or _ORDER[trust] < _ORDER[found[run][0]]):
-                            found[run] = trust, seq
-        return found
+    def _known_trusts(self) -> dict[int, Trust]:
+        if self._trusts is None:
+            self._trusts = {}
+            for entry in self._entries:
+                trust = least(trust for trust, _ in self._read(entry))
+                self._trusts[entry.seq] = least((trust, self._trusts.get(entry.seq, trust)))
+        return self._trusts
 
-    def _guessed(self, parts: Sequence[Sequence[str]]) -> Trust:
-        heard = [texts for _, trust, texts in self._read() if trust != "untrusted"]
-        known = {word for texts in heard for words in texts for word in words}
-        told = [word for words in parts for word in words if len(word) > 2 or word >= "\u3040"]
-        held = sum(word in known or f"{word}s" in known or word.removesuffix("s") in known for word in told)
-        return "agent" if held * 100 >= len(told) * KNOWN_PERCENT else "untrusted"
-
-    def _is_row_of_tools(self, line: str) -> bool:
-        """Return whether a long row of letters and digits in *line* stands in what tools or pages said alone."""
-        rows = _ROW.findall(line)
-        if not rows:
-            return False
-        self._read()
-        return any(row in self._raw and row not in self._raw_said for row in rows)
-
-    def _has_unknown(self, line: str) -> bool:
-        rows = _ROW.findall(line)
-        self._read()
-        return any(row not in self._raw for row in rows)
-
-    def _read(self) -> Sequence[tuple[int, Trust, list[list[str]]]]:
-        """Return each text's sequence (0: the summary before), whose words it is, and its words in each writing."""
-        if self._texts is None:
-            parts = [(entry.seq, trust, text) for entry in self._entries for trust, text in _parts(entry)]
-            parts += [(0, field.trust or "untrusted", line) for field in self._before.values() for line in field.lines]
-            self._raw = "\n".join(text for _, _, text in parts)
-            self._raw_said = "\n".join(text for _, trust, text in parts if trust != "untrusted")
-            self._texts = [
-                (seq, trust, [_WORD.findall(reading) for reading in readings(sound(text))])
-                for seq, trust, text in parts
-            ]
-        return self._texts
+    def _read(self, entry: Entry) -> list[tuple[Trust, str]]:
+        if entry.item.id not in self._parts:
+            self._parts[entry.item.id] = _parts(entry)
+        return self._parts[entry.item.id]
 
 
 def _is_asking(entry: Entry) -> bool:
@@ -204,57 +151,27 @@ def _is_asking(entry: Entry) -> bool:
     return isinstance(item, Message) and item.role in ("user", "system", "developer") and not is_blocked
 
 
-def is_short(line: str) -> bool:
-    """Return whether *line* has too few words to come from anywhere: several of them may be one line, pulled apart."""
-    return len(_WORD.findall(line)) < LINE_WORDS_MIN
-
-
-def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Yield every run of *words* that is long enough to be no chance; of a short line, the whole of it."""
-    chinese = sum(word >= "\u3040" for word in words)
-    length = min(len(words), RUN_CHARACTERS if chinese * 2 > len(words) else RUN_WORDS)
-    return zip(*(words[at:] for at in range(length)), strict=False)
-
-
-def _is_full(run: tuple[str, ...]) -> bool:
-    """Return whether *run* is as long as runs are, and so no chance: what is told in few words is told by many."""
-    return len(run) >= (RUN_CHARACTERS if sum(word >= "\u3040" for word in run) * 2 > len(run) else RUN_WORDS)
-
-
-def _disguises(run: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    yield run
-    if all(word.isascii() for word in run):
-        yield tuple(codecs.encode(word, "rot13") for word in run)
-        yield tuple(word.translate(_ATBASH) for word in run)
-    backwards = tuple(word[::-1] for word in run)
-    yield backwards
-    yield backwards[::-1]
-
-
-_ATBASH: Final[Mapping[int, int]] = {ord("a") + at: ord("z") - at for at in range(26)}
-
-
 def _parts(entry: Entry) -> list[tuple[Trust, str]]:
     """Return the text of *entry* by whose words they are: of a user's message, what was pasted is not the user's."""
-    text = _text(entry)
-    if not (
-        isinstance(entry.item, Message) and entry.item.role == "user" and entry.form not in ("summary", "compressed")
-    ):
-        return [(trust_of(entry), text)]
+    match entry.item:
+        case Message(role="system" | "developer", content=content):
+            return [("trusted", plain_text(content))]
+        case Message(role="user", content=content) if entry.form not in ("summary", "compressed"):
+            return _said(plain_text(content))
+        case Message(content=content):
+            return [("agent", plain_text(content))]
+        case Reasoning(text=text) | ToolCall(arguments=text):
+            return [("agent", text)]
+        case ToolResult(content=content):
+            return [("untrusted", plain_text(content))]
+        case _:
+            return [("untrusted", "")]
+
+
+def _said(text: str) -> list[tuple[Trust, str]]:
     parts: dict[bool, list[str]] = {}
     for is_pasted, lines in blocks_of(text):
         parts.setdefault(is_pasted, []).extend(lines)
     said = "\n".join(parts.get(False, ()))
-    pasted = "\n".join(parts.get(True, ()))
     found: list[tuple[Trust, str]] = [("agent" if len(said) > LONG_CHARACTERS else "trusted", said)]
-    return [*found, ("untrusted", pasted)] if pasted else found
-
-
-def _text(entry: Entry) -> str:
-    match entry.item:
-        case Message(content=content) | ToolResult(content=content):
-            return plain_text(content)
-        case ToolCall(arguments=text) | Reasoning(text=text):
-            return text
-        case _:
-            return ""
+    return [*found, ("untrusted", "\n".join(parts[True]))] if True in parts else found

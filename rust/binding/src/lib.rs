@@ -38,7 +38,7 @@ mod _core {
     #[pymodule_export]
     use super::encoding::Encoding;
     #[pymodule_export]
-    use super::guard::{Guard, folded, readings};
+    use super::guard::{Guard, folded, is_encoded, origins};
     #[pymodule_export]
     use super::identifiers::{count_identifiers, identifiers_in, tell_shortly};
     #[pymodule_export]

@@ -1,16 +1,19 @@
 //! What a text holds in other writings: base64, hexadecimal, base32, the escapes of HTML, addresses and JSON, Morse, Braille.
 
-const RUN_CHARACTERS_MIN: usize = 12;
-/// A run of letters that decodes to less than this share of what is printed, in percent, is no text in another writing.
-const PRINTED_PERCENT_MIN: usize = 90;
+use std::borrow::Cow;
+
+const RUN_BYTES_MIN: usize = 12;
+/// Of what a run decodes to, so many bytes in a row that are printed are a text; fewer are chance.
+const PRINTED_BYTES_MIN: usize = 12;
 
 /// Return the texts that `text` holds in other writings, decoded, with the name of the writing.
 pub(crate) fn decoded(text: &str) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
-    let plain = url(&escapes(&html(text)));
+    let plain = without_escapes(text);
     if plain != text {
-        found.push(("escape", plain));
+        found.push(("escape", plain.into_owned()));
     }
+    let is_ascii = text.is_ascii();
     for (name, read) in [
         ("base64", base64_runs as fn(&str) -> Vec<Vec<u8>>),
         ("hex", hex_runs),
@@ -19,6 +22,9 @@ pub(crate) fn decoded(text: &str) -> Vec<(&'static str, String)> {
         ("morse", morse_runs),
         ("braille", braille_runs),
     ] {
+        if is_ascii && name == "braille" {
+            continue;
+        }
         let texts: Vec<String> = read(text).iter().filter_map(|bytes| printed(bytes)).collect();
         if !texts.is_empty() {
             found.push((name, texts.join(" ")));
@@ -27,83 +33,44 @@ pub(crate) fn decoded(text: &str) -> Vec<(&'static str, String)> {
     found
 }
 
-/// Return `bytes` as text if they are one.
+/// Return what of `bytes` is text: rows of characters that are printed. What stands right before an encoded text is read as
+/// its beginning, and may put it out of step, so not all of them need be text.
 fn printed(bytes: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let shown = text.chars().filter(|one| !one.is_control() || one.is_whitespace()).count();
-    let is_text = shown.saturating_mul(100) >= text.chars().count().saturating_mul(PRINTED_PERCENT_MIN);
-    (is_text && text.chars().count() >= 4).then(|| text.to_owned())
-}
-
-/// Return the runs of `text` of characters that `takes`, `skips` within them left out.
-fn runs(text: &str, takes: impl Fn(char) -> bool, skips: impl Fn(char) -> bool) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut run = String::new();
-    for one in text.chars().chain(std::iter::once('\u{0}')) {
-        if takes(one) {
-            run.push(one);
-        } else if run.is_empty() || !skips(one) {
-            if run.chars().count() >= RUN_CHARACTERS_MIN {
-                found.push(std::mem::take(&mut run));
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for row in chunk.valid().split(|one: char| one.is_control() && !one.is_whitespace()) {
+            if row.len() >= PRINTED_BYTES_MIN {
+                text.push_str(row);
+                text.push(' ');
             }
-            run.clear();
         }
     }
-    found
+    (!text.is_empty()).then_some(text)
 }
 
-fn base64_runs(text: &str) -> Vec<Vec<u8>> {
-    let takes = |one: char| one.is_ascii_alphanumeric() || matches!(one, '+' | '/' | '-' | '_');
-    // A long word may stand before what is encoded: lines are joined only where each of them is a run of its own.
-    let mut joined: Vec<String> = runs(text, takes, |_| false);
-    let mut whole = String::new();
-    for line in text.lines().map(|line| line.trim_matches(|one: char| !takes(one))) {
-        if line.chars().all(takes) && (line.len() >= RUN_CHARACTERS_MIN || !whole.is_empty()) {
-            whole.push_str(line);
-        }
-    }
-    joined.push(whole);
-    joined.iter().flat_map(|run| (0..4).map(move |skip| run.get(skip..).map_or_else(Vec::new, base64))).collect()
+/// Return the runs of `bytes` that `takes` is true of, of so many bytes that they may be a text.
+fn runs(bytes: &[u8], takes: impl Fn(u8) -> bool) -> impl Iterator<Item = &[u8]> {
+    bytes.split(move |one| !takes(*one)).filter(|run| run.len() >= RUN_BYTES_MIN)
 }
 
-fn base64(run: &str) -> Vec<u8> {
-    bits(
-        run.chars().map_while(|one| match one {
-            'A'..='Z' => Some(u32::from(one).wrapping_sub(65)),
-            'a'..='z' => Some(u32::from(one).wrapping_sub(71)),
-            '0'..='9' => Some(u32::from(one).wrapping_add(4)),
-            '+' | '-' => Some(62),
-            '/' | '_' => Some(63),
-            _ => None,
-        }),
-        6,
-    )
+/// Return the same without what `skips` is true of, which may stand within a run.
+fn runs_across(bytes: &[u8], takes: impl Fn(u8) -> bool, skips: impl Fn(u8) -> bool) -> Vec<Vec<u8>> {
+    let is_run = |run: &&[u8]| run.iter().filter(|one| takes(**one)).count() >= RUN_BYTES_MIN;
+    let found = bytes.split(|one| !takes(*one) && !skips(*one)).filter(is_run);
+    found.map(|run| run.iter().copied().filter(|one| takes(*one)).collect()).collect()
 }
 
-fn base32_runs(text: &str) -> Vec<Vec<u8>> {
-    let takes = |one: char| one.is_ascii_alphabetic() || ('2'..='7').contains(&one);
-    let read = |run: &String| {
-        let digits = run.chars().map(|one| match one.to_ascii_uppercase() {
-            upper @ 'A'..='Z' => u32::from(upper).wrapping_sub(65),
-            digit => u32::from(digit).wrapping_sub(24),
-        });
-        bits(digits, 5)
-    };
-    runs(text, takes, |one| one == '\n').iter().map(read).collect()
-}
-
-fn hex_runs(text: &str) -> Vec<Vec<u8>> {
-    let plain = text.replace("0x", "").replace("\\x", "");
-    let skips = |one: char| matches!(one, ' ' | ':' | '-' | ',' | '\n');
-    let read = |run: &String| bits(run.chars().filter_map(|one| one.to_digit(16)), 4);
-    runs(&plain, |one| one.is_ascii_hexdigit(), skips).iter().map(read).collect()
+/// Return the bytes whose bits `digits` spell, `width` bits each, from each of the first `starts` digits on: a run may begin
+/// with what stands before it.
+fn readings(digits: &[u8], width: u32, starts: usize) -> impl Iterator<Item = Vec<u8>> + '_ {
+    (0..starts).filter_map(move |start| digits.get(start..)).map(move |rest| bits(rest, width))
 }
 
 /// Return the bytes whose bits `digits` spell, `width` bits each; what is left at the end is left out.
-fn bits(digits: impl Iterator<Item = u32>, width: u32) -> Vec<u8> {
-    let (mut held, mut count, mut bytes) = (0_u32, 0_u32, Vec::new());
+fn bits(digits: &[u8], width: u32) -> Vec<u8> {
+    let (mut held, mut count, mut bytes) = (0_u32, 0_u32, Vec::with_capacity(digits.len()));
     for digit in digits {
-        held = (held << width | digit) & 0xffff;
+        held = (held << width | u32::from(*digit)) & 0xffff;
         count = count.saturating_add(width);
         if count >= 8 {
             count = count.saturating_sub(8);
@@ -113,20 +80,84 @@ fn bits(digits: impl Iterator<Item = u32>, width: u32) -> Vec<u8> {
     bytes
 }
 
+fn is_base64(one: u8) -> bool {
+    one.is_ascii_alphanumeric() || matches!(one, b'+' | b'/' | b'-' | b'_')
+}
+
+fn base64_runs(text: &str) -> Vec<Vec<u8>> {
+    // Lines are joined only where each of them is a run of its own.
+    let mut whole: Vec<u8> = Vec::new();
+    for line in text.as_bytes().split(|one| *one == b'\n') {
+        let start = line.iter().position(|one| is_base64(*one)).unwrap_or(line.len());
+        let end = line.iter().rposition(|one| is_base64(*one)).map_or(start, |last| last.saturating_add(1));
+        let run = line.get(start..end).unwrap_or_default();
+        if (run.len() >= RUN_BYTES_MIN || !whole.is_empty()) && run.iter().all(|one| is_base64(*one)) {
+            whole.extend_from_slice(run);
+        }
+    }
+    let digit = |one: &u8| match *one {
+        upper @ b'A'..=b'Z' => upper.wrapping_sub(b'A'),
+        lower @ b'a'..=b'z' => lower.wrapping_sub(71),
+        digit @ b'0'..=b'9' => digit.wrapping_add(4),
+        b'+' | b'-' => 62,
+        _ => 63,
+    };
+    let read = |run: &[u8]| readings(&run.iter().map(digit).collect::<Vec<_>>(), 6, 4).collect::<Vec<_>>();
+    let mut found: Vec<Vec<u8>> = runs(text.as_bytes(), is_base64).flat_map(read).collect();
+    if whole.len() >= RUN_BYTES_MIN {
+        found.extend(read(&whole));
+    }
+    found
+}
+
+fn base32_runs(text: &str) -> Vec<Vec<u8>> {
+    let takes = |one: u8| one.is_ascii_alphabetic() || (b'2'..=b'7').contains(&one);
+    let digit = |one: &u8| match one.to_ascii_uppercase() {
+        upper @ b'A'..=b'Z' => upper.wrapping_sub(b'A'),
+        digit => digit.wrapping_sub(24),
+    };
+    let found = runs_across(text.as_bytes(), takes, |one| one == b'\n');
+    found
+        .iter()
+        .flat_map(|run| readings(&run.iter().map(digit).collect::<Vec<_>>(), 5, 8).collect::<Vec<_>>())
+        .collect()
+}
+
+fn hex_runs(text: &str) -> Vec<Vec<u8>> {
+    let is_marked = text.contains("0x") || text.contains("\\x");
+    let plain = if is_marked { Cow::Owned(text.replace("0x", "").replace("\\x", "")) } else { Cow::Borrowed(text) };
+    let skips = |one: u8| matches!(one, b' ' | b':' | b'-' | b',' | b'\n');
+    let digit = |one: &u8| char::from(*one).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or_default();
+    let found = runs_across(plain.as_bytes(), |one| one.is_ascii_hexdigit(), skips);
+    found
+        .iter()
+        .flat_map(|run| readings(&run.iter().map(digit).collect::<Vec<_>>(), 4, 2).collect::<Vec<_>>())
+        .collect()
+}
+
 /// Return what rows of numbers spell as characters: decimal, or binary of eight digits.
 fn code_runs(text: &str) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     let mut run = String::new();
-    for word in text.split(|one: char| !one.is_ascii_digit()).filter(|word| !word.is_empty()).chain(std::iter::once(""))
-    {
-        let radix = if word.len() == 8 { 2 } else { 10 };
-        match u32::from_str_radix(word, radix).ok().and_then(char::from_u32).filter(|one| !one.is_control()) {
-            Some(one) if word.len() <= 8 => run.push(one),
-            _ => found.push(std::mem::take(&mut run)),
+    let numbers = text.as_bytes().split(|one| !one.is_ascii_digit()).filter(|word| !word.is_empty());
+    for word in numbers.chain(std::iter::once(b"".as_slice())) {
+        match code(word) {
+            Some(one) => run.push(one),
+            None => found.push(std::mem::take(&mut run)),
         }
     }
-    found.retain(|run| run.chars().count() >= RUN_CHARACTERS_MIN);
+    found.retain(|run| run.chars().nth(RUN_BYTES_MIN.saturating_sub(1)).is_some());
     found.into_iter().map(String::into_bytes).collect()
+}
+
+/// Return the character whose number the digits of `word` are.
+fn code(word: &[u8]) -> Option<char> {
+    if word.len() > 8 {
+        return None;
+    }
+    let radix = if word.len() == 8 { 2 } else { 10 };
+    let number = u32::from_str_radix(std::str::from_utf8(word).ok()?, radix).ok()?;
+    char::from_u32(number).filter(|one| !one.is_control())
 }
 
 const MORSE: [(&str, char); 36] = [
@@ -169,13 +200,16 @@ const MORSE: [(&str, char); 36] = [
 ];
 
 fn morse_runs(text: &str) -> Vec<Vec<u8>> {
-    let takes = |one: char| matches!(one, '.' | '-' | '/' | ' ');
     let letter = |code: &str| MORSE.iter().find(|(known, _)| *known == code).map(|(_, letter)| *letter);
-    let read = |run: &String| {
+    let read = |run: &str| {
         let words = run.split('/').map(|word| word.split_whitespace().filter_map(letter).collect::<String>());
         words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").into_bytes()
     };
-    runs(text, takes, |_| false).iter().filter(|run| run.contains("- ") || run.contains(". ")).map(read).collect()
+    runs(text.as_bytes(), |one| matches!(one, b'.' | b'-' | b'/' | b' '))
+        .filter_map(|run| std::str::from_utf8(run).ok())
+        .filter(|run| run.contains("- ") || run.contains(". "))
+        .map(read)
+        .collect()
 }
 
 /// The letters of Braille patterns, by the pattern's number.
@@ -185,24 +219,33 @@ fn braille_runs(text: &str) -> Vec<Vec<u8>> {
     let is_cell = |one: char| ('\u{2800}'..='\u{283f}').contains(&one);
     let letter =
         |one: char| BRAILLE.chars().nth(usize::try_from(u32::from(one).wrapping_sub(0x2800)).unwrap_or_default());
-    let read = |run: &String| run.chars().filter_map(letter).collect::<String>().into_bytes();
-    runs(text, |one| is_cell(one) || one == ' ', |_| false)
-        .iter()
-        .filter(|run| run.chars().any(is_cell))
-        .map(read)
+    text.split(|one: char| !is_cell(one) && one != ' ')
+        .filter(|run| run.len() >= RUN_BYTES_MIN && run.contains(is_cell))
+        .map(|run| run.chars().filter_map(letter).collect::<String>().into_bytes())
         .collect()
 }
 
-fn html(text: &str) -> String {
-    if !text.contains('&') {
-        return text.to_owned();
+/// Return `text` with the escapes of pages, programs and addresses read, one after the other.
+fn without_escapes(text: &str) -> Cow<'_, str> {
+    let mut plain = Cow::Borrowed(text);
+    for (mark, read) in [('&', html as fn(&str) -> String), ('\\', escapes), ('%', url)] {
+        if plain.contains(mark) {
+            plain = Cow::Owned(read(&plain));
+        }
     }
+    plain
+}
+
+fn html(text: &str) -> String {
     let mut parts = text.split('&');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        match part.split_once(';').and_then(|(name, rest)| entity(name).map(|one| (one, rest))) {
-            Some((one, rest)) => plain.extend(std::iter::once(one).chain(rest.chars())),
-            None => plain.extend(std::iter::once('&').chain(part.chars())),
+        if let Some((one, rest)) = part.split_once(';').and_then(|(name, rest)| entity(name).map(|one| (one, rest))) {
+            plain.push(one);
+            plain.push_str(rest);
+        } else {
+            plain.push('&');
+            plain.push_str(part);
         }
     }
     plain
@@ -229,19 +272,16 @@ fn entity(name: &str) -> Option<char> {
 }
 
 fn url(text: &str) -> String {
-    if !text.contains('%') {
-        return text.to_owned();
-    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut parts = text.split('%');
     bytes.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
     for part in parts {
-        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                bytes.extend_from_slice(part.get(2..).unwrap_or_default().as_bytes());
-            }
-            None => bytes.extend(std::iter::once(b'%').chain(part.bytes())),
+        if let Some(byte) = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            bytes.push(byte);
+            bytes.extend_from_slice(part.get(2..).unwrap_or_default().as_bytes());
+        } else {
+            bytes.push(b'%');
+            bytes.extend_from_slice(part.as_bytes());
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
@@ -249,9 +289,6 @@ fn url(text: &str) -> String {
 
 /// Return `text` with the escapes of JSON and of programs read: line breaks, and characters by their number.
 fn escapes(text: &str) -> String {
-    if !text.contains('\\') {
-        return text.to_owned();
-    }
     let mut parts = text.split('\\');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -260,7 +297,8 @@ fn escapes(text: &str) -> String {
             Some('u') => (part.get(1..5), 1),
             Some('x') => (part.get(1..3), 1),
             Some('n' | 'r' | 't') => {
-                plain.extend(std::iter::once(' ').chain(part.chars().skip(1)));
+                plain.push(' ');
+                plain.push_str(part.get(1..).unwrap_or_default());
                 continue;
             }
             _ => (None, 0),
@@ -269,7 +307,8 @@ fn escapes(text: &str) -> String {
             .and_then(|digits| Some((u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?, digits.len())))
         {
             Some((one, length)) => {
-                plain.extend(std::iter::once(one).chain(part.chars().skip(length.saturating_add(from))));
+                plain.push(one);
+                plain.push_str(part.get(length.saturating_add(from)..).unwrap_or_default());
             }
             None => plain.push_str(part),
         }

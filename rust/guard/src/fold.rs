@@ -1,7 +1,8 @@
 //! One spelling for all that reads alike: compatibility forms, case, look-alikes, and what cannot be seen.
 
-use unicode_normalization::UnicodeNormalization as _;
-use unicode_normalization::char::is_combining_mark;
+use std::sync::LazyLock;
+
+use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
 /// Return `text` in one spelling: NFKC, lower case, without marks that cannot be seen or stand on Latin letters, look-alikes as
 /// the Latin letters that they look like, and every run of white space as one blank.
@@ -9,28 +10,49 @@ use unicode_normalization::char::is_combining_mark;
 pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(first) = rest.chars().next() {
+    while let Some(first) = rest.bytes().next() {
         // Most of a text is ASCII, which needs no tables; what stands beside it does not change what it is.
-        let of_a_kind = |one: char| one.is_ascii() == first.is_ascii();
-        let end = rest.find(|one| !of_a_kind(one)).unwrap_or(rest.len());
+        let end = rest.bytes().position(|one| one.is_ascii() != first.is_ascii()).unwrap_or(rest.len());
         let (run, others) = rest.split_at_checked(end).unwrap_or((rest, ""));
         if first.is_ascii() {
-            run.chars().for_each(|one| add(&mut folded, one.to_ascii_lowercase()));
+            add_ascii(&mut folded, run);
         } else {
-            add_folded(&mut folded, run);
+            visible(run).for_each(|one| add_folded(&mut folded, one));
         }
         rest = others;
     }
+    folded.make_ascii_lowercase();
     folded
 }
 
-fn add_folded(folded: &mut String, run: &str) {
-    for one in visible(run).nfkd().flat_map(char::to_lowercase) {
-        let one = look_alike(one);
-        if !is_combining_mark(one) && !is_hidden(one) {
-            add(folded, one);
+fn add_ascii(folded: &mut String, run: &str) {
+    for (at, word) in run.split(|one: char| one <= ' ' || one == '\u{7f}').enumerate() {
+        if at > 0 && !folded.ends_with(' ') && !folded.is_empty() {
+            folded.push(' ');
         }
+        folded.push_str(word);
     }
+}
+
+/// Add `one` with what it is made of parted. The order of marks on a letter is no matter, for none of them stays.
+fn add_folded(folded: &mut String, one: char) {
+    if is_han(one) {
+        folded.push(one);
+        return;
+    }
+    decompose_compatible(one, |part| {
+        for lower in part.to_lowercase() {
+            let plain = look_alike(lower);
+            if plain.is_ascii() || !(is_combining_mark(plain) || is_hidden(plain)) {
+                add(folded, plain);
+            }
+        }
+    });
+}
+
+/// Return whether `one` is a Chinese character of those that are no form of another.
+fn is_han(one: char) -> bool {
+    ('\u{3400}'..='\u{9fff}').contains(&one)
 }
 
 fn add(folded: &mut String, one: char) {
@@ -71,12 +93,41 @@ const LOOK_ALIKES: [(&str, &str); 5] = [
     ("🅐🅑🅒🅓🅔🅕🅖🅗🅘🅙🅚🅛🅜🅝🅞🅟🅠🅡🅢🅣🅤🅥🅦🅧🅨🅩", "abcdefghijklmnopqrstuvwxyz"),
 ];
 
+/// Where the most of them stand is looked up by number, the others by halving.
+const TABLE_END: u32 = 0x600;
+
+/// What look-alikes look like.
+struct Letters {
+    /// By the number of those of less than `TABLE_END`; 0 where they look like none.
+    table: Vec<u8>,
+    /// The others, ascending.
+    high: Vec<(char, u8)>,
+}
+
+static LETTERS: LazyLock<Letters> = LazyLock::new(|| {
+    let pairs = LOOK_ALIKES.iter().flat_map(|(from, to)| from.chars().zip(to.bytes()));
+    let (low, mut high): (Vec<_>, Vec<_>) = pairs.partition(|(like, _)| u32::from(*like) < TABLE_END);
+    let mut table = vec![0; usize::try_from(TABLE_END).unwrap_or_default()];
+    for (like, letter) in low {
+        if let Some(place) = table.get_mut(usize::try_from(u32::from(like)).unwrap_or_default()) {
+            *place = letter;
+        }
+    }
+    high.sort_unstable();
+    Letters { table, high }
+});
+
 fn look_alike(one: char) -> char {
     if one.is_ascii() || ('\u{3000}'..='\u{9fff}').contains(&one) {
         return one;
     }
-    let found = |(from, to): &(&str, &str)| from.chars().position(|like| like == one).and_then(|at| to.chars().nth(at));
-    LOOK_ALIKES.iter().find_map(found).unwrap_or(one)
+    let Letters { table, high } = &*LETTERS;
+    if u32::from(one) < TABLE_END {
+        let letter = usize::try_from(u32::from(one)).ok().and_then(|at| table.get(at)).copied().unwrap_or_default();
+        return if letter == 0 { one } else { char::from(letter) };
+    }
+    let found = high.binary_search_by_key(&one, |(like, _)| *like).ok().and_then(|at| high.get(at));
+    found.map_or(one, |(_, letter)| char::from(*letter))
 }
 
 #[cfg(test)]

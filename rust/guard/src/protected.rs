@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::fold::fold;
+use crate::hashes::{BASE, Hashes, MIX, row_hash, word_hash};
 use crate::views::{Disguise, leet, views};
 
 /// So many words in a row are a passage.
@@ -11,66 +12,37 @@ const WORDS: usize = 8;
 const LETTERS: usize = 32;
 /// Words may be told with others between them: every word, every second, every third.
 const STRIDES: [usize; 3] = [1, 2, 3];
-const BASE: u64 = 0x0100_0000_01b3;
-const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// A set of hashes that says at once that most are not in it.
-#[derive(Debug)]
-struct Hashes {
-    held: HashMap<u64, &'static str>,
-    filter: Vec<u64>,
-}
-
-impl Hashes {
-    fn new() -> Self {
-        Self { held: HashMap::new(), filter: vec![0; 1 << 12] }
-    }
-
-    fn place(hash: u64) -> (usize, u64) {
-        let mixed = hash.wrapping_mul(MIX);
-        (usize::try_from(mixed >> 52).unwrap_or_default(), 1 << (mixed >> 46 & 63))
-    }
-
-    fn add(&mut self, hash: u64, name: &'static str) {
-        self.held.entry(hash).or_insert(name);
-        let (at, bit) = Self::place(hash);
-        if let Some(word) = self.filter.get_mut(at) {
-            *word |= bit;
-        }
-    }
-
-    fn find(&self, hash: u64) -> Option<&'static str> {
-        let (at, bit) = Self::place(hash);
-        let may_be = self.filter.get(at).is_some_and(|word| word & bit != 0);
-        if may_be { self.held.get(&hash).copied() } else { None }
-    }
-}
 
 /// The passages of some texts in every disguise, by their hashes. No text is kept.
 ///
 /// The few protected texts are disguised once, so that a text that is looked at need not be undressed in every way.
 #[derive(Debug)]
 pub struct Protected {
-    words: Hashes,
-    letters: Hashes,
+    words: Hashes<&'static str>,
+    letters: Hashes<&'static str>,
 }
 
 impl Protected {
     /// Return the passages of `texts`; a text of fewer than eight words has none.
     #[must_use]
     pub fn new<T: AsRef<str>>(texts: &[T]) -> Self {
-        let mut found = Self { words: Hashes::new(), letters: Hashes::new() };
+        let (mut held_words, mut held_letters) = (HashMap::new(), HashMap::new());
         for text in texts {
             let plain = fold(text.as_ref());
             for disguise in Disguise::ALL {
-                letter_hashes(&disguise.put_on(&plain)).for_each(|hash| found.letters.add(hash, disguise.name("")));
+                for hash in letter_hashes(&disguise.put_on(&plain)) {
+                    held_letters.entry(hash).or_insert(disguise.name(""));
+                }
             }
             let mut words = word_hashes(&plain);
-            passages(&words, 1).for_each(|hash| found.words.add(hash, ""));
-            words.reverse();
-            passages(&words, 1).for_each(|hash| found.words.add(hash, "reversed order"));
+            for name in ["", "reversed order"] {
+                for hash in passages(&words, 1) {
+                    held_words.entry(hash).or_insert(name);
+                }
+                words.reverse();
+            }
         }
-        found
+        Self { words: Hashes::new(held_words), letters: Hashes::new(held_letters) }
     }
 
     /// Return how passages of the protected texts, or one of `canaries`, stand in `text`, each way once; empty if none does.
@@ -84,10 +56,10 @@ impl Protected {
                     names.push(name);
                 }
             };
-            letter_hashes(&view.text).filter_map(|hash| self.letters.find(hash)).for_each(&mut add);
+            letter_hashes(&view.text).filter_map(|hash| self.letters.find(hash).copied()).for_each(&mut add);
             let words = word_hashes(&view.text);
             for stride in STRIDES {
-                passages(&words, stride).filter_map(|hash| self.words.find(hash)).for_each(&mut add);
+                passages(&words, stride).filter_map(|hash| self.words.find(hash).copied()).for_each(&mut add);
             }
             if !canaries.is_empty() {
                 canary_in(&view.text, canaries).into_iter().for_each(&mut add);
@@ -104,13 +76,7 @@ fn canary_in(text: &str, canaries: &[&str]) -> Option<&'static str> {
 }
 
 fn word_hashes(text: &str) -> Vec<u64> {
-    text.split(|one: char| !one.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(|word| {
-            word.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(BASE))
-        })
-        .map(|hash| (hash ^ hash >> 29).wrapping_mul(MIX))
-        .collect()
+    text.split(|one: char| !one.is_alphanumeric()).filter(|word| !word.is_empty()).map(word_hash).collect()
 }
 
 /// Return a hash of each passage of `words`, of which every `stride`th counts.
@@ -118,7 +84,7 @@ fn passages(words: &[u64], stride: usize) -> impl Iterator<Item = u64> + '_ {
     let count = words.len().saturating_sub(stride.saturating_mul(WORDS.saturating_sub(1)));
     (0..count).map(move |at| {
         let passage = words.get(at..).unwrap_or_default().iter().step_by(stride).take(WORDS);
-        passage.fold(0, |hash: u64, word| hash.wrapping_mul(BASE).wrapping_add(*word))
+        row_hash(passage.copied())
     })
 }
 
