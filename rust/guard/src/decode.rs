@@ -37,15 +37,38 @@ pub(crate) fn decoded(text: &str) -> Vec<(&'static str, String)> {
 /// its beginning, and may put it out of step, so not all of them need be text.
 fn printed(bytes: &[u8]) -> Option<String> {
     let mut text = String::new();
-    for chunk in bytes.utf8_chunks() {
-        for row in chunk.valid().split(|one: char| one.is_control() && !one.is_whitespace()) {
-            if row.len() >= PRINTED_BYTES_MIN {
-                text.push_str(row);
+    let mut rest = bytes;
+    while rest.len() >= PRINTED_BYTES_MIN {
+        let length = printed_bytes(rest);
+        let (row, others) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+        if length >= PRINTED_BYTES_MIN {
+            for chunk in row.utf8_chunks().filter(|chunk| chunk.valid().len() >= PRINTED_BYTES_MIN) {
+                text.push_str(chunk.valid());
                 text.push(' ');
             }
         }
+        rest = others.get(1..).unwrap_or_default();
     }
     (!text.is_empty()).then_some(text)
+}
+
+/// Return how many of the first `bytes` may be characters that are printed, by their form: most that are no text end here.
+fn printed_bytes(bytes: &[u8]) -> usize {
+    let mut following = 0_u8;
+    let ends = |one: &u8| {
+        let is_following = (0x80..0xc0).contains(one);
+        if is_following != (following > 0) {
+            return true;
+        }
+        following = match one {
+            0xc2..=0xdf => 1,
+            0xe0..=0xef => 2,
+            0xf0..=0xf4 => 3,
+            _ => following.saturating_sub(1),
+        };
+        matches!(one, 0..=8 | 14..=31 | 127 | 0xc0..=0xc1 | 0xf5..)
+    };
+    bytes.iter().position(ends).unwrap_or(bytes.len())
 }
 
 /// Return the runs of `bytes` that `takes` is true of, of so many bytes that they may be a text.
@@ -55,7 +78,10 @@ fn runs(bytes: &[u8], takes: impl Fn(u8) -> bool) -> impl Iterator<Item = &[u8]>
 
 /// Return the same without what `skips` is true of, which may stand within a run.
 fn runs_across(bytes: &[u8], takes: impl Fn(u8) -> bool, skips: impl Fn(u8) -> bool) -> Vec<Vec<u8>> {
-    let is_run = |run: &&[u8]| run.iter().filter(|one| takes(**one)).count() >= RUN_BYTES_MIN;
+    let is_run = |run: &&[u8]| {
+        run.len() >= RUN_BYTES_MIN
+            && run.iter().filter(|one| takes(**one)).nth(RUN_BYTES_MIN.saturating_sub(1)).is_some()
+    };
     let found = bytes.split(|one| !takes(*one) && !skips(*one)).filter(is_run);
     found.map(|run| run.iter().copied().filter(|one| takes(*one)).collect()).collect()
 }

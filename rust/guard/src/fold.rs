@@ -41,10 +41,13 @@ fn add_folded(folded: &mut String, one: char) {
         return;
     }
     decompose_compatible(one, |part| {
-        for lower in part.to_lowercase() {
-            let plain = look_alike(lower);
-            if plain.is_ascii() || !(is_combining_mark(plain) || is_hidden(plain)) {
-                add(folded, plain);
+        if part.is_ascii() {
+            add(folded, part);
+        } else if !is_combining_mark(part) {
+            for plain in part.to_lowercase().map(look_alike) {
+                if plain.is_ascii() || !(is_combining_mark(plain) || is_hidden(plain)) {
+                    add(folded, plain);
+                }
             }
         }
     });
