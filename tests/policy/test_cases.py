@@ -69,7 +69,9 @@ def _told(lines: list[str]) -> Story:
     return story
 
 
-def _shown(entry: Entry) -> str:
+def _shown(entry: Entry, note: Message | None) -> str:
+    if entry.item == note:
+        return " note"
     return {"whole": "", "edited": "", "placeholder": " placeholder", "summary": " summary", "cut": " cut"}[entry.form]
 
 
@@ -82,7 +84,8 @@ def _decided(story: Story) -> list[str]:
     except FloorError as floor:
         return [f"floor above {floor.budget_tokens}"]
     assert replacement.replaced.receipt.tokens_after <= context.window.input_limit
-    shown = [f"{entry.item.id}{_shown(entry)}" for entry in replacement.entries]
+    note = replacement.replaced.note
+    shown = [f"{entry.item.id}{_shown(entry, note)}" for entry in replacement.entries]
     return [replacement.replaced.tier, ", ".join(shown)]
 
 

@@ -65,7 +65,7 @@ def test_every_compaction_is_accounted_for_to_the_token(story: Story) -> None:
             base = [entry for entry in before.entries if entry.seq <= fact.base_seq]
             assert found.kept + _changed(found) == len(base)
             told = (*found.offloaded, *found.cut, *found.dropped)
-            rest = 0 if found.summarised is None else found.summarised.tokens_after
+            rest = found.note_tokens if found.summarised is None else found.summarised.tokens_after
             after = found.kept_tokens + sum(one.tokens_after for one in told) + rest
             assert after + PRIMING == found.tokens_after
             assert found.pins_intact == found.pins

@@ -49,13 +49,18 @@ class Family(Struct, frozen=True):
 
 
 class Phrases(Struct, frozen=True):
-    """Hold the phrases of one language: what users and agents say beside the facts, and two sets of facts."""
+    """Hold the phrases of one language: what users and agents say beside the facts, and two sets of facts.
+
+    Attributes:
+        between: what stands between two sentences: nothing in Chinese.
+    """
 
     requests: tuple[str, ...]
     answers: tuple[str, ...]
     thoughts: tuple[str, ...]
     tuned: tuple[Family, ...]
     held_out: tuple[Family, ...]
+    between: str = " "
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -278,7 +283,7 @@ def _turns(said: Phrases, spoken: Sequence[str], chance: random.Random, number: 
         words = [*stated, *(_filled(chance.choice(said.requests), chance) for _ in range(chance.randint(2, 5)))]
         chance.shuffle(words)
         pasted = _log(chance, PASTED_TOKENS) if turn % 2 else ""
-        messages.append({"role": "user", "content": f"{' '.join(words)}\n{pasted}".strip()})
+        messages.append({"role": "user", "content": f"{said.between.join(words)}\n{pasted}".strip()})
         for step in range(STEPS):
             messages += _step(said, chance, f"call-{number}-{turn}-{step}")
         messages.append({"role": "assistant", "content": _filled(chance.choice(said.answers), chance)})

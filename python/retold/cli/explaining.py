@@ -108,6 +108,8 @@ def _print(found: Explanation) -> None:
         _print_findings(found.findings, found.parent)
     _print_changes("cut", found.cut, found)
     _print_changes("dropped", found.dropped, found)
+    if found.note:
+        out.print(f"note        {found.note}, {found.note_tokens:,} tokens, names what was dropped")
     if found.summarised is not None or found.cut or found.dropped:
         name = found.key.session
         undo = f"`retold undo {name}`, or " if found.is_newest else ""

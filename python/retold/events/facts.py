@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from retold.events.edits import EditedRange, Original
-from retold.events.items import Item
+from retold.events.items import Item, Message
 from retold.events.receipts import Receipt
 from retold.events.spans import Span
 from retold.events.windows import Policy, Tuning, Window
@@ -263,6 +263,7 @@ class HistoryReplaced(Struct, frozen=True, omit_defaults=True):
         body: the new history in order; kept entries by id, new text only where there is some.
         hash: the content hash of the new history at the base (`retold.fold.history_hash`).
         due_tokens: the size from which a compaction was due, as reports had calibrated it; 0: the window's own share.
+        note: tells the model what was dropped, an item that *body* places; None where there was no room, or no need.
     """
 
     plan: str
@@ -273,6 +274,7 @@ class HistoryReplaced(Struct, frozen=True, omit_defaults=True):
     hash: str
     receipt: Receipt
     due_tokens: int = 0
+    note: Message | None = None
 
 
 class CompactionFailed(Struct, frozen=True, omit_defaults=True):

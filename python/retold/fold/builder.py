@@ -60,10 +60,10 @@ from retold.fold.context import (
 from retold.fold.counting import PRIMING, count_item, text_tokens
 from retold.fold.editing import decompressed, numbered_id, position, stretches
 from retold.fold.entries import Entries
-from retold.fold.extending import has_new_part, open_text, with_open_text
+from retold.fold.extending import has_new_part, open_text, stands_for_others, with_open_text
 from retold.fold.judging import after_try, settled_by_hand
 from retold.fold.returning import beginning, numbering, opened, started, tagged
-from retold.fold.spans import placeholders, spread, summary_entry
+from retold.fold.spans import noted, placeholders, spread, summary_entry
 from retold.ledger import Ledger
 from retold.sizes import Tokens
 from retold.tokens import Counter, Encoding
@@ -269,8 +269,9 @@ class Builder:
         self._set(usage=fact, calibration=after)
 
     def _extend(self, text: str, seq: int) -> None:
-        before = open_text(self._entries)
-        if before is None:
+        if stands_for_others(self._entries):
+            return  # what is added to left the history; the log has it whole
+        if (before := open_text(self._entries)) is None:
             raise self._refuse("expected an open item to extend, there is none", seq)
         entry = self._entries[-1]
         assert self._encoding is not None
@@ -345,8 +346,8 @@ class Builder:
         if fact.version != self._now.version + 1:
             raise self._refuse(f"expected version {self._now.version + 1}, got {fact.version}", seq)
         cut = self._cut_at(fact.base_seq)
-        find = partial(spread, fact.body, base=self._entries[:cut], staged=self._now.staged, count=self._count)
-        body = self._found(find, seq)
+        staged = self._now.staged | noted(fact, count=self._count)
+        body = self._found(partial(spread, fact.body, base=self._entries[:cut], staged=staged, count=self._count), seq)
         if history_hash(body) != fact.hash:
             raise self._refuse("the replacement history's hash does not match what the events give", seq)
         before = self._ledger.prefix(cut)

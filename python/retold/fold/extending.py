@@ -12,9 +12,14 @@ from retold.formats.json_text import decode_json, write_json
 
 def open_text(entries: Sequence[Entry]) -> str | None:
     """Return the text of the newest item that more text may be added to; None if there is no such item."""
-    if not entries or entries[-1].form in ("placeholder", "summary", "compressed"):
+    if not entries or stands_for_others(entries):
         return None
     return _open_text(entries[-1].item)
+
+
+def stands_for_others(entries: Sequence[Entry]) -> bool:
+    """Return whether the newest entry stands for items that left: more of their text changes nothing in the history."""
+    return bool(entries) and entries[-1].form in ("placeholder", "summary", "compressed")
 
 
 def is_sealed(entries: Sequence[Entry]) -> bool:

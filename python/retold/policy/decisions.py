@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from retold.events import Item, Put, Span
+from retold.events import Item, Message, Put, Span
 from retold.fold import Tokens
 
 
@@ -57,13 +57,15 @@ class TruncateHistory(Struct, frozen=True):
     Attributes:
         cut: the items whose text was cut, as they are now.
         dropped: ids of the entries that leave.
-        body: the new history.
+        body: the new history; it places the note, if there is one.
+        note: names what was dropped, where there is room for it.
     """
 
     cut: tuple[Put, ...]
     dropped: tuple[str, ...]
     body: tuple[Span, ...]
     target_tokens: int
+    note: Message | None = None
 
 
 Decision = OffloadItems | SummarizeSpan | TruncateHistory

@@ -9,7 +9,7 @@ from retold.policy.choosing import Line
 from retold.policy.cues import DECISION, ERROR, OPEN
 from retold.policy.paths import file_actions
 from retold.policy.reading import cut_line, text_of
-from retold.policy.statements import clauses_of, sentences_of
+from retold.policy.statements import clauses_of, sentences_of, spaced_sentences_of
 from retold.policy.words import is_literal, terms_of
 
 DECIDED, MEASURED, SPOKEN = 1.2, 0.6, 0.25
@@ -154,7 +154,7 @@ def _waiting(entries: Sequence[Entry]) -> list[Line]:
 def _last_step(entries: Sequence[Entry]) -> list[Line]:
     for entry in reversed(entries):
         if _is_agents(entry) and text_of(entry).strip():
-            parts = [clause for sentence in sentences_of(text_of(entry)) for clause in clauses_of(f"{sentence} ")]
+            parts = [clause for sentence in spaced_sentences_of(text_of(entry)) for clause in clauses_of(sentence)]
             return [
                 Line(
                     field="last_step",

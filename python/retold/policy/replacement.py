@@ -116,6 +116,7 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
         hash=history_hash(entries),
         receipt=structs.replace(_receipt(context, decision, entries, pins), findings=findings or UNSET),
         due_tokens=due_recorded(context),
+        note=decision.note if isinstance(decision, TruncateHistory) else None,
     )
     return Replacement(facts=(*before_facts, replaced), replaced=replaced, entries=entries)
 
@@ -180,8 +181,10 @@ def _staged(
             )
             entry = summary_entry(item, base_seq=base_seq, tokens=count_item(item, vocabulary))
             return (written,), {decision.summary_id: entry}
-        case TruncateHistory():
-            return (), {}
+        case TruncateHistory(note=note):
+            if note is None:
+                return (), {}
+            return (), {note.id: summary_entry(note, base_seq=base_seq, tokens=count_item(note, vocabulary))}
         case _:
             assert_never(decision)
 

@@ -18,7 +18,10 @@ Kind = Literal["rule", "goal", "fact", "request", "pasted"]
 PASTED_LINES_MIN = 3
 """A block of at least so many lines, most of them such as programs write, is pasted as a whole."""
 
-_SENTENCE = re.compile(r"[^\n.!?。！？]+(?:[.!?。！？]+(?=[^\s。！？])[^\n.!?。！？]*)*[.!?。！？]*")  # noqa: RUF001
+_STOPS = "。！？｡।॥؟۔"  # noqa: RUF001
+"""What ends a sentence wherever it stands: no blank follows it in Chinese, and no name has one. Unlike a full stop."""
+
+_SENTENCE = re.compile(rf"[^\n.!?{_STOPS}]+(?:[.!?]+(?=[^\s{_STOPS}])[^\n.!?{_STOPS}]*)*[.!?{_STOPS}]*[”’」』）】》]*")  # noqa: RUF001
 _NAME = re.compile(r"(?<![.!?\n] )(?<!^)\b[A-Z][\w'-]*(?: [A-Z][\w'-]*)*|^[A-Z][\w'-]*(?: [A-Z][\w'-]*)+")
 _DATE = re.compile(
     r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}\b|\b\d{4}-\d\d-\d\d\b"
@@ -94,7 +97,22 @@ class Statement(Struct, frozen=True):
 
 def sentences_of(text: str) -> list[str]:
     """Return the sentences of *text*, each stripped; a line break ends one."""
-    return [sentence for match in _SENTENCE.finditer(text) if (sentence := match.group().strip())]
+    return [text[start:end] for start, end in sentence_spans(text)]
+
+
+def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where each sentence of *text* begins and ends, in characters, the blanks around it left out."""
+    for match in _SENTENCE.finditer(text):
+        if sentence := match.group().strip():
+            start = text.index(sentence, match.start())
+            yield start, start + len(sentence)
+
+
+def spaced_sentences_of(text: str) -> list[str]:
+    """Return the sentences of *text*, each with a blank behind it where something stands between it and the next."""
+    spans = list(sentence_spans(text))
+    nexts = [*(start for start, _ in spans[1:]), len(text) + 1]
+    return [text[start:end] + " " * (end < after) for (start, end), after in zip(spans, nexts, strict=True)]
 
 
 def clauses_of(sentence: str) -> list[str]:

@@ -123,6 +123,13 @@ def summary_message(fields: Sequence[SummaryField], *, item_id: str, covers: Seq
     return Message(role="user", content=(Text(body),), id=item_id)
 
 
+def left_out_message(dropped: Sequence[str], *, item_id: str) -> Message:
+    """Return the message that tells of entries that left without a summary: a block as a summary's, without a word."""
+    opening = f'<retold-summary id="{item_id}" entries="{len(dropped)}">'
+    body = "\n".join((opening, f"Left out to fit: {_named(dropped)}; the log has each whole.", "</retold-summary>"))
+    return Message(role="user", content=(Text(body),), id=item_id)
+
+
 def _told(line: str) -> str:
     return without_marks(line).replace("\n", f"\n{_SET_IN}")
 

@@ -1,12 +1,15 @@
 """Tier 4, truncate: deterministic, always fits, or names the floor that cannot.
 
 First texts are cut in the middle, the longest allowed length falling step by step; then the oldest entries leave, calls
-with their results. Pins, open calls and the latest user message are never touched: together they are the floor, and
-where it is near the target, the newest entries still get room above it.
+with their results, and a note in their place names them, where there is room for it. Pins, open calls and the latest
+user message are never touched: together they are the floor, and where it is near the target, the newest entries still
+get room above it.
 """
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
 from retold.errors import FloorError
-from retold.events import Item, Put, Span
+from retold.events import Item, Message, Place, Put, Span
 from retold.fold import PRIMING, Context, Tokens, count_item, ledger_of
 from retold.ledger import Ledger
 from retold.policy.bonds import Bonds
@@ -15,10 +18,14 @@ from retold.policy.decisions import TruncateHistory
 from retold.policy.limits import Limits
 from retold.policy.offload import body_of
 from retold.policy.pins import fixed_positions
+from retold.policy.summary import left_out_message
 from retold.tokens import encoding
 
 CUT_LENGTHS_TOKENS = (8_000, 2_000, 500, 125, 25)
 """The lengths that texts are cut to, tried in turn."""
+
+NOTE_GROWTH_TOKENS = 4
+"""By so much a note may grow when what leaves to make room for it is named, too."""
 
 
 def plan_truncate(context: Context, limits: Limits, bonds: Bonds) -> TruncateHistory:
@@ -32,25 +39,67 @@ def plan_truncate(context: Context, limits: Limits, bonds: Bonds) -> TruncateHis
     target = _target(context, fixed, limits)
     sizes = ledger_of(context.entries)
     cut = _cut(context, fixed, sizes, target)
-    dropped: set[int] = set()
-    for atom in bonds.atoms:
-        if sizes.upper + PRIMING <= target:
-            break
-        if fixed.isdisjoint(atom):
-            dropped.update(atom)
-            for at in atom:
-                sizes.put(at, Tokens())
+    may_leave = [atom for atom in bonds.atoms if fixed.isdisjoint(atom)]
+    older = [atom for atom in may_leave if atom[-1] + 1 < len(sizes)]
+    newest = [atom for atom in may_leave if atom[-1] + 1 == len(sizes)]  # more may be said in it
+    dropped = _drop(older, sizes, target)
+    dropped |= _drop(newest, sizes, limits.ceiling)
+    note, more = _note_on(context, [one for one in older if one[0] not in dropped], sizes, target, dropped)
+    dropped |= more
     size = sizes.upper + PRIMING
     if size > limits.ceiling:
         raise FloorError(floor_tokens=size, budget_tokens=limits.ceiling)
     puts = {at: Put(item) for at, item in cut.items() if at not in dropped}
     replaced: dict[int, Span | None] = {**puts, **dict.fromkeys(dropped)}
+    if note is not None:
+        replaced[_seam(dropped, bonds)] = Place(note.id)
     return TruncateHistory(
         cut=tuple(puts[at] for at in sorted(puts)),
         dropped=tuple(context.entries[at].item.id for at in sorted(dropped)),
         body=body_of(context.entries, replaced),
         target_tokens=max(target, size),
+        note=note,
     )
+
+
+def _drop(atoms: Iterable[Sequence[int]], sizes: Ledger, target: int) -> dict[int, Tokens]:
+    """Take *atoms* out of *sizes*, in order, until the rest comes under *target*; return what each position took."""
+    dropped: dict[int, Tokens] = {}
+    for atom in atoms:
+        if sizes.upper + PRIMING <= target:
+            break
+        for at in atom:
+            dropped[at] = sizes.span(at, at + 1)
+            sizes.put(at, Tokens())
+    return dropped
+
+
+def _note_on(
+    context: Context, others: Iterable[Sequence[int]], sizes: Ledger, target: int, dropped: Mapping[int, Tokens]
+) -> tuple[Message | None, dict[int, Tokens]]:
+    """Return a note on what was *dropped*, None where none fits, and which of the *others* leave to make room for it.
+
+    By now every text was cut as short as can be, so that a note on all that left tells more than one of them.
+    """
+    if not dropped:
+        return None, {}
+    vocabulary = encoding(context.encoding)
+    ids = [entry.item.id for entry in context.entries]
+    note = left_out_message([ids[at] for at in sorted(dropped)], item_id=f"s{context.version + 1}")
+    room = count_item(note, vocabulary).upper + NOTE_GROWTH_TOKENS
+    more = _drop(others, sizes, target - room)
+    note = left_out_message([ids[at] for at in sorted((*dropped, *more))], item_id=note.id)
+    if sizes.upper + PRIMING + count_item(note, vocabulary).upper <= target:
+        return note, more
+    for at, size in more.items():
+        sizes.put(at, size)
+    return None, {}
+
+
+def _seam(dropped: Collection[int], bonds: Bonds) -> int:
+    """Return the newest of *dropped* in whose place a note parts no call from its result."""
+    cuts = set(bonds.cuts)
+    return max((at for at in dropped if at in cuts or at + 1 in cuts), default=min(dropped))
 
 
 def _target(context: Context, fixed: set[int], limits: Limits) -> int:

@@ -112,6 +112,7 @@ class Explanation(Struct, frozen=True):
         findings: what the guard found in its summary and did about it, by rule and source, without text.
         is_newest: whether it is the newest compaction now, which can be undone.
         not_made: those that failed or were given up since the compaction before.
+        note: the id of the note that names what was dropped, empty where there is none; it takes *note_tokens*.
         parent: what the session was forked from, if it was; sequences of 0 and less are the parent's, less its `seq`.
     """
 
@@ -144,6 +145,8 @@ class Explanation(Struct, frozen=True):
     findings: tuple[Finding, ...]
     is_newest: bool
     not_made: tuple[NotMade, ...]
+    note: str = ""
+    note_tokens: int = 0
     parent: ForkPoint | None = None
 
 
@@ -182,6 +185,7 @@ def explain(before: Context, events: Sequence[Recorded], after: Context, *, newe
     tools = {entry.item.call_id: entry.item.name for entry in before.entries if isinstance(entry.item, ToolCall)}
     changes = _Changes(base, now, tools, is_newest=newest_seq == recorded.event.seq)
     survival = receipt.survival or None
+    note = fact.note.id if isinstance(fact, HistoryReplaced) and fact.note is not None else ""
     is_asked = isinstance(fact, HistoryReplaced) and before.requested_seq <= base_seq
     requested = before.requested if is_asked else None
     return Explanation(
@@ -214,6 +218,8 @@ def explain(before: Context, events: Sequence[Recorded], after: Context, *, newe
         findings=receipt.findings or (),
         is_newest=newest_seq == recorded.event.seq,
         not_made=tuple(not_made(events[:-1])),
+        note=note,
+        note_tokens=now[note].tokens.upper if note else 0,
         parent=after.parent,
     )
 

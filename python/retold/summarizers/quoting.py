@@ -1,9 +1,9 @@
 """What a model quotes of the user: the sentences that it is from, whole, for half of one may say the opposite."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from retold.policy.statements import RULE_CHARACTERS_MAX, sentences_of, statements_of
+from retold.policy.statements import RULE_CHARACTERS_MAX, sentence_spans, statements_of
 
 QUOTE_CHARACTERS_MIN = 8
 """A shorter quotation proves nothing: it is found in any text."""
@@ -41,7 +41,7 @@ class Sayings:
 
 def _rule(text: str, start: int, end: int) -> str | None:
     """Return the sentences of *text* that its part from *start* to *end* is of; None if they are no rule."""
-    spans = [span for span in _sentences(text) if span[0] < end and span[1] > start]
+    spans = [span for span in sentence_spans(text) if span[0] < end and span[1] > start]
     start, end = min([start, *(span[0] for span in spans)]), max([end, *(span[1] for span in spans)])
     if end - start > RULE_CHARACTERS_MAX:
         return None
@@ -49,12 +49,3 @@ def _rule(text: str, start: int, end: int) -> str | None:
     if any(line.strip() in pasted for line in text[start:end].splitlines()):
         return None
     return " ".join(text[start:end].split())
-
-
-def _sentences(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where each sentence of *text* is."""
-    end = 0
-    for sentence in sentences_of(text):
-        start = text.index(sentence, end)
-        end = start + len(sentence)
-        yield start, end
