@@ -43,6 +43,7 @@ damage: build
 soak: build
 	RETOLD_APPENDS=10000 $(BIN)/python -m pytest tests/acceptance/test_two_writers.py -s
 	RETOLD_LAW_EXAMPLES=625 $(BIN)/python -m pytest tests/policy/test_promises.py -s
+	RETOLD_GUARD_CASES=0 $(BIN)/python -m pytest tests/guard -s
 	RETOLD_CHAOS=1 $(BIN)/python -m pytest tests/chaos -s
 	RETOLD_POISONED=400 $(BIN)/python -m pytest tests/log/test_dead_letters.py
 	RETOLD_BLOB_MUTATIONS=10000 RETOLD_HTTP_MUTATIONS=1500 $(BIN)/python -m pytest --timeout 900 tests/gateway -k "was_changed or makes_the_gateway"

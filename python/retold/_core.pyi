@@ -9,8 +9,20 @@ texts let other threads run.
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, Self, TypeAlias, final
 
-__all__ = ["ENCODINGS", "RECONSTRUCTIONS", "Appends", "Counter", "Encoding", "Ledger", "Packing", "Run", "Runs", "Scan"]
-__all__ += ["Splitter", "Vocabulary", "check_vocabularies", "count_identifiers", "identifiers_in", "tell_shortly"]
+__all__ = [
+    "ENCODINGS",
+    "RECONSTRUCTIONS",
+    "Appends",
+    "Counter",
+    "Encoding",
+    "Guard",
+    "Ledger",
+    "Packing",
+    "Run",
+    "Runs",
+]
+__all__ += ["Scan", "Splitter", "Vocabulary", "check_vocabularies", "count_identifiers", "folded", "identifiers_in"]
+__all__ += ["is_encoded", "origins", "tell_shortly"]
 
 _Size: TypeAlias = tuple[int, int, int]
 """Tokens exact, reconstructed and estimated; of an item, each from 0 to 2^32 - 1."""
@@ -398,3 +410,38 @@ class Splitter:
 
     def reset(self) -> None:
         """Forget a frame that has begun: the connection is a new one."""
+
+@final
+class Guard:
+    """Rules and protected texts, to be looked for in every disguise of a text; immutable, shared by threads."""
+
+    def __new__(cls, rules: list[tuple[str, list[str], str]], protected: list[str], /) -> Self:
+        """Make one of rules and of texts that are not to be told.
+
+        A rule is its name, the words that an order begins with, and how it goes on: a regular expression (of Rust's
+        regex
+        crate) on folded text, from right behind the word, within 240 bytes. Of *protected*, eight words in a row or 32
+        letters are a passage. Raises InputError if an expression cannot be read, or a rule has no beginning.
+        """
+
+    def orders(self, text: str, /) -> list[tuple[str, str]]:
+        """Return the rules that *text* meets, each once, with the view that it was first met in. O(text)."""
+
+    def leaks(self, text: str, canaries: list[str], /) -> list[str]:
+        """Return the views of *text* that hold a passage, or one of *canaries* (small letters and digits). O(text)."""
+
+def folded(text: str, /) -> str:
+    """Return *text* in one spelling: NFKC, lower case, no hidden characters, look-alikes as Latin letters. O(text)."""
+
+def is_encoded(value: str, /) -> bool:
+    """Return whether *value*, a word, is a sentence in another writing (base64, hex, escapes). O(characters)."""
+
+def origins(lines: list[str], texts: list[tuple[int, str]], /) -> list[tuple[int, list[int], bool, bool, bool]]:
+    """Return where each of *lines* comes from, of *texts* with whose words they are. O(characters), one pass.
+
+    Whose words: 0 the user's or the system's, 1 the agent's, 2 a tool's or a page's. Of each line: whose words it is at
+    least; the texts that parts of it stand in, by number, ascending; whether all of it is the user's or the system's;
+    whether so much of it that it is no chance is a tool's or a page's and no one else's; whether a row of 40 letters
+    and digits is in it that stands nowhere. A part is six words in a row, or ten Chinese characters, as they stand, in
+    another writing, reversed, in rot13 or atbash. Raises InputError for half a surrogate pair.
+    """

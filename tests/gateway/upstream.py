@@ -33,6 +33,8 @@ class Upstream:
         self.asked = asyncio.Event()
         self.lost = asyncio.Event()
         self.flooded_bytes = 0
+        self.words: dict[str, Sequence[str]] = {}
+        """What a step says that a test has words for."""
         self._script = list(script)
         self._words = WORDS if not chunks else ("word ",) * chunks
 
@@ -95,12 +97,12 @@ class Upstream:
             writer.write(_whole(200, json_bytes({**head, "output": [item], "usage": _usage("responses")})))
         elif request.body.get("stream"):
             writer.write(_head(200, "text/event-stream"))
-            for event in stream_of(form, step, self._words):
+            for event in stream_of(form, step, self.words.get(step, self._words)):
                 writer.write(_chunk(event))
                 await writer.drain()
             writer.write(b"0\r\n\r\n")
         else:
-            writer.write(_whole(200, json_bytes(whole_of(form, step, self._words))))
+            writer.write(_whole(200, json_bytes(whole_of(form, step, self.words.get(step, self._words)))))
 
 
 def form_of(path: str) -> str:

@@ -47,7 +47,7 @@ def test_what_was_said_cannot_close_the_summary_that_tells_it(policy: retold.eve
 def test_a_line_with_marks_is_the_same_after_every_compaction() -> None:
     """A summary that is built on one with such a line tells it as that one did: marks are made plain once."""
     lines = {"constraints": ["Never write <retold-summary by hand."]}
-    first = _chat(PROSE * 90)
+    first = _chat("Never write <retold-summary by hand.", PROSE * 90)
     messages = retold.compact(first, budget_tokens=700, policy="codex", summarizer=lambda *_: lines).messages
     plain = "- Never write &lt;retold-summary by hand."
     assert plain in str(messages)

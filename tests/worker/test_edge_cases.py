@@ -175,7 +175,8 @@ def test_a_summarizer_sees_all_that_its_summary_stands_for(policy: Policy) -> No
         written = [fact for fact in await _facts(log) if isinstance(fact, SummaryWritten)]
         for before, after in pairwise(written):
             assert before.item.id in after.covers
-        assert summarizer.asked[1][0].summary == _goal("This is s1.")
+        (told,) = summarizer.asked[1][0].summary
+        assert (told.name, told.lines, told.trust) == ("goal", ("This is s1.",), "untrusted")
 
     asyncio.run(run())
 

@@ -1,19 +1,27 @@
 """``retold explain``: what a compaction did, why, and how to get back what it took."""
 
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
 
 from retold.cli.options import Json, Options, console, print_json, print_table, run
 from retold.errors import InputError
-from retold.events import ForkPoint, SessionKey, session_key
+from retold.events import Finding, ForkPoint, GuardAction, SessionKey, session_key
 from retold.fold import DUE_SHARE
 from retold.replay import Compacted, Explanation, NotMade, Summarised, Version, explain_version, versions
 
 LINE_CHARACTERS = 100
 """How much of a summary's line is shown."""
+
+DONE: Final[dict[GuardAction, str]] = {
+    "quoted": "quoted as data",
+    "dropped": "left out",
+    "redacted": "without a secret",
+    "plain": "with marks made plain",
+}
+"""What the guard did."""
 
 
 def explain(
@@ -97,6 +105,7 @@ def _print(found: Explanation) -> None:
     _print_changes("offloaded", found.offloaded, found)
     if found.summarised is not None:
         _print_summary(found.summarised, found.parent)
+        _print_findings(found.findings, found.parent)
     _print_changes("cut", found.cut, found)
     _print_changes("dropped", found.dropped, found)
     if found.note:
@@ -155,6 +164,15 @@ def _print_summary(summary: Summarised, parent: ForkPoint | None) -> None:
             newest = " ".join(field.lines[-1].split())
             shown = newest if len(newest) <= LINE_CHARACTERS else newest[: LINE_CHARACTERS - 1] + "…"
             out.print(f"            {field.name} {len(field.lines)}, the last: {shown}")
+
+
+def _print_findings(findings: Sequence[Finding], parent: ForkPoint | None) -> None:
+    out = console()
+    for one in findings:
+        lines = "1 line" if one.lines == 1 else f"{one.lines} lines"
+        events = ", ".join(_place(seq, parent) for seq in one.seqs)
+        source = f"from event{'s' if len(one.seqs) > 1 else ''} {events}" if events else "from no event that is known"
+        out.print(f"guarded     {lines} of {one.field} {DONE[one.action]}: {one.rule}, {source}")
 
 
 def _place(seq: int, parent: ForkPoint | None) -> str:

@@ -55,6 +55,7 @@ from retold.events.facts import (
     SummaryField,
     SummaryWritten,
     Tier,
+    Trust,
     UsageReported,
     WindowChanged,
 )
@@ -74,7 +75,7 @@ from retold.events.items import (
     is_compressed,
     plain_text,
 )
-from retold.events.receipts import Pin, Receipt, Survival
+from retold.events.receipts import Finding, GuardAction, Pin, Receipt, Survival
 from retold.events.seals import Seal, Sealed, is_sealed_document, read_sealed, sealed_document
 from retold.events.spans import Keep, Place, Put, Span
 from retold.events.windows import Policy, Tuning, Window
@@ -99,8 +100,10 @@ __all__ = [
     "EntryForm",
     "Event",
     "Fact",
+    "Finding",
     "ForkPoint",
     "Form",
+    "GuardAction",
     "Head",
     "HistoryDecompressed",
     "HistoryEdited",
@@ -145,6 +148,7 @@ __all__ = [
     "Tier",
     "ToolCall",
     "ToolResult",
+    "Trust",
     "Tuning",
     "UsageReported",
     "Window",

@@ -53,6 +53,10 @@ class Offload(Struct, frozen=True):
     tokens_after: int
 
 
+Trust = Literal["trusted", "agent", "untrusted"]
+"""Whose words something is: the user's or the system's; the agent's own; a tool's, a page's, or nobody knows whose."""
+
+
 class SummaryField(Struct, frozen=True):
     """Hold one section of a structured summary and the events that it was drawn from.
 
@@ -60,11 +64,13 @@ class SummaryField(Struct, frozen=True):
         name: goal, constraints, decisions, files, errors, open_work, last_step or facts.
         lines: the section's lines.
         seqs: the sequences of the events that the lines come from, ascending.
+        trust: the least trust of what they come from; not set in summaries that were written before it was computed.
     """
 
     name: str
     lines: tuple[str, ...]
     seqs: tuple[int, ...] = ()
+    trust: Trust | UnsetType = UNSET
 
 
 class SessionOpened(Struct, frozen=True):

@@ -1,6 +1,11 @@
 """What a compaction records of what it did."""
 
+from typing import Literal
+
 from msgspec import UNSET, Struct, UnsetType
+
+GuardAction = Literal["quoted", "dropped", "redacted", "plain"]
+"""What was done to a line of a summary: quoted as data, left out, secrets left out of it, marks in it made plain."""
 
 
 class Pin(Struct, frozen=True):
@@ -24,6 +29,24 @@ class Survival(Struct, frozen=True):
     identifiers_kept: int
 
 
+class Finding(Struct, frozen=True, omit_defaults=True):
+    """Record what was found in a summary before it was written, and what was done about it. It holds no text.
+
+    Attributes:
+        rule: what was found: the name of a rule, the kind of a secret, or why a line may not stand where it stood.
+        action: what was done.
+        field: the section of the line.
+        seqs: the sequences of the events that the line comes from, ascending, as far as they are known.
+        lines: how many lines of that section.
+    """
+
+    rule: str
+    action: GuardAction
+    field: str
+    seqs: tuple[int, ...] = ()
+    lines: int = 1
+
+
 class Receipt(Struct, frozen=True):
     """Record what a compaction did, in ids and tokens.
 
@@ -39,6 +62,7 @@ class Receipt(Struct, frozen=True):
         pins: what was kept verbatim, with hashes.
         prefix_kept: how many leading entries are byte-identical to those before (what a prompt cache keeps).
         survival: what survived beside the pins; not set in receipts that were written before it was measured.
+        findings: what was found in the summary before it was written; not set where nothing was.
     """
 
     kept: int
@@ -52,3 +76,4 @@ class Receipt(Struct, frozen=True):
     pins: tuple[Pin, ...] = ()
     prefix_kept: int = 0
     survival: Survival | UnsetType = UNSET
+    findings: tuple[Finding, ...] | UnsetType = UNSET

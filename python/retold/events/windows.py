@@ -46,9 +46,13 @@ class Tuning(Struct, frozen=True, omit_defaults=True):
         offload_percent: where the policy starts to act, 1 to 100; 0: the preset's.
         summary_percent: where summarising starts, `offload_percent` to 100; 0: the preset's.
         manual: whether compactions are made on request only, however large the history.
+        drop_orders: whether lines of a summary that read like orders, and come from a tool or a page, are left out;
+        else
+            they are quoted as data.
     """
 
     keep_recent: int | None = None
     offload_percent: int = 0
     summary_percent: int = 0
     manual: bool = False
+    drop_orders: bool = False

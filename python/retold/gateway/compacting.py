@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from time import time
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from starlette.types import Send
 
 from retold.events import Item
@@ -23,6 +23,7 @@ from retold.gateway.responses_replies import response_of, usage_of
 from retold.gateway.sse import KEEP_ALIVE, write_event
 from retold.model_ports import Summarizer
 from retold.policy import Summary, extract_for
+from retold.policy.guarding import guard_fields
 from retold.security import SealedSummary, seal_summary
 from retold.summarizers import ExtractiveSummarizer
 
@@ -66,7 +67,8 @@ class Compactor:
         Raises:
             InputError: if a message is of no form that is known.
         """
-        handoff, sealed = await self.summarise(messages, model=model)
+        handoff = await self.plan(messages, model=model)
+        sealed = await self.write(handoff)
         content = seal_summary(sealed, self._seals.binding(model, session), keys=self._seals.keys)
         read, written = usage_tokens(handoff, sealed)
         return Compacted(
@@ -75,10 +77,14 @@ class Compactor:
             usage=Usage(input_tokens=read, output_tokens=written),
         )
 
-    async def summarise(self, messages: Sequence[Mapping[str, Any]], *, model: str) -> tuple[Handoff, SealedSummary]:
-        """Return what *messages* become, and the summary of what leaves. Raises as `compact`."""
-        handoff = await asyncio.to_thread(_plan, messages, model)
-        return handoff, sealed_form(handoff, await self._summary(handoff))
+    async def plan(self, messages: Sequence[Mapping[str, Any]], *, model: str) -> Handoff:
+        """Return what *messages* become. Raises as `compact`."""
+        return await asyncio.to_thread(_plan, messages, model)
+
+    async def write(self, handoff: Handoff) -> SealedSummary:
+        """Return the summary of what leaves, as it may be told."""
+        summary = await self._summary(handoff)
+        return sealed_form(handoff, await asyncio.to_thread(_guarded, summary, handoff))
 
     async def _summary(self, handoff: Handoff) -> Summary:
         if self._summarizer.name != ExtractiveSummarizer.name:
@@ -88,6 +94,12 @@ class Compactor:
             except Exception as error:  # noqa: BLE001 - whatever it raises, a summary that failed must not cost the turn
                 _log.warning("%s gave no summary: %s", self._summarizer.name, type(error).__name__)
         return await asyncio.to_thread(extract_for, handoff.context, handoff.decision)
+
+
+def _guarded(summary: Summary, handoff: Handoff) -> Summary:
+    """Return *summary* as it may be told: orders that tools gave are quotations (`retold.policy.guarding`)."""
+    found = guard_fields(summary.fields, handoff.context, handoff.decision, summarizer=summary.summarizer)
+    return structs.replace(summary, fields=found.fields)
 
 
 def _plan(messages: Sequence[Mapping[str, Any]], model: str) -> Handoff:

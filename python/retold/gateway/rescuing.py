@@ -1,7 +1,8 @@
 """Summaries that an agent asks its model for by itself, as Codex does where its provider cannot compact.
 
-The model is asked. Where it fails, finds the conversation too long, says nothing or answers with a call, the agent
-would lose the session, or all but the user's words: so it is given a summary of ours as the model's answer.
+The model is asked. What it answers passes the guard; where nothing of it may be told, it is asked once more. Where it
+fails, finds the conversation too long, says nothing or answers with a call, the agent would lose the session, or all
+but the user's words: so it is given a summary of ours as the model's answer.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from retold.gateway.answering import send_json, send_stream
 from retold.gateway.compacting import Compactor, until_done
 from retold.gateway.faults import Fault
 from retold.gateway.handoff import usage_tokens
+from retold.gateway.model_summaries import stricter, told_of
 from retold.gateway.relay import Asked, header
 from retold.gateway.reply import Began, Ended, Piece, Reply, Said, Usage, gather
 from retold.gateway.requests import LISTING
@@ -84,20 +86,26 @@ async def _events(making: "asyncio.Task[Reply]", body: Mapping[str, Any]) -> Asy
 
 
 async def _reply(upstream: Upstream, compactor: Compactor, asked: Asked, body: dict[str, Any]) -> Reply:
-    answered: Reply | None = None
+    model, (*messages, request) = str(body.get("model", "")), body["input"]
+    handoff = await compactor.plan(messages, model=model)
+    reply_id = f"resp_{asked.request_id.removeprefix('req_')}"
     try:
         async with asyncio.timeout(ANSWER_S):
-            answered = await _asked(upstream, asked, body)
+            for sent in (body, {**body, "input": stricter(body["input"])}):
+                answered = await _asked(upstream, asked, sent)
+                if answered is None or not (answered.is_whole and answered.said.strip() and answered.reason == "stop"):
+                    break
+                told = await asyncio.to_thread(told_of, answered.said, handoff, request)
+                if told is not None:
+                    answered.id, answered.order, answered.said = reply_id, ["said"], told
+                    return answered
+                _log.warning("request %s: the model's summary cannot be told", asked.request_id)
     except (Fault, UnavailableError, TimeoutError) as error:
         _log.warning("request %s: the model gave no summary: %s", asked.request_id, type(error).__name__)
-    reply_id = f"resp_{asked.request_id.removeprefix('req_')}"
-    if answered is not None and answered.is_whole and answered.said.strip() and answered.reason == "stop":
-        answered.id, answered.order = reply_id, ["said"]
-        return answered
-    handoff, summary = await compactor.summarise(body["input"][:-1], model=str(body.get("model", "")))
+    summary = await compactor.write(handoff)
     read, written = usage_tokens(handoff, summary)
     own: list[Piece] = [
-        Began(reply_id, str(body.get("model", ""))),
+        Began(reply_id, model),
         Said(summary.text),
         Ended(usage=Usage(read, written)),
     ]

@@ -133,6 +133,8 @@ def check_tuning(tuning: Tuning) -> Tuning:
         percent = getattr(tuning, name)
         if not isinstance(percent, int) or isinstance(percent, bool) or not 0 <= percent <= 100:
             raise InputError(f"expected {name} of 0 to 100, got {percent!r}")
+    if not isinstance(tuning.drop_orders, bool):
+        raise InputError(f"expected drop_orders to be true or false, got {tuning.drop_orders!r}")
     if 0 < tuning.summary_percent < tuning.offload_percent:
         asked = f"{tuning.summary_percent} and {tuning.offload_percent}"
         raise InputError(f"expected summary_percent of offload_percent or more, got {asked}")

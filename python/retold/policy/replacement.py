@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from msgspec import Struct, structs
+from msgspec import UNSET, Struct, structs
 
 from retold.events import (
     Fact,
+    Finding,
     HistoryReplaced,
     Item,
     ItemsOffloaded,
@@ -33,6 +34,7 @@ from retold.fold import (
     summary_entry,
 )
 from retold.policy.decisions import Decision, OffloadItems, Placeholder, SummarizeSpan, TruncateHistory
+from retold.policy.guarding import EXTRACTIVE, guard_fields
 from retold.policy.identifiers import count_survivors
 from retold.policy.limits import due_recorded
 from retold.policy.pins import fixed_positions
@@ -91,17 +93,19 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
     *summary* is what a summarizer wrote, for a `SummarizeSpan` only. None is returned if the result would not be
     smaller than what it replaces, or the summary is longer than planned or says nothing: go on to the next tier then.
     """
-    if summary is not None and not any(line.strip() for field in summary.fields for line in field.lines):
+    if summary is not None and not _says(summary):
         return None
-    vocabulary = encoding(context.encoding)
-    before_facts, staged = _staged(context, decision, summary)
-    entries = spread(
-        decision.body, base=context.entries, staged=staged, count=lambda item: count_item(item, vocabulary)
-    )
-    after = ledger_of(entries).upper + PRIMING
-    missed = isinstance(decision, SummarizeSpan) and after > decision.target_tokens
+    findings: tuple[Finding, ...] = ()
+    if summary is not None and isinstance(decision, SummarizeSpan):
+        if _applied(context, decision, summary) is None:
+            return None  # as it was written: it is not shortened into something that fits
+        summary, findings = _guarded(context, decision, summary)
+    applied = _applied(context, decision, summary) if summary is None or _says(summary) else None
+    if applied is None:
+        return None
+    before_facts, entries = applied
     pins = _pins(context, entries, superseded=_superseded(context, decision, summary))
-    if missed or after >= context.tokens.upper or pins is None:
+    if pins is None:
         return None
     replaced = HistoryReplaced(
         plan=plan_id(context),
@@ -110,11 +114,38 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
         tier=tier_of(decision),
         body=decision.body,
         hash=history_hash(entries),
-        receipt=_receipt(context, decision, tuple(entries), pins),
+        receipt=structs.replace(_receipt(context, decision, entries, pins), findings=findings or UNSET),
         due_tokens=due_recorded(context),
         note=decision.note if isinstance(decision, TruncateHistory) else None,
     )
-    return Replacement(facts=(*before_facts, replaced), replaced=replaced, entries=tuple(entries))
+    return Replacement(facts=(*before_facts, replaced), replaced=replaced, entries=entries)
+
+
+def _says(summary: Summary) -> bool:
+    return any(line.strip() for field in summary.fields for line in field.lines)
+
+
+def _applied(
+    context: Context, decision: Decision, summary: Summary | None
+) -> tuple[tuple[Fact, ...], tuple[Entry, ...]] | None:
+    """Return the facts before the replacement and its entries; None if it is not smaller, or larger than planned."""
+    vocabulary = encoding(context.encoding)
+    before_facts, staged = _staged(context, decision, summary)
+    entries = spread(
+        decision.body, base=context.entries, staged=staged, count=lambda item: count_item(item, vocabulary)
+    )
+    after = ledger_of(entries).upper + PRIMING
+    missed = isinstance(decision, SummarizeSpan) and after > decision.target_tokens
+    return None if missed or after >= context.tokens.upper else (before_facts, tuple(entries))
+
+
+def _guarded(context: Context, decision: SummarizeSpan, summary: Summary) -> tuple[Summary, tuple[Finding, ...]]:
+    """Return *summary* as it may be told, and what was found in it: the one door that every summary goes through."""
+    # A provider's block comes with the words of the extraction.
+    writer = summary.summarizer if summary.block is None else EXTRACTIVE
+    size = count_item(_summary_item(decision, summary), encoding(context.encoding)).upper
+    guarded = guard_fields(summary.fields, context, decision, summarizer=writer, room_tokens=size)
+    return structs.replace(summary, fields=guarded.fields), guarded.findings
 
 
 def _staged(

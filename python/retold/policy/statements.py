@@ -152,7 +152,7 @@ def statements_of(text: str, *, seq: int) -> list[Statement]:
 
 def _statements(text: str, seq: int) -> Iterator[Statement]:
     number = 0
-    for is_pasted, block in _blocks(text):
+    for is_pasted, block in blocks_of(text):
         for sentence in block if is_pasted else sentences_of("\n".join(block)):
             number += 1
             if is_pasted:
@@ -228,7 +228,7 @@ def _names(sentence: str, taken: Sequence[tuple[int, int]]) -> Iterator[str]:
             yield name
 
 
-def _blocks(text: str) -> Iterator[tuple[bool, list[str]]]:
+def blocks_of(text: str) -> Iterator[tuple[bool, list[str]]]:
     """Yield neighbouring lines, with whether they were pasted; blank lines part them."""
     fenced = False
     lines: list[tuple[bool, str]] = []

@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct
 from retold.events import (
     CompactionAbandoned,
     CompactionFailed,
+    Finding,
     ForkPoint,
     HistoryEdited,
     HistoryReplaced,
@@ -108,6 +109,7 @@ class Explanation(Struct, frozen=True):
         identifiers: of the paths, names and numbers that left, how many, and how many can still be seen; None where
             the receipt is older than their counting.
         prefix_tokens: what the unchanged beginning takes, which a prompt cache keeps.
+        findings: what the guard found in its summary and did about it, by rule and source, without text.
         is_newest: whether it is the newest compaction now, which can be undone.
         not_made: those that failed or were given up since the compaction before.
         note: the id of the note that names what was dropped, empty where there is none; it takes *note_tokens*.
@@ -140,6 +142,7 @@ class Explanation(Struct, frozen=True):
     identifiers: tuple[int, int] | None
     prefix_entries: int
     prefix_tokens: int
+    findings: tuple[Finding, ...]
     is_newest: bool
     not_made: tuple[NotMade, ...]
     note: str = ""
@@ -212,6 +215,7 @@ def explain(before: Context, events: Sequence[Recorded], after: Context, *, newe
         identifiers=None if survival is None else (survival.identifiers, survival.identifiers_kept),
         prefix_entries=receipt.prefix_kept,
         prefix_tokens=sum(entry.tokens.upper for entry in after.entries[: receipt.prefix_kept]),
+        findings=receipt.findings or (),
         is_newest=newest_seq == recorded.event.seq,
         not_made=tuple(not_made(events[:-1])),
         note=note,

@@ -16,7 +16,7 @@ from retold.events import SummaryField
 from retold.fold import Context, ledger_of
 from retold.policy import SummarizeSpan, Summary
 from retold.summarizers.answers import Answer, merge, read_answer
-from retold.summarizers.prompt import Prompt
+from retold.summarizers.prompt import LEAKING, Prompt
 from retold.summarizers.showing import Showing, show
 
 CALLS_MAX = 5
@@ -98,10 +98,11 @@ class ModelSummarizer:
         for call in range(CALLS_MAX):
             is_last = call == CALLS_MAX - 1
             try:
-                answer = await self._model.ask(showing.prompt(None if rejected is None else rejected.why))
+                prompt = showing.prompt(None if rejected is None else rejected.why)
+                answer = await self._model.ask(prompt)
                 cost = _added(cost, answer)
                 _check_seen(answer, showing)
-                return self._summary(showing, answer, cost)
+                return self._summary(showing, answer, cost, prompt)
             except OverflowedError:
                 half = showing.half()
                 if is_last or half is None:
@@ -113,8 +114,11 @@ class ModelSummarizer:
                 rejected = error
         raise AssertionError("the last call returns or raises")
 
-    def _summary(self, showing: Showing, answer: Answer, cost: Answer) -> Summary:
-        fields = merge(read_answer(answer.text), showing.computed, showing.covered)
+    def _summary(self, showing: Showing, answer: Answer, cost: Answer, prompt: Prompt) -> Summary:
+        written = read_answer(answer.text)
+        if prompt.leaks("\n".join(line for lines in written.values() for line in lines)):
+            raise RejectedError(LEAKING)
+        fields = merge(written, showing.computed, showing.covered)
         size = showing.size(fields)
         if size > showing.decision.budget_tokens or size >= _size_of_covered(showing):
             raise RejectedError("inflated")

@@ -1,7 +1,7 @@
 //! The Python extension `retold._core`.
 //!
-//! Conversion only: every rule lives in the crates beside it, every docstring in `python/retold/_core.pyi`, and the doors to
-//! it are `retold/tokens.py`, `retold/identifiers.py` and `retold/wire.py`. One file per type or verb.
+//! Conversion only: every rule lives in the crates beside it, every docstring in `python/retold/_core.pyi`, and the doors
+//! to it are `retold/tokens.py`, `retold/identifiers.py`, `retold/wire.py` and `retold/screening.py`. One file per type or verb.
 //!
 //! Rules: an error is an `InputError` whose message holds no text; a long text is counted without the interpreter's
 //! lock; a text is never copied on the way in.
@@ -12,6 +12,7 @@ mod appends;
 mod counter;
 mod encoding;
 mod errors;
+mod guard;
 mod identifiers;
 mod ledger;
 mod lists;
@@ -36,6 +37,8 @@ mod _core {
     use super::counter::Counter;
     #[pymodule_export]
     use super::encoding::Encoding;
+    #[pymodule_export]
+    use super::guard::{Guard, folded, is_encoded, origins};
     #[pymodule_export]
     use super::identifiers::{count_identifiers, identifiers_in, tell_shortly};
     #[pymodule_export]
