@@ -56,7 +56,7 @@ async def _compacts(log: Log, key: SessionKey) -> None:
     session = await Client(log, HandClock("rival")).existing(key.session, tenant=key.tenant)
     before = await load(log, key)
     await session.request_compaction(target_tokens=before.tokens.upper * 2 // 3)
-    await worker_on(log, "rival").drain()
+    await worker_on(log, "rival-worker").drain()
     assert (await load(log, key)).version > before.version
 
 

@@ -93,7 +93,7 @@ _OPEN_IN_CODEX = {
     ),
     "an in-flight compaction applies only if its base is still a prefix": (
         _FAULTS,
-        "test_an_edit_between_plan_and_result_abandons_the_plan",
+        "test_an_edit_while_a_model_writes_abandons_the_plan",
     ),
     "what was said meanwhile is kept": (_FAULTS, "test_what_an_agent_says_while_a_worker_works_is_kept_and_follows"),
 }
