@@ -9,7 +9,7 @@ Rules:
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from itertools import count
 from typing import Any, Protocol, Self, TypeVar
 
@@ -21,6 +21,8 @@ from nats.aio.msg import Msg
 from retold.errors import UnavailableError
 from retold.log.faults import Faults, denied
 from retold.log.finishing import finish
+from retold.log.names import BATCH_COMMIT
+from retold.log.repeating import repeating
 from retold.log.servers import Server, server_of
 from retold.log.tap import Taker, Tap
 
@@ -299,16 +301,22 @@ class Link:
                 await self.send(subject)
 
     async def ask(self, subject: str, payload: bytes = b"", *, headers: dict[str, str] | None = None) -> Msg:
-        """Send one request, once, and return its answer.
+        """Send one request and return the first answer; but for the end of a batch, it is sent again meanwhile.
 
         Raises:
             Lost: if no answer came within `ANSWER_TIMEOUT_S`, the connection was lost, or nobody is there.
             UnavailableError: if the server does not let this user ask.
         """
         answer = _Answer(subject)
+
+        async def again() -> None:
+            with suppress(Lost):
+                await self.send(subject, payload, headers=headers, reply=inbox.subject)
+
         with self.inbox(answer) as inbox:
             await self.send(subject, payload, headers=headers, reply=inbox.subject)
-            message = await self.wait(answer.message)
+            with nullcontext() if BATCH_COMMIT in (headers or {}) else repeating(again):
+                message = await self.wait(answer.message)
         if message.headers and message.headers.get(STATUS) == NO_RESPONDERS:
             self.faults.note("no_responders")
             raise Lost("no responders: JetStream is not enabled, or has no leader now")
