@@ -3,7 +3,7 @@
 
 import pytest
 
-from retold.policy.statements import sentences_of
+from retold.policy.statements import sentences_of, statements_of
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,10 @@ from retold.policy.statements import sentences_of
 def test_a_sentence_ends_where_its_language_ends_it(text: str, sentences: list[str]) -> None:
     """A wide stop ends a sentence without a blank after it; a full stop within a name or a number does not."""
     assert sentences_of(text) == sentences
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("piece", ["x", "1", "请检查支付", "a(", "a:", "; "])
+def test_a_line_without_an_end_is_read_in_one_pass(piece: str) -> None:
+    """A line of a quarter of a megabyte, such as tools print, holds nobody up."""
+    assert statements_of(piece * (250_000 // len(piece)), seq=1)

@@ -58,7 +58,7 @@ OPEN: Final = re.compile(
     re.IGNORECASE,
 )
 PASTED: Final = re.compile(
-    r"^\s{2,}\S|^\s*(?:#|//|>>>|\$ |\+\+\+|---|@@|at |File \")|[{};]\s*$|\w\(.*\)\s*[;:{]?$|^\S+:\d+[: ]"
-    r"|^\s*\[?\d{4}-\d\d-\d\d|\b(?:INFO|DEBUG|WARN|WARNING|ERROR|TRACE|PASSED|FAILED)\b|\w+::\w+|=>|&&|</?\w+"
+    r"^\s{2,}\S|^\s*(?:#|//|>>>|\$ |\+\+\+|---|@@|at |File \")|[{};]\s*$|^(?>.*?\w\()(?>.*\))\s*[;:{]?$|^\S+:\d+[: ]"
+    r"|^\s*\[?\d{4}-\d\d-\d\d|\b(?:INFO|DEBUG|WARN|WARNING|ERROR|TRACE|PASSED|FAILED)\b|\w::\w|=>|&&|</?\w"
 )
-"""What a line of a log, of code or of a tool's output looks like."""
+"""What a line of a log, of code or of a tool's output looks like. No part of it is tried again from each character."""
