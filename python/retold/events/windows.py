@@ -47,8 +47,7 @@ class Tuning(Struct, frozen=True, omit_defaults=True):
         summary_percent: where summarising starts, `offload_percent` to 100; 0: the preset's.
         manual: whether compactions are made on request only, however large the history.
         drop_orders: whether lines of a summary that read like orders, and come from a tool or a page, are left out;
-        else
-            they are quoted as data.
+            else they are quoted as data.
     """
 
     keep_recent: int | None = None

@@ -22,7 +22,7 @@ from retold.fold.history import History, decode_history, encode_history, history
 from retold.fold.judging import DUE_SHARE, INEFFECTIVE_GAIN
 from retold.fold.returning import inherited
 from retold.fold.runs import Run, RunBuilder
-from retold.fold.spans import placeholder_entry, spread, summary_entry
+from retold.fold.spans import noted, placeholder_entry, spread, summary_entry
 from retold.fold.telling import item_text, kind_of
 from retold.sizes import Tokens
 
@@ -59,6 +59,7 @@ __all__ = [
     "kind_of",
     "ledger_of",
     "newest_summary",
+    "noted",
     "open_text",
     "placeholder_entry",
     "reaches_before",

@@ -346,7 +346,7 @@ class Builder:
         if fact.version != self._now.version + 1:
             raise self._refuse(f"expected version {self._now.version + 1}, got {fact.version}", seq)
         cut = self._cut_at(fact.base_seq)
-        staged = self._now.staged | noted(fact, count=self._count)
+        staged = self._now.staged | noted(fact.note, base_seq=fact.base_seq, count=self._count)
         body = self._found(partial(spread, fact.body, base=self._entries[:cut], staged=staged, count=self._count), seq)
         if history_hash(body) != fact.hash:
             raise self._refuse("the replacement history's hash does not match what the events give", seq)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import assert_never
 
-from retold.events import EntryForm, HistoryReplaced, Item, Keep, Offload, Place, Put, Span
+from retold.events import EntryForm, Item, Keep, Message, Offload, Place, Put, Span
 from retold.fold.context import Entry
 from retold.sizes import Tokens
 
@@ -81,7 +81,6 @@ def summary_entry(summary: Item, *, base_seq: int, tokens: Tokens) -> Entry:
     return Entry(item=summary, tokens=tokens, seq=base_seq, form="summary")
 
 
-def noted(replaced: HistoryReplaced, *, count: Callable[[Item], Tokens]) -> dict[str, Entry]:
-    """Return the note of *replaced* as an entry by its id, nothing where there is none."""
-    note = replaced.note
-    return {} if note is None else {note.id: summary_entry(note, base_seq=replaced.base_seq, tokens=count(note))}
+def noted(note: Message | None, *, base_seq: int, count: Callable[[Item], Tokens]) -> dict[str, Entry]:
+    """Return *note*, on what was dropped at *base_seq*, as an entry by its id; nothing where there is none."""
+    return {} if note is None else {note.id: summary_entry(note, base_seq=base_seq, tokens=count(note))}

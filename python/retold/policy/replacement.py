@@ -29,6 +29,7 @@ from retold.fold import (
     history_hash,
     item_hash,
     ledger_of,
+    noted,
     placeholder_entry,
     spread,
     summary_entry,
@@ -182,9 +183,7 @@ def _staged(
             entry = summary_entry(item, base_seq=base_seq, tokens=count_item(item, vocabulary))
             return (written,), {decision.summary_id: entry}
         case TruncateHistory(note=note):
-            if note is None:
-                return (), {}
-            return (), {note.id: summary_entry(note, base_seq=base_seq, tokens=count_item(note, vocabulary))}
+            return (), noted(note, base_seq=base_seq, count=lambda item: count_item(item, vocabulary))
         case _:
             assert_never(decision)
 
