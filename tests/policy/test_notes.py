@@ -15,6 +15,7 @@ from retold.policy.presets import PRESETS
 from retold.policy.summary import read_summary
 
 _NAMED = re.compile(r"Left out to fit: (.*); the log has each whole\.")
+_BRIEFLY = re.compile(r'<retold-summary id="s1" entries="\d+">\n(i[-i0-9, ]+)\n</retold-summary>')
 _LONG = (Text("word " * 200),)
 
 
@@ -45,6 +46,20 @@ def test_what_was_dropped_is_named_and_can_be_had_back(length: int, words: int, 
         dropped = {int(item.removeprefix("i")) for item in done.receipt.dropped}
         assert dropped <= _ids(note[1])
         assert all(done.restore(f"i{number}") == [messages[number - 1]] for number in dropped)
+
+
+def test_where_there_is_room_for_little_the_ids_are_told_alone() -> None:
+    """A few tokens too little for the whole note, I am told the ids alone; that note too is known again."""
+    messages = [{"role": "system", "content": "Rule. " * 60}, *(_said(number, 60) for number in range(5))]
+    asked = {"role": "user", "content": "Go on."}
+    alone = retold.count_request([messages[0], asked]).counted.upper
+    done = retold.compact([*messages, asked], budget_tokens=alone + 30)
+    assert [messages[0], asked] == [done.messages[0], done.messages[-1]]
+    (note,) = done.messages[1:-1]
+    found = _BRIEFLY.fullmatch(note["content"])
+    assert found is not None
+    assert _ids(found[1]) == {2, 3, 4, 5, 6}
+    assert read_summary(Message(role="user", content=(Text(note["content"]),))) == (1, ())
 
 
 def test_a_note_is_known_again_and_is_not_what_the_user_said() -> None:

@@ -123,10 +123,14 @@ def summary_message(fields: Sequence[SummaryField], *, item_id: str, covers: Seq
     return Message(role="user", content=(Text(body),), id=item_id)
 
 
-def left_out_message(dropped: Sequence[str], *, item_id: str) -> Message:
-    """Return the message that tells of entries that left without a summary: a block as a summary's, without a word."""
+def left_out_message(dropped: Sequence[str], *, item_id: str, brief: bool = False) -> Message:
+    """Return the message that tells of entries that left without a summary: a block as a summary's, without a word.
+
+    Where it has to be *brief*, it is their ids alone.
+    """
     opening = f'<retold-summary id="{item_id}" entries="{len(dropped)}">'
-    body = "\n".join((opening, f"Left out to fit: {_named(dropped)}; the log has each whole.", "</retold-summary>"))
+    told = _named(dropped) if brief else f"Left out to fit: {_named(dropped)}; the log has each whole."
+    body = "\n".join((opening, told, "</retold-summary>"))
     return Message(role="user", content=(Text(body),), id=item_id)
 
 

@@ -75,7 +75,7 @@ def _drop(atoms: Iterable[Sequence[int]], sizes: Ledger, target: int) -> dict[in
 
 
 def _note_on(
-    context: Context, others: Iterable[Sequence[int]], sizes: Ledger, target: int, dropped: Mapping[int, Tokens]
+    context: Context, others: Sequence[Sequence[int]], sizes: Ledger, target: int, dropped: Mapping[int, Tokens]
 ) -> tuple[Message | None, dict[int, Tokens]]:
     """Return a note on what was *dropped*, None where none fits, and which of the *others* leave to make room for it.
 
@@ -85,14 +85,18 @@ def _note_on(
         return None, {}
     vocabulary = encoding(context.encoding)
     ids = [entry.item.id for entry in context.entries]
-    note = left_out_message([ids[at] for at in sorted(dropped)], item_id=f"s{context.version + 1}")
-    room = count_item(note, vocabulary).upper + NOTE_GROWTH_TOKENS
-    more = _drop(others, sizes, target - room)
-    note = left_out_message([ids[at] for at in sorted((*dropped, *more))], item_id=note.id)
-    if sizes.upper + PRIMING + count_item(note, vocabulary).upper <= target:
-        return note, more
-    for at, size in more.items():
-        sizes.put(at, size)
+
+    def written(left: Iterable[int], *, brief: bool) -> Message:
+        return left_out_message([ids[at] for at in sorted(left)], item_id=f"s{context.version + 1}", brief=brief)
+
+    for brief in (False, True):
+        room = count_item(written(dropped, brief=brief), vocabulary).upper + NOTE_GROWTH_TOKENS
+        more = _drop(others, sizes, target - room)
+        note = written((*dropped, *more), brief=brief)
+        if sizes.upper + PRIMING + count_item(note, vocabulary).upper <= target:
+            return note, more
+        for at, size in more.items():
+            sizes.put(at, size)
     return None, {}
 
 
