@@ -4,6 +4,7 @@ The agents are another process; what is measured is the process of the worker al
 are asked for: what else the machine does changes that least.
 """
 
+import asyncio
 import statistics
 import time
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct, structs
+from nats.aio.client import Client as NatsClient
 
 from retold.cli.bench import AskedOfLog
 from retold.cli.bench_agents import Order
@@ -21,8 +23,9 @@ from retold.cli.bench_fleet import WINDOW, prepared, texts
 from retold.cli.bench_peers import PeerState
 from retold.cli.bench_published import FILL, MEAN_TOKENS, SMALL, published
 from retold.cli.bench_race import Timing, quiet, timing
+from retold.cli.bench_recorders import installed
 from retold.cli.bench_report import Setting, Together, load_note, report, show
-from retold.cli.bench_side import Side, side
+from retold.cli.bench_side import SETTLED_S_MAX, Side, side
 from retold.cli.bench_wire import Wire
 from retold.cli.options import run
 from retold.client import Client
@@ -38,6 +41,7 @@ from retold.worker.live import LiveSession
 FOLDED: Final = "append to folded, CPU"
 RAW: Final = "the same events read raw, CPU"
 READ: Final = "the same events read by Retold's own reader, CPU"
+NATS_PY: Final = "nats-py, ordered"
 GROWN: Final = "one session, CPU an event"
 PARTS: Final = ("folded", "published", "live", "grown")
 SOAK: Final = "soak"
@@ -76,8 +80,9 @@ def run_worker_bench(asked: AskedOfLog, amounts: Amounts, *, parts: Sequence[str
         figures += found
     setting = Setting(command="worker", encoding="o200k_base", rounds=asked.rounds, seed=asked.seed)
     raw = PeerState(name="raw socket", call="a push consumer, dropped")
+    nats = installed(NATS_PY, "nats-py", call="subscribe(ordered_consumer=True), counted in a callback")
     notes = [f"Embedded server, profile {asked.profile}, agents in another process, on the same cores.", load_note()]
-    found_all = report(setting, shown, [raw], texts=[], figures=figures, notes=notes)
+    found_all = report(setting, shown, [nats, raw], texts=[], figures=figures, notes=notes)
     show(found_all, bars=[], chart=None, as_json=asked.as_json)
     return found_all.ok
 
@@ -99,6 +104,7 @@ async def folded(profile: Profile, amounts: Amounts, *, rounds: int) -> tuple[li
     own: list[float] = []
     raw: list[float] = []
     read: list[float] = []
+    by_nats: list[float] = []
     async with side(profile) as one:
         order = Order(tenant="folded", sessions=amounts.sessions, window=WINDOW, batch=4)
         keys = await one.opened(order)
@@ -116,18 +122,44 @@ async def folded(profile: Profile, amounts: Amounts, *, rounds: int) -> tuple[li
                 raw.append((time.process_time() - processor) / number * 1e6)
             with quiet():
                 processor = time.process_time()
+                await _read_by_nats(one.url, count=number)
+                by_nats.append((time.process_time() - processor) / number * 1e6)
+            with quiet():
+                processor = time.process_time()
                 count = await _scanned(one.client, at_least=number)
                 read.append((time.process_time() - processor) / count * 1e6)
     used = statistics.median(own)
-    to_read, to_raw = statistics.median(read) / used, statistics.median(raw) / used
+    to_nats, to_read, to_raw = (statistics.median(costs) / used for costs in (by_nats, read, raw))
     name = f"{FOLDED}, {amounts.sessions:,} sessions, one worker"
     shown = [timing(FOLDED, "retold", own, unit="µs/event"), timing(RAW, "raw socket", raw, unit="µs/event")]
-    shown.append(timing(READ, "retold", read, unit="µs/event"))
+    shown += [timing(RAW, NATS_PY, by_nats, unit="µs/event"), timing(READ, "retold", read, unit="µs/event")]
     return shown, [
         _figure(name, "≥ 20 k events/s for a core", 1e3 / used, "k events/s", met=used <= 50),
+        _figure(f"{name}, to nats-py reading", "≥ 0.6", to_nats, "", met=to_nats >= 0.6),
         _figure(f"{name}, to the same client reading", "≥ 0.6", to_read, "", met=to_read >= 0.6),
         _figure(f"{name}, to a bare socket", "≥ 0.6", to_raw, "", met=to_raw >= 0.6),
     ]
+
+
+async def _read_by_nats(url: str, *, count: int) -> None:
+    """Read *count* messages of the stream by nats-py's ordered consumer, its quickest, and drop them."""
+    left, done = count, asyncio.Event()
+
+    async def take(message: object) -> None:
+        nonlocal left
+        del message
+        left -= 1
+        if not left:
+            done.set()
+
+    connection = NatsClient()
+    await connection.connect(url)
+    try:
+        await connection.jetstream().subscribe(EVENTS_ALL, cb=take, ordered_consumer=True)
+        async with asyncio.timeout(SETTLED_S_MAX):
+            await done.wait()
+    finally:
+        await connection.close()
 
 
 async def _scanned(client: Client, *, at_least: int) -> int:

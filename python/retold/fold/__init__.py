@@ -14,7 +14,7 @@ from retold.fold.context import (
     newest_summary,
     request_size,
 )
-from retold.fold.counting import PRIMING, count_item, count_items
+from retold.fold.counting import PRIMING, count_item, count_results
 from retold.fold.entries import text_bytes
 from retold.fold.extending import is_sealed, open_text
 from retold.fold.folding import advance, base_of, fold, in_decision_order, reaches_before, returns_to
@@ -42,7 +42,7 @@ __all__ = [
     "advance",
     "base_of",
     "count_item",
-    "count_items",
+    "count_results",
     "decode_context",
     "decode_history",
     "encode_context",

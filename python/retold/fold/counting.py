@@ -14,7 +14,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from retold.events import Block, Item, Message, Opaque, Part, Reasoning, Text, ToolCall, ToolResult, plain_text
+from retold.events import Block, Item, Message, Opaque, Part, Reasoning, Text, ToolCall, ToolResult
 from retold.sizes import Tokens
 from retold.tokens import Encoding
 
@@ -75,33 +75,10 @@ def count_item(item: Item, encoding: Encoding) -> Tokens:
             assert_never(item)
 
 
-def count_items(items: Sequence[Item], encoding: Encoding) -> list[Tokens]:
-    """Return what each of *items* costs, as `count_item` says it; calls and plain results are counted in one go."""
-    plain = [at for at, item in enumerate(items) if _is_plain(item)]
-    texts: list[str] = []
-    for at in plain:
-        texts += _texts_of(items[at])
-    words = encoding.count_batch(texts)
-    is_exact = encoding.kind == "exact"
-    sizes: list[Tokens | None] = [None] * len(items)
-    for at, first, second in zip(plain, words[::2], words[1::2], strict=True):
-        count, framing = first + second, CALL_FRAMING if type(items[at]) is ToolCall else RESULT_FRAMING
-        sizes[at] = Tokens(count, framing) if is_exact else Tokens(0, count + framing)
-    return [count_item(item, encoding) if size is None else size for item, size in zip(items, sizes, strict=True)]
-
-
-def _is_plain(item: Item) -> bool:
-    if type(item) is ToolResult:
-        return item.extra is None and len(item.content) == 1 and type(item.content[0]) is Text
-    return type(item) is ToolCall and item.extra is None
-
-
-def _texts_of(item: Item) -> tuple[str, str]:
-    """Return the two texts that a plain item has, of a result one of them empty."""
-    if type(item) is ToolCall:
-        return item.name, item.arguments
-    assert type(item) is ToolResult
-    return plain_text(item.content), ""
+def count_results(texts: Sequence[str], encoding: Encoding) -> list[Tokens]:
+    """Return what a tool result costs that has each of *texts* and nothing else, counted in one go. O(bytes)."""
+    words, is_exact = encoding.count_batch(texts), encoding.kind == "exact"
+    return [Tokens(count, RESULT_FRAMING) if is_exact else Tokens(0, count + RESULT_FRAMING) for count in words]
 
 
 def _block_or_words(item: Opaque, encoding: Encoding) -> Tokens:

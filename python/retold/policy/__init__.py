@@ -2,7 +2,7 @@
 
 from retold.policy.compacting import Compacted, carry_out, compact, extract_for
 from retold.policy.compressing import CompressedRange, Range, plan_compression
-from retold.policy.decisions import Decision, OffloadItems, SummarizeSpan, TruncateHistory
+from retold.policy.decisions import Decision, OffloadEntries, OffloadItems, SummarizeSpan, TruncateHistory
 from retold.policy.history_tools import history_tools, read_ranges
 from retold.policy.ladder import choose, decide, is_due
 from retold.policy.limits import Limits, due_recorded, limits_for, limits_of
@@ -22,6 +22,7 @@ __all__ = [
     "Decision",
     "HistoryView",
     "Limits",
+    "OffloadEntries",
     "OffloadItems",
     "Preset",
     "Range",

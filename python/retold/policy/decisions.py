@@ -2,19 +2,8 @@
 
 from msgspec import Struct
 
-from retold.events import Item, Message, Put, Span
-from retold.fold import Tokens
-
-
-class Placeholder(Struct, frozen=True, gc=False):
-    """Hold what is to stand for an item; it has the item's id.
-
-    Attributes:
-        tokens: what it takes.
-    """
-
-    item: Item
-    tokens: Tokens
+from retold.events import Message, Put, Span
+from retold.policy.placeholders import Placeholder
 
 
 class OffloadItems(Struct, frozen=True):
@@ -30,6 +19,17 @@ class OffloadItems(Struct, frozen=True):
     body: tuple[Span, ...]
     target_tokens: int
     tokens_after: int
+
+
+class OffloadEntries(Struct, frozen=True):
+    """Put placeholders in the place of entries; reversible. They are worded when this is carried out.
+
+    Attributes:
+        positions: where the entries stand, in the order in which they leave.
+    """
+
+    positions: tuple[int, ...]
+    target_tokens: int
 
 
 class SummarizeSpan(Struct, frozen=True):
@@ -68,4 +68,7 @@ class TruncateHistory(Struct, frozen=True):
     note: Message | None = None
 
 
-Decision = OffloadItems | SummarizeSpan | TruncateHistory
+Worded = OffloadItems | SummarizeSpan | TruncateHistory
+"""A decision with every word that it puts into the history, but a summary's."""
+
+Decision = OffloadEntries | Worded

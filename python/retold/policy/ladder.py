@@ -10,9 +10,9 @@ from msgspec import structs
 from retold.events import Tier, Window
 from retold.fold import Context
 from retold.policy.bonds import Bonds
-from retold.policy.decisions import Decision, OffloadItems
+from retold.policy.decisions import Decision, OffloadEntries, OffloadItems
 from retold.policy.limits import Limits, limits_asked, limits_for
-from retold.policy.offload import StandIn, plan_offload
+from retold.policy.offload import StandIn, candidates_of, may_be_enough, plan_entries, plan_offload
 from retold.policy.summary import plan_summary
 from retold.policy.truncate import plan_truncate
 
@@ -77,7 +77,7 @@ def choose(
 
 def _offload_that_is_enough(
     context: Context, limits: Limits, bonds: Bonds, stand_in: StandIn | None
-) -> OffloadItems | None:
+) -> OffloadEntries | OffloadItems | None:
     """Return what to offload if the preset has it and that alone is enough, or None."""
     match limits.preset.offload:
         case "never":
@@ -88,19 +88,26 @@ def _offload_that_is_enough(
             return _offload_all(context, limits, bonds, stand_in)
 
 
-def _offload_as_needed(context: Context, limits: Limits, bonds: Bonds, stand_in: StandIn | None) -> OffloadItems | None:
+def _offload_as_needed(
+    context: Context, limits: Limits, bonds: Bonds, stand_in: StandIn | None
+) -> OffloadEntries | OffloadItems | None:
     """Return what to offload if that alone comes under the target, or None.
 
     Between where offloading and where summarising starts, the target of a step that can be undone is to be due no more,
     by more than the least gain. Below, a summary would lose words for the sake of a few tokens. A target that was asked
     for is met, or not: it has no such band.
     """
-    offload = plan_offload(context, limits, bonds, stand_in)
-    if offload is None or offload.tokens_after <= limits.target:
-        return offload
     before = context.tokens.upper
     asked = context.requested is not None and context.requested.target_tokens > 0
-    in_band = not asked and before < limits.summary_at and offload.tokens_after < limits.offload_at
+    has_band = not asked and before < limits.summary_at
+    candidates = candidates_of(context, limits, bonds)
+    if not may_be_enough(context, bonds, candidates, size=max(limits.target, limits.offload_at * has_band)):
+        return None
+    sure = plan_entries(context, limits, bonds, candidates) if stand_in is None else None
+    offload = sure or plan_offload(context, limits, bonds, candidates, stand_in)
+    if not isinstance(offload, OffloadItems) or offload.tokens_after <= limits.target:
+        return offload
+    in_band = has_band and offload.tokens_after < limits.offload_at
     if in_band and before - offload.tokens_after > limits.least_gain:
         return structs.replace(offload, target_tokens=limits.offload_at)
     return None
@@ -111,7 +118,10 @@ def _offload_all(context: Context, limits: Limits, bonds: Bonds, stand_in: Stand
     before = context.tokens.upper
     if before >= limits.summary_at and limits.summary_at > limits.target:
         return None
-    offload = plan_offload(context, structs.replace(limits, target=0), bonds, stand_in)
+    candidates = candidates_of(context, limits, bonds)
+    if not may_be_enough(context, bonds, candidates, size=limits.target):
+        return None
+    offload = plan_offload(context, structs.replace(limits, target=0), bonds, candidates, stand_in)
     if offload is None or offload.tokens_after > limits.target or before - offload.tokens_after <= limits.least_gain:
         return None
     return structs.replace(offload, target_tokens=limits.target)

@@ -14,31 +14,16 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from retold.errors import InputError
-from retold.events import (
-    Item,
-    Keep,
-    Message,
-    Opaque,
-    Place,
-    Reasoning,
-    Span,
-    Text,
-    ToolCall,
-    ToolResult,
-    plain_text,
-)
-from retold.fold import PRIMING, Context, Entry, Tokens, count_item, count_items, ledger_of
-from retold.formats import address_of
-from retold.identifiers import tell_shortly
+from retold.events import Item, Keep, Place, Reasoning, Span, ToolCall, ToolResult, plain_text
+from retold.fold import PRIMING, Context, Entry, count_item, ledger_of
 from retold.policy.bonds import Bonds
-from retold.policy.decisions import OffloadItems, Placeholder
-from retold.policy.limits import Limits
+from retold.policy.decisions import OffloadEntries, OffloadItems
+from retold.policy.limits import Limits, limits_for
 from retold.policy.pins import fixed_positions
-from retold.policy.presets import Preset
-from retold.policy.values import told_of
+from retold.policy.placeholders import Placeholder, gain_least, placeholders_of
 from retold.tokens import Encoding, encoding
 
 StandIn = Callable[[Item, Item], Item | None]
@@ -47,12 +32,6 @@ StandIn = Callable[[Item, Item], Item | None]
 OFFLOAD_TOKENS_MIN = 120
 """Smaller items stay: a placeholder takes about 40 tokens itself."""
 
-VALUES_CHARACTERS_MAX = 240
-"""A result's placeholder lists values of it in so many characters, or one for each token: the next calls need them."""
-
-BEGINNING_CHARACTERS = 80
-"""A message's placeholder shows so much of it."""
-
 BATCH = 64
 """So many placeholders are made at once, where each may be the last that is needed."""
 
@@ -60,8 +39,20 @@ _WHOLE = ("whole", "edited")
 """The forms of an entry that nothing stands for yet."""
 
 
+class Candidates(Struct, frozen=True):
+    """Hold the positions that may be offloaded, in the order in which they should be.
+
+    Attributes:
+        order: the positions; those that are as old as to leave at once come first.
+        old: how many those are.
+    """
+
+    order: list[int]
+    old: int
+
+
 def plan_offload(
-    context: Context, limits: Limits, bonds: Bonds, stand_in: StandIn | None = None
+    context: Context, limits: Limits, bonds: Bonds, candidates: Candidates, stand_in: StandIn | None = None
 ) -> OffloadItems | None:
     """Return what to offload to come under the target, or as near as offloading gets; None if nothing can be.
 
@@ -72,27 +63,48 @@ def plan_offload(
     """
     sizes, vocabulary = ledger_of(context.entries), encoding(context.encoding)
     chosen: dict[int, Placeholder] = {}
-    recent = 0 if limits.recent is None else len(sizes) - sizes.fit(limits.recent, from_end=True)
-    order = _candidates(context, limits.preset, bonds, recent=recent)
-    for at, usual, size in _placeholders(order, bonds, vocabulary, recent=recent):
-        if at >= recent and sizes.upper + PRIMING <= limits.target:
+    placeholders = _placeholders(candidates, bonds, vocabulary)
+    for number, (at, usual) in enumerate(zip(candidates.order, placeholders, strict=False)):
+        if number >= candidates.old and sizes.upper + PRIMING <= limits.target:
             break
-        entry = bonds.entries[at]
-        placeholder = usual if stand_in is None else _checked(stand_in(entry.item, usual), usual)
-        if placeholder is None:
-            continue
-        tokens = size if placeholder is usual else count_item(placeholder, vocabulary)
-        if tokens.upper < entry.tokens.upper:
-            chosen[at] = Placeholder(placeholder, tokens)
-            sizes.put(at, tokens)
+        placeholder = usual if stand_in is None else _stood_in(usual, stand_in, vocabulary)
+        if placeholder is not None and placeholder.tokens.upper < bonds.entries[at].tokens.upper:
+            chosen[at] = placeholder
+            sizes.put(at, placeholder.tokens)
     if not chosen:
         return None
     return OffloadItems(
         items=tuple(chosen[at] for at in sorted(chosen)),
-        body=body_of(context.entries, {at: Place(placeholder.item.id) for at, placeholder in chosen.items()}),
+        body=body_of(context.entries, {at: Place(placeholder.of.id) for at, placeholder in chosen.items()}),
         target_tokens=limits.target,
         tokens_after=sizes.upper + PRIMING,
     )
+
+
+def plan_entries(context: Context, limits: Limits, bonds: Bonds, candidates: Candidates) -> OffloadEntries | None:
+    """Return the old candidates if offloading them is surely enough, however their placeholders are worded; else None.
+
+    So a decision need not read what it offloads: that is done when it is carried out (`write_offload`).
+    """
+    old = candidates.order[: candidates.old]
+    gain = sum(gain_least(bonds.entries[at], _tool_of(at, bonds)) for at in old)
+    if context.tokens.upper - gain > limits.target or not gain:
+        return None
+    return OffloadEntries(positions=tuple(old), target_tokens=limits.target)
+
+
+def may_be_enough(context: Context, bonds: Bonds, candidates: Candidates, *, size: int) -> bool:
+    """Return whether offloading all candidates could bring the history under *size*, if placeholders took nothing."""
+    entries = bonds.entries
+    return context.tokens.upper - sum(entries[at].tokens.upper for at in candidates.order) <= size
+
+
+def write_offload(context: Context, decision: OffloadEntries) -> OffloadItems | None:
+    """Return *decision* with its placeholders; None if they take so much that its target is missed."""
+    limits = structs.replace(limits_for(context), target=decision.target_tokens)
+    candidates = Candidates(order=list(decision.positions), old=len(decision.positions))
+    written = plan_offload(context, limits, Bonds(context.entries), candidates)
+    return written if written is not None and written.tokens_after <= decision.target_tokens else None
 
 
 def body_of(entries: Sequence[Entry], replaced: Mapping[int, Span | None]) -> tuple[Span, ...]:
@@ -109,65 +121,35 @@ def body_of(entries: Sequence[Entry], replaced: Mapping[int, Span | None]) -> tu
     return tuple(body)
 
 
-def _placeholders(
-    order: Sequence[int], bonds: Bonds, vocabulary: Encoding, *, recent: int
-) -> Iterator[tuple[int, Item, Tokens]]:
-    """Yield each position of *order* with the item that may stand for its entry, and what that takes.
+def _placeholders(candidates: Candidates, bonds: Bonds, vocabulary: Encoding) -> Iterator[Placeholder]:
+    """Yield what may stand for the entry of each candidate.
 
     They are made a batch at a time, for the core reads and counts many in one call: first all that leave at once, then
     as many as may not be asked for without loss.
     """
-    start, end = 0, sum(at < recent for at in order)
-    while start < len(order):
-        batch = order[start:end]
-        results = [at for at in batch if type(bonds.items[at]) is ToolResult]
-        told = dict(zip(results, tell_shortly([_told(bonds.entries[at]) for at in results]), strict=True))
-        items = [_placeholder(bonds.entries[at], tool=_tool_of(at, bonds), has=told.get(at, "")) for at in batch]
-        yield from zip(batch, items, count_items(items, vocabulary), strict=True)
+    start, end = 0, candidates.old
+    while start < len(candidates.order):
+        batch = candidates.order[start:end]
+        tools = [_tool_of(at, bonds) for at in batch]
+        yield from placeholders_of([bonds.entries[at] for at in batch], tools, vocabulary)
         start, end = end, end + BATCH
-
-
-def _told(entry: Entry) -> tuple[str | list[str], int]:
-    """Return what a result's placeholder tells of it, and in how many characters at most."""
-    assert isinstance(entry.item, ToolResult)
-    return told_of(plain_text(entry.item.content)), min(VALUES_CHARACTERS_MAX, entry.tokens.total)
-
-
-def _placeholder(entry: Entry, *, tool: str, has: str) -> Item:
-    """Return the item that stands for *entry*: same call of *tool*, same role, short content; reasoning leaves none.
-
-    *has* is what a result has that a later step may need.
-    """
-    item, size = entry.item, entry.tokens.total
-    match item:
-        case ToolCall():
-            note = f"arguments offloaded: {size} tokens; restore item {item.id} to read them"
-            arguments = msgspec.json.encode({"retold": note}).decode()
-            arguments = arguments if item.kind == "function" else f"[Retold: {note}]"
-            return structs.replace(item, arguments=arguments, extra=address_of(item.extra))
-        case ToolResult():
-            lines = plain_text(item.content).count("\n") + 1
-            note = f"result of {tool} offloaded: {size} tokens, {lines} lines; restore item {item.id} to read it"
-            note = f"{note}; has {has}" if has else note
-            return structs.replace(item, content=(Text(f"[Retold: {note}]"),), extra=address_of(item.extra))
-        case Message():
-            begins = " ".join(plain_text(item.content)[:BEGINNING_CHARACTERS].split())
-            note = f"{item.role} message offloaded: {size} tokens; restore item {item.id} to read it; begins: {begins}"
-            return structs.replace(item, content=(Text(f"[Retold: {note}]"),), extra=address_of(item.extra))
-        case Reasoning():
-            return Reasoning(id=item.id, form="anthropic", group=item.group)  # unsigned: no form can send it
-        case Opaque():
-            raise AssertionError("a provider's block is never offloaded")
 
 
 def _tool_of(at: int, bonds: Bonds) -> str:
     """Return the name of the tool that the result at *at* is of."""
-    call = bonds.items[bonds.partner[at]] if at in bonds.partner else None
-    return call.name if isinstance(call, ToolCall) else "a tool"
+    partner = bonds.partner.get(at)
+    call = None if partner is None else bonds.items[partner]
+    return call.name if type(call) is ToolCall else "a tool"
 
 
-def _checked(other: Item | None, placeholder: Item) -> Item | None:
-    return other if other is None or other is placeholder else check_stand_in(other, placeholder)
+def _stood_in(usual: Placeholder, stand_in: StandIn, vocabulary: Encoding) -> Placeholder | None:
+    """Return what *stand_in* puts in the place of *usual*, None if the item is to stay."""
+    placeholder = usual.item
+    other = stand_in(usual.of, placeholder)
+    if other is None or other is placeholder:
+        return None if other is None else usual
+    other = check_stand_in(other, placeholder)
+    return structs.replace(usual, other=other, tokens=count_item(other, vocabulary))
 
 
 def check_stand_in(other: Item, placeholder: Item) -> Item:
@@ -188,23 +170,23 @@ def check_stand_in(other: Item, placeholder: Item) -> Item:
         raise InputError(f"expected text and parts in the place of item {placeholder.id}, got other values") from None
 
 
-def _candidates(context: Context, preset: Preset, bonds: Bonds, *, recent: int) -> list[int]:
-    """Return the positions that may be offloaded, in the order in which they should be: those from *recent* on last."""
+def candidates_of(context: Context, limits: Limits, bonds: Bonds) -> Candidates:
+    """Return what may be offloaded; what is newer than the newest entries of `Limits.recent` comes last. O(n)."""
+    preset, sizes, entries = limits.preset, ledger_of(context.entries), bonds.entries
+    recent = 0 if limits.recent is None else len(sizes) - sizes.fit(limits.recent, from_end=True)
     end = max(0, len(bonds.items) - preset.keep_recent)
     fixed = fixed_positions(context, bonds)
     may_leave = sorted([*bonds.calls, *bonds.results, *(bonds.messages if preset.offload_messages else ())])
-    large = [at for at in may_leave if at < end and at not in fixed and _may_leave(bonds.entries[at])]
+    sized = [at for at in may_leave if entries[at].tokens.upper >= OFFLOAD_TOKENS_MIN and at < end]
+    large = [at for at in sized if at not in fixed and entries[at].form in _WHOLE]
     repeats, again = _repeated(bonds), _called_again(bonds)
     ordered = sorted(large, key=lambda at: 2 * (at not in repeats) + (at not in again))
     turn = min(end, bonds.latest_user or 0)
     thoughts = bonds.of_kind(Reasoning)
     forgotten = thoughts[: bisect_left(thoughts, turn)]
-    ordered += [at for at in forgotten if at not in fixed and bonds.entries[at].form in _WHOLE]
-    return [*(at for at in ordered if at < recent), *(at for at in ordered if at >= recent)]
-
-
-def _may_leave(entry: Entry) -> bool:
-    return entry.form in _WHOLE and entry.tokens.upper >= OFFLOAD_TOKENS_MIN
+    ordered += [at for at in forgotten if at not in fixed and entries[at].form in _WHOLE]
+    old = [at for at in ordered if at < recent]
+    return Candidates(order=[*old, *(at for at in ordered if at >= recent)], old=len(old))
 
 
 def _repeated(bonds: Bonds) -> set[int]:

@@ -25,6 +25,7 @@ from retold.fold import (
     PRIMING,
     Context,
     Entry,
+    Tokens,
     count_item,
     history_hash,
     item_hash,
@@ -34,10 +35,11 @@ from retold.fold import (
     spread,
     summary_entry,
 )
-from retold.policy.decisions import Decision, OffloadItems, Placeholder, SummarizeSpan, TruncateHistory
+from retold.policy.decisions import Decision, OffloadEntries, OffloadItems, SummarizeSpan, TruncateHistory, Worded
 from retold.policy.guarding import EXTRACTIVE, guard_fields
 from retold.policy.identifiers import count_survivors
 from retold.policy.limits import due_recorded
+from retold.policy.offload import write_offload
 from retold.policy.pins import fixed_positions
 from retold.policy.remote import wordless_blocks
 from retold.policy.summary import summary_message
@@ -73,7 +75,7 @@ class Replacement(Struct, frozen=True):
 def tier_of(decision: Decision) -> Tier:
     """Return the ladder's step that *decision* is."""
     match decision:
-        case OffloadItems():
+        case OffloadItems() | OffloadEntries():
             return "offload"
         case SummarizeSpan():
             return "summary"
@@ -94,6 +96,9 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
     *summary* is what a summarizer wrote, for a `SummarizeSpan` only. None is returned if the result would not be
     smaller than what it replaces, or the summary is longer than planned or says nothing: go on to the next tier then.
     """
+    if isinstance(decision, OffloadEntries):
+        worded = write_offload(context, decision)
+        return None if worded is None else replace(context, worded)
     if summary is not None and not _says(summary):
         return None
     findings: tuple[Finding, ...] = ()
@@ -127,7 +132,7 @@ def _says(summary: Summary) -> bool:
 
 
 def _applied(
-    context: Context, decision: Decision, summary: Summary | None
+    context: Context, decision: Worded, summary: Summary | None
 ) -> tuple[tuple[Fact, ...], tuple[Entry, ...]] | None:
     """Return the facts before the replacement and its entries; None if it is not smaller, or larger than planned."""
     vocabulary = encoding(context.encoding)
@@ -150,7 +155,7 @@ def _guarded(context: Context, decision: SummarizeSpan, summary: Summary) -> tup
 
 
 def _staged(
-    context: Context, decision: Decision, summary: Summary | None
+    context: Context, decision: Worded, summary: Summary | None
 ) -> tuple[tuple[Fact, ...], Mapping[str, Entry]]:
     plan, base_seq = plan_id(context), context.seq
     vocabulary = encoding(context.encoding)
@@ -159,11 +164,11 @@ def _staged(
             originals = {entry.item.id: entry for entry in context.entries}
             staged, offloads = {}, []
             for placeholder in decision.items:
-                original = originals[placeholder.item.id]
-                offload = _offload(original, placeholder)
+                original, item = originals[placeholder.of.id], placeholder.item
+                offload = _offload(original, item, placeholder.tokens)
                 offloads.append(offload)
                 staged[offload.item] = placeholder_entry(
-                    placeholder.item, seq=original.seq, original=offload.sha256, tokens=placeholder.tokens
+                    item, seq=original.seq, original=offload.sha256, tokens=placeholder.tokens
                 )
             return (ItemsOffloaded(plan=plan, base_seq=base_seq, items=tuple(offloads)),), staged
         case SummarizeSpan():
@@ -188,13 +193,13 @@ def _staged(
             assert_never(decision)
 
 
-def _offload(entry: Entry, placeholder: Placeholder) -> Offload:
+def _offload(entry: Entry, placeholder: Item, tokens: Tokens) -> Offload:
     return Offload(
         item=entry.item.id,
-        placeholder=placeholder.item,
+        placeholder=placeholder,
         sha256=item_hash(entry.item),
         tokens_before=entry.tokens.upper,
-        tokens_after=placeholder.tokens.upper,
+        tokens_after=tokens.upper,
     )
 
 
@@ -206,7 +211,7 @@ def _summary_item(decision: SummarizeSpan, summary: Summary) -> Item:
     return structs.replace(summary.block, id=decision.summary_id, words=plain_text(message.content))
 
 
-def _superseded(context: Context, decision: Decision, summary: Summary | None) -> set[str]:
+def _superseded(context: Context, decision: Worded, summary: Summary | None) -> set[str]:
     """Return the blocks that a provider's own compaction stands for, too: it alone could read them, and it has."""
     if summary is None or summary.block is None or not isinstance(decision, SummarizeSpan):
         return set()
@@ -224,7 +229,7 @@ def _pins(context: Context, entries: Sequence[Entry], *, superseded: set[str]) -
     return pins if stayed == pins else None
 
 
-def _receipt(context: Context, decision: Decision, entries: Sequence[Entry], pins: tuple[Pin, ...]) -> Receipt:
+def _receipt(context: Context, decision: Worded, entries: Sequence[Entry], pins: tuple[Pin, ...]) -> Receipt:
     before = {entry.item.id: entry.item for entry in context.entries}
     stayed = {entry.item.id for entry in entries if before.get(entry.item.id) == entry.item}
     left = [item for item_id, item in before.items() if item_id not in stayed]
@@ -236,7 +241,7 @@ def _receipt(context: Context, decision: Decision, entries: Sequence[Entry], pin
         tokens_before=context.tokens.upper,
         tokens_after=ledger_of(entries).upper + PRIMING,
         target_tokens=decision.target_tokens,
-        offloaded=tuple(placeholder.item.id for placeholder in decision.items)
+        offloaded=tuple(placeholder.of.id for placeholder in decision.items)
         if isinstance(decision, OffloadItems)
         else (),
         summarised=decision.covers if isinstance(decision, SummarizeSpan) else (),

@@ -130,7 +130,7 @@ def left_out_message(dropped: Sequence[str], *, item_id: str, brief: bool = Fals
     """
     opening = f'<retold-summary id="{item_id}" entries="{len(dropped)}">'
     told = _named(dropped) if brief else f"Left out to fit: {_named(dropped)}; the log has each whole."
-    body = "\n".join((opening, told, "</retold-summary>"))
+    body = f"{opening}\n{told}\n</retold-summary>"
     return Message(role="user", content=(Text(body),), id=item_id)
 
 

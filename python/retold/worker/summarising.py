@@ -21,6 +21,7 @@ from retold.own_threads import in_own_thread
 from retold.policy import PRESETS, SummarizeSpan, Summary, extract_for
 from retold.policy.remote import cover_blocks
 from retold.summarizers import ExtractiveSummarizer
+from retold.worker.extracting import ExtractionProcess
 from retold.worker.limits import Limits
 from retold.worker.models import ModelPlaces
 
@@ -30,8 +31,9 @@ REMOTE_SHARE = 0.5
 CANCEL_GRACE_S = 1.0
 """How long one who is late may take to clean up; then it is left to itself, and the history does not wait for it."""
 
-THREAD_TOKENS = 20_000
-"""From so many tokens on extraction has a thread: it takes 50 ms and more, in which nothing else was done."""
+APART_TOKENS = 20_000
+"""From so many tokens on extraction has a process of its own: it takes 50 ms and more, in which nothing else was done.
+"""
 
 Away = Callable[[SessionKey], AbstractAsyncContextManager[None]]
 """Gives the place of a session to others during a block."""
@@ -57,6 +59,7 @@ class SummaryWriter:
         self._models = ModelPlaces(self._limits)
         self._away = away
         self._extracting = asyncio.Lock()
+        self._process = ExtractionProcess()
 
     def asks_a_model(self, context: Context) -> bool:
         """Return whether `write` asks anybody for the summary of *context*, and does not extract it right away."""
@@ -90,14 +93,11 @@ class SummaryWriter:
         yield decision, structs.replace(await self._extracted(context, decision), instead_of="; ".join(failed))
 
     async def _extracted(self, context: Context, decision: SummarizeSpan) -> Summary:
-        """Return the extractive summary; a long one is made one at a time, in a thread, while others have their turns.
-
-        It takes the time that it takes all the same: what others wait for is one slice of the interpreter's lock.
-        """
-        if _covered_tokens(context, decision) < THREAD_TOKENS:
+        """Return the extractive summary; a long one is made apart, one at a time, while others have their turns."""
+        if _covered_tokens(context, decision) < APART_TOKENS:
             return extract_for(context, decision)
         async with self._away(context.key), self._extracting:
-            return await in_own_thread(partial(extract_for, context, decision), name="retold-extraction")
+            return await in_own_thread(partial(self._process.extract, context, decision), name="retold-extraction")
 
     async def _tried(
         self,
