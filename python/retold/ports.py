@@ -184,13 +184,18 @@ class Log(Protocol):
     lost then, and the call may be repeated. Cancelling an append leaves it either wholly stored or not at all.
     """
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append *drafts* to the session, all or none, and return them as recorded.
 
         *expected* is the sequence that the session must end at (0: it must not exist yet); None appends wherever it
         ends. Repeating a call with the same draft ids stores nothing twice and returns what was recorded: always with
         *expected*, without it for two minutes at least. Another reader may see the first of several events a moment
         before the last.
+
+        *are_new* says that no log was ever given these drafts: where the session ends elsewhere, they need not be
+        looked for, and the error's `actual` is the next sequence, however far the session has come.
 
         Raises:
             ConflictError: if the session ends elsewhere; read on, decide again.

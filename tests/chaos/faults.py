@@ -133,9 +133,11 @@ class FaultyLog(LogProxy):
     async def _store(self, request: Callable[[], Awaitable[T]]) -> T:
         return await self._stores.send(request, lost=UnavailableError("planted: the answer was lost"))
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append."""
-        return await self._store(lambda: self.inner.append(key, drafts, expected=expected))
+        return await self._store(lambda: self.inner.append(key, drafts, expected=expected, are_new=are_new))
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Save."""

@@ -44,10 +44,12 @@ class FatalLog(LogProxy):
         if is_due:
             os.kill(os.getpid(), self._number)
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append."""
         is_due = self._begin()
-        recorded = await super().append(key, drafts, expected=expected)
+        recorded = await super().append(key, drafts, expected=expected, are_new=are_new)
         self._end(is_due=is_due)
         return recorded
 
@@ -75,12 +77,14 @@ class FatalLog(LogProxy):
 class AppendsAlone(FatalLog):
     """Count appends alone, and send those that it was stopped before, although the worker may let go just then."""
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append, and say what came of it if this process was stopped before."""
         self._begin()
         if self._effects not in self._at:
-            return await self.inner.append(key, drafts, expected=expected)
-        writing = asyncio.ensure_future(self.inner.append(key, drafts, expected=expected))
+            return await self.inner.append(key, drafts, expected=expected, are_new=are_new)
+        writing = asyncio.ensure_future(self.inner.append(key, drafts, expected=expected, are_new=are_new))
         with suppress(asyncio.CancelledError):
             await asyncio.wait({writing})
         await asyncio.wait({writing})

@@ -22,9 +22,11 @@ class _HangingLog(LogProxy):
 
     appends = 0
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append."""
-        recorded = await super().append(key, drafts, expected=expected)
+        recorded = await super().append(key, drafts, expected=expected, are_new=are_new)
         self.appends += 1
         if self.appends == 1:
             await asyncio.get_running_loop().create_future()

@@ -118,9 +118,11 @@ class _Unreadable(LogProxy):
         self.error = error
         self.erased = False
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append."""
-        recorded = await super().append(key, drafts, expected=expected)
+        recorded = await super().append(key, drafts, expected=expected, are_new=are_new)
         self.erased = self.erased or any(isinstance(draft.data, SessionErased) for draft in drafts)
         return recorded
 
@@ -200,11 +202,13 @@ class _Between(LogProxy):
         self._key = key
         self._acts = [act]
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append, after the other has acted if it is time."""
         if key == self._key and self._acts:
             await self._acts.pop()()
-        return await super().append(key, drafts, expected=expected)
+        return await super().append(key, drafts, expected=expected, are_new=are_new)
 
 
 def test_a_fork_of_what_is_being_erased_is_refused_and_holds_nothing() -> None:

@@ -37,12 +37,14 @@ class _Overtaken(LogProxy):
         super().__init__(log)
         self.rival: Rival | None = None
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Write after the rival."""
         rival, self.rival = self.rival, None
         if rival is not None:
             await rival(self.inner, key)
-        return await super().append(key, drafts, expected=expected)
+        return await super().append(key, drafts, expected=expected, are_new=are_new)
 
 
 async def _appends(log: Log, key: SessionKey) -> None:

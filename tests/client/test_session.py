@@ -33,10 +33,12 @@ class _Batches(MemoryLog):
         super().__init__()
         self.sizes: list[int] = []
 
-    async def append(self, key: SessionKey, drafts: Any, *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Any, *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append, and remember."""
         self.sizes.append(len(drafts))
-        return await super().append(key, drafts, expected=expected)
+        return await super().append(key, drafts, expected=expected, are_new=are_new)
 
 
 def test_a_message_of_several_items_is_appended_as_one() -> None:

@@ -47,9 +47,11 @@ class LogProxy:
         """Pass on to *log*."""
         self.inner = log
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Pass on."""
-        return await self.inner.append(key, drafts, expected=expected)
+        return await self.inner.append(key, drafts, expected=expected, are_new=are_new)
 
     async def erase(self, key: SessionKey) -> Erased:
         """Pass on."""
@@ -192,10 +194,12 @@ class FailingLog(LogProxy):
         if self.effects == self._at and after == self._after:
             raise self._error
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append, and fail if it is time."""
         self._effect(after=False)
-        recorded = await super().append(key, drafts, expected=expected)
+        recorded = await super().append(key, drafts, expected=expected, are_new=are_new)
         self._effect(after=True)
         return recorded
 
@@ -229,13 +233,15 @@ class BreakingLog(LogProxy):
         self.batches = 0
         self._at = at
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append, and break off if it is time."""
         self.batches += len(drafts) > 1
         if len(drafts) > 1 and self.batches == self._at:
             await super().append(key, drafts[:1], expected=expected)
             raise UnavailableError("planted: the store is full")
-        return await super().append(key, drafts, expected=expected)
+        return await super().append(key, drafts, expected=expected, are_new=are_new)
 
 
 class InterruptedLog(LogProxy):
@@ -250,12 +256,14 @@ class InterruptedLog(LogProxy):
         self._appends = 0
         self._clock = HandClock("intruder")
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append, after the other's events if it is time."""
         self._appends += 1
         if self._appends == self._at:
             await write(self.inner, self._key, self._facts, clock=self._clock)
-        return await super().append(key, drafts, expected=expected)
+        return await super().append(key, drafts, expected=expected, are_new=are_new)
 
 
 class ScriptedSummarizer:

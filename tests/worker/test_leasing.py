@@ -225,7 +225,9 @@ class StubbornLog(LogProxy):
         self.is_asked = asyncio.Event()
         self.may_end = asyncio.Event()
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append, but for the first time."""
         if not self.is_asked.is_set():
             self.is_asked.set()
@@ -233,7 +235,7 @@ class StubbornLog(LogProxy):
                 await asyncio.Event().wait()
             finally:
                 await self.may_end.wait()
-        return await super().append(key, drafts, expected=expected)
+        return await super().append(key, drafts, expected=expected, are_new=are_new)
 
 
 def test_a_session_that_comes_back_while_it_is_let_go_of_is_worked_on() -> None:

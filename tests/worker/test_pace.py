@@ -37,10 +37,12 @@ class _Appends(LogProxy):
         super().__init__(log)
         self.appended: list[list[Fact]] = []
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append, and remember it."""
         self.appended.append([draft.data for draft in drafts])
-        return await super().append(key, drafts, expected=expected)
+        return await super().append(key, drafts, expected=expected, are_new=are_new)
 
 
 def test_a_compaction_without_a_model_is_stored_at_once() -> None:

@@ -122,12 +122,14 @@ class JetStreamLog:
         """Close the log."""
         await self.close()
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append *drafts*, all or none; one event is one publish, several are one atomic batch.
 
         At most `APPEND_EVENTS_MAX` drafts and `APPEND_BYTES_MAX` bytes. A repeated call is recognised as `writer` says.
         """
-        recorded = await self._writer.append(checked(key), drafts, expected=expected)
+        recorded = await self._writer.append(checked(key), drafts, expected=expected, are_new=are_new)
         self._heads.reached(key, recorded[-1].event.seq)
         return recorded
 

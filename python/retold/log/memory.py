@@ -36,8 +36,11 @@ class MemoryLog:
         self._waiting: list[asyncio.Future[None]] = []
         self.leases = MemoryLeases()
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append *drafts*, all or none. Every repeated call is recognised, however old."""
+        del are_new  # looking for them costs nothing here
         check_drafts(drafts, expected=expected)
         head = self._heads.get(checked(key), Head())
         repeated = self._repeated(key, drafts)

@@ -60,7 +60,9 @@ class Writer:
         self._reader = reader
         self._trails = trails
 
-    async def append(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None) -> list[Recorded]:
+    async def append(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None, are_new: bool = False
+    ) -> list[Recorded]:
         """Append *drafts*, all or none; see `retold.ports.Log.append`.
 
         A cancelled call may have stored them all; it has not stored some of them.
@@ -70,21 +72,25 @@ class Writer:
             try:
                 if expected is None:
                     return await self._append_anywhere(key, drafts)
-                return await self._append_at(key, drafts, expected=expected)
+                return await self._append_at(key, drafts, expected=expected, are_new=are_new)
             except BaseException:
                 # Whatever happened, the cancellation of this call included: the end is not known any more.
                 self._trails.of(key).end = None
                 raise
 
-    async def _append_at(self, key: SessionKey, drafts: Sequence[Draft], *, expected: int) -> list[Recorded]:
+    async def _append_at(
+        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int, are_new: bool
+    ) -> list[Recorded]:
         trail = self._trails.of(key)
         base = trail.marks.get(expected) if expected else None
         if base is None or trail.seen > expected:
             base = await self._reader.end(key)
         if base.head.seq == expected:
             stored = await self._store(key, drafts, base)
-            if stored is not None:
+            if not isinstance(stored, int):
                 return stored
+            if are_new and stored == 1 < len(drafts):  # a single event may have been sent twice in one try
+                raise ConflictError(session=key.session, expected=expected, actual=expected + 1)
             base = await self._reader.end(key)
         ours = await self._stored_at(key, drafts, first=expected + 1, end=base.head.seq)
         if ours is None:
@@ -105,7 +111,7 @@ class Writer:
                 return found
         for _ in range(REBASES_MAX):
             stored = await self._store(key, drafts, base)
-            if stored is not None:
+            if not isinstance(stored, int):
                 return stored
             before, base = base.head.seq, await self._reader.end(key)
             found = await self._find(key, drafts, after=before, end=base.head.seq)
@@ -116,8 +122,11 @@ class Writer:
             "repeat the call"
         )
 
-    async def _store(self, key: SessionKey, drafts: Sequence[Draft], base: Mark) -> list[Recorded] | None:
-        """Store the drafts after *base*; None if the session does not end there. Also finds an earlier repeat."""
+    async def _store(self, key: SessionKey, drafts: Sequence[Draft], base: Mark) -> list[Recorded] | int:
+        """Store the drafts after *base*. Also finds an earlier repeat.
+
+        If the session does not end at *base*, return how often they were sent until the server said so.
+        """
         seal = await self._seal(key, drafts)
         events = record(drafts, key=key, head=base.head)
         check_sizes(events)  # of what is said: sealed it may be a third longer, or much shorter
@@ -125,10 +134,17 @@ class Writer:
             events = record(drafts, key=key, head=base.head, seal=seal)
         messages = [await self._message(recorded, seal=seal) for recorded in events]
         messages[0][1][EXPECTED_SUBJECT_SEQ] = str(base.position)
-        ack = await self._link.retry(lambda: send(self._link, event_subject(key), messages))
+        tries = 0
+
+        async def sending() -> Ack:
+            nonlocal tries
+            tries += 1
+            return await send(self._link, event_subject(key), messages)
+
+        ack = await self._link.retry(sending)
         failure = ack.error
         if failure is not None and failure.err_code in api.WRONG_LAST_SEQUENCE:
-            return None
+            return tries
         if failure is not None:
             return await self._find_anywhere(key, drafts)
         if ack.duplicate:

@@ -235,12 +235,16 @@ class Compactor:
         raise _crowded_out(live.key)
 
     async def _append(self, live: LiveSession, drafts: Sequence[Draft]) -> bool:
-        """Append *drafts* at the session's end as it is known; if it has moved on, read on and return False."""
+        """Append *drafts* at the session's end as it is known; if it has moved on, follow it and return False."""
+        known = live.head.seq
         try:
-            recorded = await self._log.append(live.key, drafts, expected=live.head.seq)
+            # No other try stored them: one without an answer ends this turn.
+            recorded = await self._log.append(live.key, drafts, expected=known, are_new=True)
         except ConflictError:
             self._telemetry.conflicted()
-            await self._catch_up(live)
+            self._take_in(live)  # mostly what was in the way has come by now
+            if live.head.seq == known:
+                await self._catch_up(live)
             return False
         for one in recorded:
             live.take_own(one)
