@@ -73,7 +73,7 @@ def _spoken(entry: Entry, fresh: float) -> list[Line]:
         if len(terms) < 2:
             continue
         measured = MEASURED if any(map(is_literal, terms)) else SPOKEN
-        weight = DECIDED if DECISION.search(sentence) else measured
+        weight = DECIDED if DECISION.is_in(sentence.lower()) else measured
         place = (entry.seq, number, 0)
         text = cut_line(sentence)
         lines.append(Line("decisions", text, place, weight * fresh, terms, group=f"{entry.seq}.{number}"))
@@ -128,7 +128,7 @@ def _errors(entry: Entry, fresh: float) -> list[Line]:
 
 
 def _open(entry: Entry) -> list[Line]:
-    found = [cut_line(line) for line in text_of(entry).splitlines() if OPEN.search(line)]
+    found = [cut_line(line) for line in text_of(entry).splitlines() if OPEN.is_in(line.lower())]
     return [
         Line("open_work", text, (entry.seq, at, 0), LEFT_OPEN, frozenset(terms_of(text)), group=f"{entry.seq}.{at}")
         for at, text in enumerate(found)

@@ -23,6 +23,7 @@ _STOPS = "。！？｡।॥؟۔"  # noqa: RUF001
 
 _SENTENCE = re.compile(rf"[^\n.!?{_STOPS}]+(?:[.!?]+(?=[^\s{_STOPS}])[^\n.!?{_STOPS}]*)*[.!?{_STOPS}]*[”’」』）】》]*")  # noqa: RUF001
 _NAME = re.compile(r"(?<![.!?\n] )(?<!^)\b[A-Z][\w'-]*(?: [A-Z][\w'-]*)*|^[A-Z][\w'-]*(?: [A-Z][\w'-]*)+")
+_DIGIT = re.compile(r"\d")
 _DATE = re.compile(
     r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}\b|\b\d{4}-\d\d-\d\d\b"
     r"|\d{1,2}月\d{1,2}[日号]",
@@ -42,14 +43,13 @@ _FRAME_WORD = re.compile(r"[^\W\d_\u3040-\u9fff]+|[\u3040-\u9fff]")
 _PHRASE = re.compile(
     r"\b(?:with|prefer|use|using|into|like|want|rather have)\s+(?:an? |the )?"
     r"([^\s,.;!?]+(?: (?!(?:in|for|on|of|when|to|at|from|after|by|as|please)\b)[^\s,.;!?]+){0,2})"
-    r"|(?:用|想要|是要|喜欢|换成|改成|改为|变成)([\u3400-\u9fff]{2,8}?)[了吧]?[。.!]?$",
-    re.IGNORECASE,
+    r"|(?:用|想要|是要|喜欢|换成|改成|改为|变成)([\u3400-\u9fff]{2,8}?)[了吧]?[。.!]?$"
 )
 _BINDS = re.compile(
-    r"\b(?:must|never|always|don't|do not|only|unless|not allowed|under no)\b|必须|不要|不能|不可|不许|禁止|除非",
-    re.IGNORECASE,
+    r"\b(?:must|never|always|don't|do not|only|unless|not allowed|under no)\b|必须|不要|不能|不可|不许|禁止|除非"
 )
-_CUES = re.compile(f"{UPDATE.pattern}|{RULE.pattern}|{GOAL.pattern}", re.IGNORECASE)
+_CUES = re.compile(f"{UPDATE.pattern}|{RULE.pattern}|{GOAL.pattern}")
+_ASCII_CUES = re.compile(f"{UPDATE.ascii_pattern}|{RULE.ascii_pattern}|{GOAL.ascii_pattern}")
 _NOUNS = frozenset({"deadline", "limit", "maximum", "minimum", "target", "milestone", "截止", "目标"})
 """Cues that also say what a statement is about."""
 
@@ -160,7 +160,7 @@ def _statements(text: str, seq: int) -> Iterator[Statement]:
                 line = sentence.strip()
                 yield Statement(line, seq, (number, 0), "pasted", none, none, none, frozenset(), is_update=False)
                 continue
-            is_rule = len(sentence) <= RULE_CHARACTERS_MAX and _BINDS.search(sentence)
+            is_rule = len(sentence) <= RULE_CHARACTERS_MAX and _BINDS.search(sentence.lower())
             for nth, clause in enumerate([sentence] if is_rule else clauses_of(sentence)):
                 yield read_statement(clause, seq=seq, place=(number, nth))
 
@@ -168,24 +168,25 @@ def _statements(text: str, seq: int) -> Iterator[Statement]:
 def read_statement(sentence: str, *, seq: int, place: tuple[int, int]) -> Statement:
     """Return *sentence* as a statement."""
     text, sentence = sentence, sentence.strip()
-    values = list(_values(sentence))
+    plain = lowered = sentence.lower()
+    values = list(_values(sentence, lowered))
     is_measured = any(sort not in ("name", "phrase") for sort, _ in values)
     sets = [(sort, value) for sort, value in values if sort != "name" or not is_measured]
-    plain = sentence.lower()
     for _, value in sorted(sets, key=lambda one: -len(one[1])):
         plain = plain.replace(value, " ")
     words = frozenset(_FRAME_WORD.findall(plain))
-    plain = _CUES.sub(_noun, plain)
+    plain = (_ASCII_CUES if plain.isascii() else _CUES).sub(_noun, plain)
+    is_update = UPDATE.is_in(lowered)
     return Statement(
         text=text,
         seq=seq,
         place=place,
-        kind=_kind(sentence, has_values=bool(values)),
+        kind=_kind(lowered, has_values=bool(values), is_update=is_update),
         about=frozenset(matter_of(plain)),
         focus=frozenset(matter_of(" ".join("".join(found) for found in _FOCUS.findall(plain)))),
         frame=words,
         sets=frozenset(sets),
-        is_update=UPDATE.search(sentence) is not None,
+        is_update=is_update,
     )
 
 
@@ -193,20 +194,20 @@ def _noun(cue: re.Match[str]) -> str:
     return cue.group() if cue.group() in _NOUNS else " "
 
 
-def _kind(sentence: str, *, has_values: bool) -> Kind:
-    asks = REQUEST.search(sentence) is not None
-    if asks and not (RULE.search(sentence) and not sentence.rstrip().endswith(("?", "？"))):  # noqa: RUF001
+def _kind(lowered: str, *, has_values: bool, is_update: bool) -> Kind:
+    asks, is_rule = REQUEST.search(lowered) is not None, RULE.is_in(lowered)
+    if asks and (not is_rule or lowered.endswith(("?", "？"))):  # noqa: RUF001
         return "request"
-    if RULE.search(sentence):
+    if is_rule:
         return "rule"
-    if GOAL.search(sentence):
+    if GOAL.is_in(lowered):
         return "goal"
-    return "fact" if has_values or UPDATE.search(sentence) else "request" if asks else "fact"
+    return "fact" if has_values or is_update else "request" if asks else "fact"
 
 
-def _values(sentence: str) -> Iterator[tuple[str, str]]:
+def _values(sentence: str, lowered: str) -> Iterator[tuple[str, str]]:
     taken: list[tuple[int, int]] = []
-    for sort, pattern in (("date", _DATE), ("number", _NUMBER)):
+    for sort, pattern in (("date", _DATE), ("number", _NUMBER)) if _DIGIT.search(sentence) else ():
         for match in pattern.finditer(sentence):
             if not any(start < match.end() and match.start() < end for start, end in taken):
                 taken.append(match.span())
@@ -214,7 +215,7 @@ def _values(sentence: str) -> Iterator[tuple[str, str]]:
     for term in terms_of(sentence):
         if is_literal(term) and not any(term in sentence[start:end].lower() for start, end in taken):
             yield "literal", term
-    phrases = [] if taken else [(match[1] or match[2]).lower() for match in _PHRASE.finditer(sentence)]
+    phrases = [] if taken else [match[1] or match[2] for match in _PHRASE.finditer(lowered)]
     yield from (("phrase", phrase) for phrase in phrases)
     yield from (("name", name) for name in ([] if phrases else _names(sentence, taken)))
 

@@ -90,7 +90,7 @@ def _replaced_by(new: Statement, near: Sequence[int], statements: Sequence[State
     if new.kind == "request" and not new.is_update:
         return []
     same = [at for at in near if _says_anew(statements[at], new)]
-    if same or not new.is_update or ADDS.search(new.text):
+    if same or not new.is_update or ADDS.is_in(new.text.lower()):
         return same
     shares = {at: _share(statements[at], new, matters.weight) for at in near if _may_replace(statements[at], new)}
     best = max(shares, key=lambda at: (shares[at], at), default=None)
