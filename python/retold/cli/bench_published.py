@@ -17,7 +17,7 @@ from retold.cli.bench_agents import Order
 from retold.cli.bench_figures import Figure, verdict
 from retold.cli.bench_fleet import WINDOW
 from retold.cli.bench_race import Timing, timing
-from retold.cli.bench_side import Made, side
+from retold.cli.bench_side import Made, processor_s, side
 from retold.events import Window
 from retold.settings import Profile
 
@@ -59,10 +59,10 @@ async def _steady(profile: Profile, *, sessions: int, rate: int, seconds: int) -
         talk = Order(tenant="steady", sessions=sessions, batch=_BATCH, mean_tokens=MEAN_TOKENS)
         keys = await one.opened(structs.replace(talk, window=WINDOW, events=events, spread=spread))
         one.watch.made.clear()
-        start, processor = time.perf_counter(), time.process_time()
+        start, processor = time.perf_counter(), processor_s()
         more = structs.replace(talk, events=rate * seconds // sessions, rate=rate, before=FILL)
         done = await one.agents.append(more)
-        wall_s, used_s = time.perf_counter() - start, time.process_time() - processor
+        wall_s, used_s = time.perf_counter() - start, processor_s() - processor
         await one.settled(keys)
         made = one.watch.made
     tiers = ", ".join(f"{count} by {tier}" for tier, count in Counter(one.tier for one in made).most_common())

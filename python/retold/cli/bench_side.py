@@ -1,10 +1,12 @@
 """One worker with its agents, for the parts of ``retold bench worker`` that need both: what it did, in what time."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -18,11 +20,13 @@ from retold.settings import Profile
 from retold.summarizers import ExtractiveSummarizer
 from retold.telemetry import NoTelemetry
 from retold.wiring import SystemClock, connect
-from retold.worker import Worker
+from retold.worker import Worker, extracting
 
 SETTLED_S_MAX = 600.0
 """Longer than this nobody waits for a worker: what it was measured by is of no use then."""
 _POLL_S = 0.02
+EXTRACTING = extracting.__name__.encode()
+"""What the command line of the process for extractions has."""
 
 
 class Made(Struct, frozen=True):
@@ -88,6 +92,17 @@ class Side(Struct):
         keys = keys_of(order)
         await self.settled(keys)
         return keys
+
+
+def processor_s() -> float:
+    """Return the processor time that this process has used, and the one that a worker in it has for extractions."""
+    ticks = 0
+    for found in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            fields = found.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == os.getpid() and EXTRACTING in found.with_name("cmdline").read_bytes():
+                ticks += int(fields[11]) + int(fields[12])
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager
