@@ -4,7 +4,7 @@ from retold.policy.compacting import Compacted, carry_out, compact, extract_for
 from retold.policy.compressing import CompressedRange, Range, plan_compression
 from retold.policy.decisions import Decision, OffloadEntries, OffloadItems, SummarizeSpan, TruncateHistory
 from retold.policy.history_tools import history_tools, read_ranges
-from retold.policy.ladder import choose, decide, is_due
+from retold.policy.ladder import choose, decide, due_from, is_due
 from retold.policy.limits import Limits, due_recorded, limits_for, limits_of
 from retold.policy.local_fit import fit_locally, is_sendable
 from retold.policy.nudging import guidance
@@ -38,6 +38,7 @@ __all__ = [
     "compact",
     "compress",
     "decide",
+    "due_from",
     "due_recorded",
     "extract_for",
     "fit_locally",

@@ -3,6 +3,7 @@
 normal → offload (reversible) → summary → truncate. A preset says which steps there are and how far each goes.
 """
 
+import sys
 from collections.abc import Collection
 
 from msgspec import structs
@@ -23,21 +24,30 @@ REARMING_GAINS = 4
 """How much more: so many times the least gain (a fifth of the pre-rot threshold). New text is new matter to compact."""
 
 
+NEVER = sys.maxsize
+"""No history is so large."""
+
+
 def is_due(context: Context, upper_tokens: int, limits: Limits) -> bool:
-    """Return whether a history of *upper_tokens* calls for a compaction. O(1): ask it at every event."""
+    """Return whether a history of *upper_tokens* calls for a compaction. O(1)."""
+    return upper_tokens >= due_from(context, limits)
+
+
+def due_from(context: Context, limits: Limits) -> int:
+    """Return the size from which on the history of *context* calls for a compaction, `NEVER` for none. O(1).
+
+    It stays the same as the history grows, and changes with everything else.
+    """
     if context.requested is not None:
-        return True
-    if upper_tokens < limits.offload_at or (context.tuning is not None and context.tuning.manual):
-        return False
-    return upper_tokens - context.settled_tokens >= _growth_due(context, limits, is_over=upper_tokens > limits.ceiling)
-
-
-def _growth_due(context: Context, limits: Limits, *, is_over: bool) -> int:
-    """Return by how much the history must have grown since the last try. Above the ceiling nothing can be sent."""
+        return 0
+    if context.tuning is not None and context.tuning.manual:
+        return NEVER
     least = max(1, limits.least_gain)
-    if context.ineffective < INEFFECTIVE_MAX:
-        return 1 if is_over else least
-    return least if is_over else REARMING_GAINS * least
+    growth, growth_over = (least, 1) if context.ineffective < INEFFECTIVE_MAX else (REARMING_GAINS * least, least)
+    due = max(limits.offload_at, context.settled_tokens + growth)
+    # Above the ceiling nothing can be sent: there less growth is enough.
+    over = max(limits.offload_at, limits.ceiling + 1, context.settled_tokens + growth_over)
+    return min(due, over)
 
 
 def decide(context: Context, window: Window, *, stand_in: StandIn | None = None) -> Decision | None:

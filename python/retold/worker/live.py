@@ -32,7 +32,7 @@ from retold.events import (
     WindowChanged,
 )
 from retold.fold import Builder, Context, base_of, fold, in_decision_order, returns_to, text_bytes
-from retold.policy import Limits, is_due, limits_for
+from retold.policy import due_from, limits_for
 
 _BARRIERS = (
     CompactionUndone,
@@ -87,7 +87,7 @@ class LiveSession:
         self._text_bytes: int | None = None
         self.head = events[-1].head if events else Head() if base is None else base.end
         self._barrier_seq = self._tried_place = 0
-        self._measure: tuple[Context, Limits] | None = None
+        self._measure: tuple[Context, int] | None = None
         self.is_stale = False
         self.read_bytes = sum(len(recorded.body) for recorded in events)
         self.read_events, self.told_events = len(events), 0
@@ -135,15 +135,14 @@ class LiveSession:
     @property
     def is_due(self) -> bool:
         """Return whether the history at the present place calls for a compaction. O(1)."""
-        outline, limits = self._measured
-        return is_due(outline, self.upper_tokens, limits)
+        return self._builder.upper_tokens >= self._measured[1]
 
     @property
-    def _measured(self) -> tuple[Context, Limits]:
-        """Return an outline of the present state, but for what grows, and the sizes at which a policy acts on it."""
+    def _measured(self) -> tuple[Context, int]:
+        """Return an outline of the present state, but for what grows, and the size from which on it is due."""
         if self._measure is None:
             outline = self._builder.outline
-            self._measure = outline, limits_for(outline)
+            self._measure = outline, due_from(outline, limits_for(outline))
         return self._measure
 
     @property
@@ -175,7 +174,7 @@ class LiveSession:
 
         Where a decision was begun here, none is awaited any more, whatever came of it: it would come to the same.
         """
-        if self._place <= max(self._closed_seq, self._tried_place) or not self.is_due:
+        if self._place <= self._tried_place or not self.is_due:
             return False  # mostly so, and this is asked at every event
         return not self.is_stale and self.is_open and not self.is_overtaken
 
@@ -234,7 +233,8 @@ class LiveSession:
             return False
         recorded = self._ahead.popleft()
         self._apply(recorded)
-        self._place = self._place_of(recorded)
+        is_source = type(recorded.event.data) is ItemAppended  # as most are: it stands where it is
+        self._place = recorded.event.seq if is_source else self._place_of(recorded)
         return True
 
     def _place_of(self, recorded: Recorded) -> int:
