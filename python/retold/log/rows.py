@@ -21,7 +21,7 @@ from retold.events import VERSION, Draft, Head, SessionErased, SessionKey
 from retold.events.lines import KINDS, draft_lines
 from retold.log.blobs import HEADROOM_BYTES
 from retold.log.keys import DataKeys
-from retold.log.link import ANSWER_TIMEOUT_S, Link, Lost
+from retold.log.link import Link, Lost
 from retold.log.names import (
     APPEND_BYTES_MAX,
     APPEND_EVENTS_MAX,
@@ -44,6 +44,8 @@ IN_FLIGHT_MAX = 1024
 BATCHES_IN_FLIGHT_MAX = 8
 """Atomic batches without an answer, a round: the server takes 50 a stream, of all clients together."""
 BYTES_IN_FLIGHT_MAX = 2 * 1024 * 1024
+SILENCE_S = 2.0
+"""A round that has no answer at all for so long goes the careful way: a leader that died never answers."""
 CAREFUL_MAX = 64
 """Sessions that go the careful way at once."""
 _ERASED = KINDS.index(SessionErased.__name__)
@@ -230,7 +232,7 @@ class _Run:
             self._send(self._appends.send())
             while not self._over.done():
                 before = self._answers
-                await asyncio.wait([self._over], timeout=ANSWER_TIMEOUT_S)
+                await asyncio.wait([self._over], timeout=SILENCE_S)
                 if self._answers == before:
                     return
         finally:
