@@ -194,8 +194,8 @@ class Log(Protocol):
         *expected*, without it for two minutes at least. Another reader may see the first of several events a moment
         before the last.
 
-        *are_new* says that no log was ever given these drafts: where the session ends elsewhere, they need not be
-        looked for, and the error's `actual` is the next sequence, however far the session has come.
+        *are_new* says that no log has stored these drafts: where the session ends elsewhere, they need not be looked
+        for, and the error's `actual` is the next sequence, however far the session has come.
 
         Raises:
             ConflictError: if the session ends elsewhere; read on, decide again.
@@ -203,7 +203,6 @@ class Log(Protocol):
                 *expected* is no sequence.
             CorruptLogError: if the session's end is damaged.
         """
-        ...
 
     async def erase(self, key: SessionKey) -> Erased:
         """Remove everything of the session that lies before its newest tombstone, for good; return what was removed.
@@ -216,7 +215,6 @@ class Log(Protocol):
             InputError: if the session has no tombstone.
             CorruptLogError: if its end is damaged.
         """
-        ...
 
     async def append_rows(self, rows: Sequence[Row]) -> list[RowEnd]:
         """Append to many sessions at once, and return how far each got, in the order of *rows*.
@@ -228,7 +226,6 @@ class Log(Protocol):
         Raises:
             InputError: if two rows name the same session, or a key is out of range; nothing was appended.
         """
-        ...
 
     async def head(self, key: SessionKey) -> Head:
         """Return where the session ends; `Head()` if there is none. Needs no key.
@@ -236,7 +233,6 @@ class Log(Protocol):
         Raises:
             CorruptLogError: if its end is damaged or missing.
         """
-        ...
 
     def read(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Recorded, None]:
         """Yield the events of sequence ``after < seq <= until`` in order, checked against the chain; None is the end.
@@ -247,7 +243,6 @@ class Log(Protocol):
             SealError: if an event is sealed and its key is not there.
             CorruptLogError: at the first sequence that is missing or damaged; what came before was yielded.
         """
-        ...
 
     def read_kept(self, key: SessionKey, *, after: int = 0, until: int | None = None) -> AsyncGenerator[Kept, None]:
         """Yield the same as they are kept, what is sealed unopened; raises as `read`, but for what needs a key."""
@@ -264,7 +259,6 @@ class Log(Protocol):
         Raises:
             InputError: if a partition is out of range.
         """
-        ...
 
     def scan_runs(self, *, partitions: Sequence[int] = ()) -> AsyncGenerator[Scanned[Recorded | Run], None]:
         """Yield the events of all sessions as `scan` does, items that were appended one after the other as one.
@@ -272,7 +266,6 @@ class Log(Protocol):
         A run comes when something else follows it in its session, or at the end; some tens of megabytes of them are
         held back at most. A run that cannot be read is damage of its session: `read` says where. Raises as `scan`.
         """
-        ...
 
     def salvage(self, key: SessionKey) -> AsyncGenerator[Kept, None]:
         """Yield every event of the session that can still be read, in the order they lie, unchecked: for a repair."""
@@ -284,7 +277,6 @@ class Log(Protocol):
         Raises:
             CorruptLogError: if that event cannot be read.
         """
-        ...
 
     async def copy(self, key: SessionKey, events: AsyncIterable[Kept], *, until: int) -> None:
         """Store *events*, which follow `stored_end` and go on to sequence *until*, byte for byte as they are.

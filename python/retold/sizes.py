@@ -20,6 +20,14 @@ class Tokens(Struct, frozen=True, gc=False, omit_defaults=True):
         """Return the bound that decisions use: a quarter is added to what is estimated."""
         return self.exact + self.reconstructed + self.estimated + self.estimated // 4  # asked for at every entry
 
+    def __sub__(self, other: "Tokens") -> "Tokens":
+        """Return the difference, kind by kind; *other* is a part of this."""
+        return Tokens(
+            exact=self.exact - other.exact,
+            reconstructed=self.reconstructed - other.reconstructed,
+            estimated=self.estimated - other.estimated,
+        )
+
     def __add__(self, other: "Tokens") -> "Tokens":
         """Return the sum, kind by kind."""
         return Tokens(

@@ -14,14 +14,15 @@ from tests.laws.lives import user
 from tests.laws.logs import HandClock, write
 from tests.laws.stories import KEY
 
+from retold import extracting
 from retold.events import Fact, SessionOpened, Window
+from retold.extracting import ExtractionProcess
 from retold.fold import Context
 from retold.log import MemoryLog
 from retold.policy import SummarizeSpan, decide, extract_for
 from retold.replay import load
 from retold.summarizers import ExtractiveSummarizer
 from retold.worker import summarising
-from retold.worker.extracting import ExtractionProcess
 from retold.worker.summarising import SummaryWriter
 
 _WINDOW = Window(hard_limit=40_000, pre_rot=30_000)
@@ -93,12 +94,50 @@ def test_a_process_that_dies_costs_no_summary() -> None:
     killing.join()
 
 
+def test_a_process_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it hangs, my history waits for a while and not for ever, and nothing is left of it."""
+    context, decision = asyncio.run(_due(Window(hard_limit=6_000, pre_rot=4_000), messages=8))
+    wanted, apart = extract_for(context, decision), ExtractionProcess()
+    assert apart.extract(context, decision) == wanted
+    stopped = apart.pid
+    assert stopped is not None
+    os.kill(stopped, signal.SIGSTOP)
+    monkeypatch.setattr(extracting, "ANSWER_S", 0.1)
+    assert apart.extract(context, decision) == wanted
+    assert not Path(f"/proc/{stopped}").exists()
+
+
+@pytest.mark.parametrize("interpreter", [None, "", sys.executable, "/bin/true", "/nowhere/python"])
+def test_where_no_process_can_be_had_the_worker_extracts_itself(
+    interpreter: str | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever keeps it from starting, the summary is the same, and after three tries nothing is started any more."""
+    context, decision = asyncio.run(_due(Window(hard_limit=6_000, pre_rot=4_000), messages=8))
+    monkeypatch.setattr(sys, "executable", interpreter)
+    if interpreter == sys.executable:
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+    wanted, apart = extract_for(context, decision), ExtractionProcess()
+    assert all(apart.extract(context, decision) == wanted for _ in range(5))
+    assert len(caplog.records) == extracting.FAILURES_MAX
+
+
+def test_what_lies_in_the_working_directory_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of mine that has a module's name is never taken for it."""
+    (tmp_path / "msgspec.py").write_text("open('ran', 'w').close()")
+    monkeypatch.chdir(tmp_path)
+    context, decision = asyncio.run(_due(Window(hard_limit=6_000, pre_rot=4_000), messages=8))
+    apart = ExtractionProcess()
+    assert apart.extract(context, decision) == extract_for(context, decision)
+    assert apart.pid is not None
+    assert not (tmp_path / "ran").exists()
+
+
 def test_the_process_ends_when_nobody_can_ask_it_any_more() -> None:
     """Kill my worker, however hard: what it started ends by itself."""
     code = (
-        "import time; from retold.worker.extracting import _started\n"
-        "class Owner: pass\n"
-        "owner = Owner(); print(_started(owner)[0].pid, flush=True); time.sleep(60)"
+        "import time; from retold.extracting import _started\n"
+        "from retold.extracting import ExtractionProcess\n"
+        "owner = ExtractionProcess(); running = _started(owner); print(running.process.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from retold import extracting
 from retold.cli.bench_agents import Agents, Order, agents, keys_of
 from retold.cli.bench_store import folder, served
 from retold.client import Client
@@ -20,7 +21,7 @@ from retold.settings import Profile
 from retold.summarizers import ExtractiveSummarizer
 from retold.telemetry import NoTelemetry
 from retold.wiring import SystemClock, connect
-from retold.worker import Worker, extracting
+from retold.worker import Worker
 
 SETTLED_S_MAX = 600.0
 """Longer than this nobody waits for a worker: what it was measured by is of no use then."""

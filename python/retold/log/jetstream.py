@@ -125,10 +125,7 @@ class JetStreamLog:
     async def append(
         self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None = None, are_new: bool = False
     ) -> list[Recorded]:
-        """Append *drafts*, all or none; one event is one publish, several are one atomic batch.
-
-        At most `APPEND_EVENTS_MAX` drafts and `APPEND_BYTES_MAX` bytes. A repeated call is recognised as `writer` says.
-        """
+        """Append *drafts* (`writer`): one is one publish, several are one atomic batch, within `APPEND_EVENTS_MAX`."""
         recorded = await self._writer.append(checked(key), drafts, expected=expected, are_new=are_new)
         self._heads.reached(key, recorded[-1].event.seq)
         return recorded

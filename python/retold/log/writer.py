@@ -90,6 +90,9 @@ class Writer:
             if not isinstance(stored, int):
                 return stored
             if are_new and stored == 1 < len(drafts):  # a single event may have been sent twice in one try
+                trail.marks.pop(
+                    expected, None
+                )  # nobody may have been faster: a repair moves events, a log may lose some
                 raise ConflictError(session=key.session, expected=expected, actual=expected + 1)
             base = await self._reader.end(key)
         ours = await self._stored_at(key, drafts, first=expected + 1, end=base.head.seq)

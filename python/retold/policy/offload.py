@@ -24,7 +24,7 @@ from retold.policy.decisions import OffloadEntries, OffloadItems
 from retold.policy.limits import Limits, limits_for
 from retold.policy.pins import fixed_positions
 from retold.policy.placeholders import Placeholder, gain_least, placeholders_of
-from retold.tokens import Encoding, encoding
+from retold.tokens import ENCODINGS, Encoding, encoding
 
 StandIn = Callable[[Item, Item], Item | None]
 """Given an item and its placeholder, return what is to stand there, or None to keep the item as it is."""
@@ -86,6 +86,8 @@ def plan_entries(context: Context, limits: Limits, bonds: Bonds, candidates: Can
 
     So a decision need not read what it offloads: that is done when it is carried out (`write_offload`).
     """
+    if context.encoding not in ENCODINGS:
+        return None  # a reconstruction makes several tokens of a byte, anybody's vocabulary may
     old = candidates.order[: candidates.old]
     gain = sum(gain_least(bonds.entries[at], _tool_of(at, bonds)) for at in old)
     if context.tokens.upper - gain > limits.target or not gain:
@@ -95,8 +97,8 @@ def plan_entries(context: Context, limits: Limits, bonds: Bonds, candidates: Can
 
 def may_be_enough(context: Context, bonds: Bonds, candidates: Candidates, *, size: int) -> bool:
     """Return whether offloading all candidates could bring the history under *size*, if placeholders took nothing."""
-    entries = bonds.entries
-    return context.tokens.upper - sum(entries[at].tokens.upper for at in candidates.order) <= size
+    leave = ledger_of(bonds.entries[at] for at in candidates.order).total
+    return (context.tokens - leave).upper <= size
 
 
 def write_offload(context: Context, decision: OffloadEntries) -> OffloadItems | None:

@@ -65,7 +65,8 @@ def placeholders_of(entries: Sequence[Entry], tools: Sequence[str], vocabulary: 
 def gain_least(entry: Entry, tool: str) -> int:
     """Return what the placeholder of *entry*, a result of *tool* or no result, surely frees, in tokens; O(1) for most.
 
-    No vocabulary makes more tokens than bytes of a text. The rest frees nothing, for all that is known without a look.
+    Only for a vocabulary that makes no more tokens than bytes of a text, as OpenAI's. What is neither result nor
+    reasoning frees nothing, for all that is known without a look.
     """
     item, size = entry.item, entry.tokens.upper
     if type(item) is ToolResult and item.extra is None:

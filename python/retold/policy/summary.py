@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from retold.events import Item, Message, Opaque, Place, Put, Span, SummaryField, Text, plain_text
-from retold.fold import Context, Entry, Tokens, count_item, ledger_of
+from retold.fold import Context, Entry, count_item, ledger_of
 from retold.ledger import Ledger
 from retold.policy.blocks import without_marks
 from retold.policy.bonds import Bonds
@@ -95,7 +95,7 @@ def _plan(context: Context, limits: Limits, bonds: Bonds, *, least: int) -> Summ
         cut = _tail_start(bonds.cuts, sizes, limits, halving)
         kept, puts = _kept_user(bonds, cut, fixed, limits, halving=halving, vocabulary=encoding(context.encoding))
         stays = {at for at in fixed if at < cut} | kept
-        leaves = _without(sizes.prefix(cut), ledger_of(context.entries[at] for at in stays).total).upper
+        leaves = (sizes.prefix(cut) - ledger_of(context.entries[at] for at in stays).total).upper
         size = leaves + sum(sizes.span(at, at + 1).upper - tokens for at, (_, tokens) in puts.items())
         free = min(limits.target, context.tokens.upper - 1) - (context.tokens.upper - size)
         if len(stays) < cut and least <= free:
@@ -193,14 +193,6 @@ def _decision(
         budget_tokens=budget_tokens,
         target_tokens=limits.target,
         cut=tuple(puts[at] for at in sorted(puts)),
-    )
-
-
-def _without(whole: Tokens, part: Tokens) -> Tokens:
-    return Tokens(
-        exact=whole.exact - part.exact,
-        reconstructed=whole.reconstructed - part.reconstructed,
-        estimated=whole.estimated - part.estimated,
     )
 
 

@@ -15,13 +15,13 @@ from msgspec import structs
 
 from retold.errors import RejectedError
 from retold.events import SessionKey
+from retold.extracting import ExtractionProcess
 from retold.fold import Context
 from retold.model_ports import RemoteCompactor, Summarizer
 from retold.own_threads import in_own_thread
 from retold.policy import PRESETS, SummarizeSpan, Summary, extract_for
 from retold.policy.remote import cover_blocks
 from retold.summarizers import ExtractiveSummarizer
-from retold.worker.extracting import ExtractionProcess
 from retold.worker.limits import Limits
 from retold.worker.models import ModelPlaces
 
