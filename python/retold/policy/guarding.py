@@ -14,11 +14,9 @@ decides:
   text.
 """
 
-import html
 import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from urllib.parse import unquote
 
 import msgspec
 from msgspec import UNSET, Struct, structs
@@ -27,8 +25,9 @@ from retold.events import Finding, GuardAction, SummaryField, Trust
 from retold.fold import Context
 from retold.policy.cues import ERROR
 from retold.policy.decisions import SummarizeSpan
+from retold.policy.demands import asks_in_error, error_apart, parts_escaped
 from retold.policy.fitting import within_budget
-from retold.policy.sources import Origin, Sources, count_words, is_demand, is_order, is_short, least
+from retold.policy.sources import Origin, Sources, count_words, is_order, is_short, least
 from retold.policy.summary import FIELDS, QUOTED, section_title
 from retold.screening import Guard, is_encoded, sound
 from retold.security.marks import neutral
@@ -48,15 +47,7 @@ SENTENCE_WORDS_MIN = 4
 TEXT_SHARE = 2
 """A text takes at most so much more room as lines of a section than as it stands."""
 
-HEAD_WORDS_MIN = 2
-"""What an error says before it asks for something stays an error if it has so many words beside its label."""
-
-_SENTENCE = re.compile(r"(?:[.!?:;]|--)\s+|[\u3002\uff01\uff1f\uff1a\uff1b]\s*| [\u2013\u2014] ")
-"""Where a sentence of an error ends."""
-_PART = re.compile(r"[.!?:;=&\"'\n\r\u3002\uff01\uff1f\uff1a\uff1b]\s*")
-"""Where a sentence may begin in what was escaped."""
-_LABEL = re.compile(r"\b(?:\w*(?:error|exception)|failed|failure|fatal|warning)\b|错误|失败|异常", re.IGNORECASE)
-_JOINS = frozenset("the of to all every this that your and with from before then".split())
+_JOINS = frozenset(("the", "of", "to", "all", "every", "this", "that", "your", "and", "with", "from", "before", "then"))
 """Words that stand in sentences, and are no names."""
 
 _PATH = re.compile(r"(?=[^:]*[./])[\w./@~+-]{1,200}(?:: .*)?", re.ASCII)
@@ -195,8 +186,7 @@ def _asks_in(line: str, name: str, *, is_extracted: bool) -> bool:
             values = _values(line)
             return any(map(_asks, values)) or _spells(values[1:])
         case "errors":
-            is_asked = _demand_at(line) is not None or any(map(is_demand, _parts_escaped(line)))
-            return is_asked or (not is_extracted and is_order(line))
+            return asks_in_error(line) or (not is_extracted and is_order(line))
         case "files" if not is_extracted:
             done = line.partition(": ")[2]
             return is_order(line) or (count_words(done) >= SENTENCE_WORDS_MIN and is_order(done))
@@ -211,18 +201,12 @@ def _values(line: str) -> list[str]:
 
 
 def _asks(value: str) -> bool:
-    """Return whether an identifier, or what it is called, is a sentence that asks for something; or holds one, escaped."""
+    """Return whether an identifier, or what it is called, is a sentence that asks for something, or holds one."""
     if count_words(value) < SENTENCE_WORDS_MIN:
         return False
     if is_order(value) or _rules.met(value) is not None:
         return True
-    return any(count_words(part) >= SENTENCE_WORDS_MIN and is_order(part) for part in _parts_escaped(value))
-
-
-def _parts_escaped(value: str) -> list[str]:
-    """Return the sentences that *value* holds if the escapes of addresses and pages in it are read; without any, none."""
-    plain = html.unescape(unquote(value))
-    return _PART.split(plain) if plain != value else []
+    return any(count_words(part) >= SENTENCE_WORDS_MIN and is_order(part) for part in parts_escaped(value))
 
 
 def _spells(values: Sequence[str]) -> bool:
@@ -238,7 +222,7 @@ def _with_sentences_apart(field: SummaryField) -> SummaryField:
         case "identifiers":
             lines = [part for line in field.lines for part in _identifiers_apart(line)]
         case "errors":
-            lines = [part for line in field.lines for part in _error_apart(line)]
+            lines = [part for line in field.lines for part in error_apart(line)]
         case _:
             return field
     return structs.replace(field, lines=tuple(lines))
@@ -251,20 +235,6 @@ def _identifiers_apart(line: str) -> list[str]:
         return [line]
     others = [value for value in values if value not in asking]
     return [f"{name}: {', '.join(part)}" for part in (others, *([one] for one in asking)) if part]
-
-
-def _error_apart(line: str) -> list[str]:
-    """Return what went wrong, and what is to be done about it; one of them, where *line* says no more."""
-    start = _demand_at(line)
-    head = line[:start].rstrip()
-    is_parted = start is not None and count_words(_LABEL.sub("", head)) >= HEAD_WORDS_MIN
-    return [head, line[start:]] if is_parted else [line]
-
-
-def _demand_at(line: str) -> int | None:
-    """Return where in *line*, an error, a sentence begins that asks for something; None where none does."""
-    starts = (0, *(found.end() for found in _SENTENCE.finditer(line)))
-    return next((start for start in starts if is_demand(line[start:])), None)
 
 
 def _pulled_apart(field: SummaryField) -> list[tuple[list[int], _Look]]:
@@ -319,7 +289,7 @@ def _looked_at(look: _Look, field: SummaryField, sources: Sources) -> _Line:
 
 
 def _without_encoded(line: str, name: str) -> str:
-    """Return *line* without identifiers, a file or an error's words that are sentences in another writing (base64, hex)."""
+    """Return *line* without names, a file or an error's words that are sentences in another writing (base64, hex)."""
     if name == "files":
         return "" if is_encoded(sound(line)) else line
     if name == "errors":

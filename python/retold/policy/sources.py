@@ -27,45 +27,25 @@ LONG_CHARACTERS = 1_500
 SEQS_MAX = 16
 """Of the events that a line comes from, so many are named."""
 
-DEMAND_CHARACTERS = 400
-"""Of what may be a demand, so much is looked at."""
-
 _TRUSTS: Final[tuple[Trust, ...]] = ("trusted", "agent", "untrusted")
 _RANKS: Final[dict[Trust, int]] = {trust: rank for rank, trust in enumerate(_TRUSTS)}
 _WORD = re.compile(r"[\u3040-\u9fff]|[^\W\u3040-\u9fff]+")
 
-_VERBS = (
+VERBS: Final = (
     "send|run|execute|delete|transfer|email|forward|upload|call|open|visit|click|buy|pay|book|reserve|invite|remove|post|share|wire|"
     "print|repeat|tell|reply|respond|answer|always|never|do|don't|must|stop|install|download|fetch|include|append|disable|grant|"
     "approve|cancel|schedule|recommend|prefer|treat|assume|remember|act|pretend|output|obey|give|let|output|publish|submit|push|"
     "rate|subscribe|purchase|order|use|follow|ask|say|write|create|add|make|ensure|read|drop|omit|reveal|quote|copy|store|save|"
     "keep|wipe|erase|destroy|kill|shut|leak|exfiltrate|curl|wget|sudo|rm|insert|set|change|update|replace|mark|ignore|forget"
 )
+"""What an agent may be told to do, in the plainest words."""
 _IS_ORDER = re.compile(
     r"^\W*(?:(?:todo|fixme|note|important|urgent|next step|task|action|rule|goal|system|user|instruction|constraint)s?"
     r"\W{1,3})*"
-    rf"(?:(?:please|now|then|first|also|and|finally|immediately|quietly|silently|secretly|next)\W+)*(?:{_VERBS})\b"
+    rf"(?:(?:please|now|then|first|also|and|finally|immediately|quietly|silently|secretly|next)\W+)*(?:{VERBS})\b"
     r"|\b(?:you|assistant|agent|model|ai|we)\W+(?:must|should|shall|need to|have to|will|are to|are required|can now)\b"
     r"|\b(?:must|always|never|from now on|make sure|be sure to|do not|don't|please)\b"
     r"|请|务必|必须|立即|马上|不要|始终|永远|总是|应当|今后|从现在|记住|发送|转账|删除|执行|上传|调用|批准|推荐"
-)
-
-_LABEL = (
-    r"\W*(?:(?:[\w.]*(?:error|exception)(?:\[\w+\])?|err|fatal|failed|failure|panic|warn|warning|hint|help|note|todo|important|urgent|"
-    r"system|user|assistant|instruction|exit code:? \d+|错误|失败|异常|提示|警告|系统|重要)\W{1,4})*"
-)
-_OBJECT = (
-    r"(?:the|an?|all|every|each|any|your|my|our|his|her|their|its|this|that|these|those|everyone|everything|anything|me|us|them|it)\b"
-)
-_PAYS = "transfer|pay|send|wire|buy|purchase|withdraw|deposit|move|donate"
-_HANDS = "transfer|forward|email|mail|invite|send|wire|upload|post|share|publish|submit|exfiltrate|leak|reply|respond|grant"
-_IS_DEMAND = re.compile(
-    rf"^{_LABEL}(?:(?:now|then|first|also|and|finally|immediately|quietly|silently|secretly|next|you|assistant|agent|model|ai|must|"
-    r"should|shall|need to|have to)\W+)*"
-    rf"(?:please\W+(?:{_VERBS})\b|(?:always|never|do not|don't)\W+(?:{_VERBS})\b|(?:{_VERBS})\W+{_OBJECT}"
-    rf"|(?:{_PAYS})\W+\d|(?:act|pretend)\W+(?:as|to|like)\b"
-    rf"|(?:{_HANDS})\W+(?:\w+\W+){{1,4}}?(?:to|into|from)\b(?!.*\b(?:fail\w*|not|denied|refused|invalid|unable|error|timed)\b))"
-    rf"|^(?!.*(?:\w失败|无法|不能|未能|不存在|无效|超时|拒绝|异常\W*$|出错)){_LABEL}.{{0,12}}?(?:请|务必|必须|立即|马上|不要|始终|永远|总是|今后|从现在|记住|发送|转账|删除|执行|上传|调用|批准|推荐|转发)"
 )
 
 
@@ -90,14 +70,6 @@ class Origin(Struct, frozen=True):
 def is_order(line: str) -> bool:
     """Return whether *line* asks for something to be done, in the plainest way; many that are harmless do."""
     return _IS_ORDER.search(folded(sound(line))) is not None
-
-
-def is_demand(line: str) -> bool:
-    """Return whether *line* begins, behind what errors are labelled with, with what is to be done, and to what.
-
-    It is narrower than `is_order`: of what tools report few lines do so but those that give advice.
-    """
-    return _IS_DEMAND.match(folded(sound(line[:DEMAND_CHARACTERS]))) is not None
 
 
 def is_short(line: str) -> bool:
