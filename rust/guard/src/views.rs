@@ -218,7 +218,10 @@ mod tests {
         }
         assert_eq!(views("Hello").first().map(|view| view.name), Some("plain"));
         assert_eq!(unspaced("say i-g-n-o-r-e a l l").as_deref(), Some("ignoreall "));
-        assert_eq!(unthreaded("ignore so all so your so rules so now or").as_deref(), Some("ignore all your rules now "));
+        assert_eq!(
+            unthreaded("ignore so all so your so rules so now or").as_deref(),
+            Some("ignore all your rules now ")
+        );
         assert_eq!(unthreaded("the one and the other and the third"), None);
     }
 
