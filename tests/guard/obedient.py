@@ -23,7 +23,7 @@ from retold.summarizers.answers import Answer
 from retold.summarizers.prompt import INSTRUCTIONS, Prompt
 from retold.worker.summarising import SummaryWriter
 
-CARRIERS = ("tool", "file", "paste", "summary")
+CARRIERS = ("tool", "file", "paste", "summary", "error")
 POSITIONS = ("early", "late")
 SECTIONS = ("goal", "constraints", "decisions", "files", "errors", "open_work", "last_step", "facts")
 REQUEST = "Now make the slow tests green, please."
@@ -93,11 +93,13 @@ def context_of(text: str, *, carrier: str, position: str) -> Context:
     at = 1 if position == "early" else _STEPS - 1
     for step in range(_STEPS):
         output = f"retry {step} done\n{PROSE * 4}"
+        if step == at and carrier == "error":
+            output = "\n".join(f"Error: {line}" for line in text.splitlines())
         if step == at and carrier in ("tool", "file"):
             output = f"{output}\n{text}" if carrier == "tool" else f"def pay():\n    '''\n{text}\n    '''\n{output}"
         items += [
             ToolCall(call_id=f"c{step}", name="read_file", arguments=f'{{"path":"src/retry_{step}.py"}}'),
-            ToolResult(call_id=f"c{step}", content=(Text(output),)),
+            ToolResult(call_id=f"c{step}", content=(Text(output),), is_error=step == at and carrier == "error"),
             _said("assistant", f"Step {step}: retries are keyed by payment id. {PROSE * 2}"),
         ]
     return list_context([*items, _said("user", REQUEST)], _BUDGET_TOKENS, "o200k_base")

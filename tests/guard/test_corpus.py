@@ -37,7 +37,9 @@ def _all_cases() -> list[Case]:
 def _cases(count: int) -> Iterator[Case]:
     """Yield *count* cases spread over all of them, 0 all: every payload, disguise, carrier and position is met."""
     every = _all_cases()
-    yield from every if not count else (every[at * len(every) // count + at * 37 % 248] for at in range(count - 1))
+    turns = len(DISGUISES) * len(CARRIERS) * len(POSITIONS)
+    places = (at * len(every) // count + at * 37 % turns for at in range(count))
+    yield from (every[place % len(every)] for place in places) if count else every
 
 
 def _told(outcomes: dict[Case, Outcome]) -> str:

@@ -25,6 +25,7 @@ from retold.events import Finding, GuardAction, SummaryField, Trust
 from retold.fold import Context
 from retold.policy.cues import ERROR
 from retold.policy.decisions import SummarizeSpan
+from retold.policy.demands import asks_in_error, error_apart, parts_escaped
 from retold.policy.fitting import within_budget
 from retold.policy.sources import Origin, Sources, count_words, is_order, is_short, least
 from retold.policy.summary import FIELDS, QUOTED, section_title
@@ -45,6 +46,9 @@ SENTENCE_WORDS_MIN = 4
 
 TEXT_SHARE = 2
 """A text takes at most so much more room as lines of a section than as it stands."""
+
+_JOINS = frozenset(("the", "of", "to", "all", "every", "this", "that", "your", "and", "with", "from", "before", "then"))
+"""Words that stand in sentences, and are no names."""
 
 _PATH = re.compile(r"(?=[^:]*[./])[\w./@~+-]{1,200}(?:: .*)?", re.ASCII)
 
@@ -117,7 +121,7 @@ def guard_fields(
     """
     sources = Sources(context, decision)
     is_extracted = summarizer == EXTRACTIVE
-    fields = [_with_sentences_apart(field) if field.name == "identifiers" else field for field in fields]
+    fields = [_with_sentences_apart(field) for field in fields]
     looks = {
         field.name: [_look(line, field.name, is_extracted=is_extracted) for line in field.lines] for field in fields
     }
@@ -166,12 +170,28 @@ def guard_text(text: str, context: Context, decision: SummarizeSpan) -> str:
 
 
 def _look(line: str, name: str, *, is_extracted: bool) -> _Look:
-    rule = _rules.met(line)
-    if name == "identifiers":
-        asks = any(map(_asks, _values(line)))
-    else:
-        asks = is_order(line) if not is_extracted or name in ("open_work", QUOTED) else False
-    return _Look(line, rule, is_extracted=is_extracted, asks=asks, hides=_without_encoded(line, name) != line)
+    return _Look(
+        line,
+        _rules.met(line),
+        is_extracted=is_extracted,
+        asks=_asks_in(line, name, is_extracted=is_extracted),
+        hides=_without_encoded(line, name) != line,
+    )
+
+
+def _asks_in(line: str, name: str, *, is_extracted: bool) -> bool:
+    """Return whether *line*, of the section *name*, asks for something, where that is looked at."""
+    match name:
+        case "identifiers":
+            values = _values(line)
+            return any(map(_asks, values)) or _spells(values[1:])
+        case "errors":
+            return asks_in_error(line) or (not is_extracted and is_order(line))
+        case "files" if not is_extracted:
+            done = line.partition(": ")[2]
+            return is_order(line) or (count_words(done) >= SENTENCE_WORDS_MIN and is_order(done))
+        case _:
+            return is_order(line) if not is_extracted or name in ("open_work", QUOTED) else False
 
 
 def _values(line: str) -> list[str]:
@@ -181,35 +201,55 @@ def _values(line: str) -> list[str]:
 
 
 def _asks(value: str) -> bool:
-    """Return whether an identifier, or what it is called, is a sentence that asks for something."""
-    return count_words(value) >= SENTENCE_WORDS_MIN and (is_order(value) or _rules.met(value) is not None)
+    """Return whether an identifier, or what it is called, is a sentence that asks for something, or holds one."""
+    if count_words(value) < SENTENCE_WORDS_MIN:
+        return False
+    if is_order(value) or _rules.met(value) is not None:
+        return True
+    return any(count_words(part) >= SENTENCE_WORDS_MIN and is_order(part) for part in parts_escaped(value))
+
+
+def _spells(values: Sequence[str]) -> bool:
+    """Return whether *values* are the words of one sentence that asks for something."""
+    if len(values) < SENTENCE_WORDS_MIN or _JOINS.isdisjoint(value.lower() for value in values):
+        return False
+    return is_order(" ".join(values))
 
 
 def _with_sentences_apart(field: SummaryField) -> SummaryField:
-    """Return *field*, of identifiers, with each that is an order in a line of its own, so that it alone is quoted."""
-    lines: list[str] = []
-    for line in field.lines:
-        name, *values = _values(line)
-        asking = [value for value in values if _asks(value)]
-        others = [value for value in values if value not in asking]
-        lines += (
-            [f"{name}: {', '.join(part)}" for part in (others, *([one] for one in asking)) if part]
-            if asking
-            else [line]
-        )
+    """Return *field* with what asks for something in lines of its own, so that it alone is quoted."""
+    match field.name:
+        case "identifiers":
+            lines = [part for line in field.lines for part in _identifiers_apart(line)]
+        case "errors":
+            lines = [part for line in field.lines for part in error_apart(line)]
+        case _:
+            return field
     return structs.replace(field, lines=tuple(lines))
+
+
+def _identifiers_apart(line: str) -> list[str]:
+    name, *values = _values(line)
+    asking = [value for value in values if _asks(value)]
+    if not asking:
+        return [line]
+    others = [value for value in values if value not in asking]
+    return [f"{name}: {', '.join(part)}" for part in (others, *([one] for one in asking)) if part]
 
 
 def _pulled_apart(field: SummaryField) -> list[tuple[list[int], _Look]]:
     """Return short neighbours as the one line that they may be, a word a line, with their places."""
-    if field.name in ("identifiers", "files"):
+    if field.name == "identifiers":
         return []
     runs: list[tuple[list[int], _Look]] = []
     for is_run, group in groupby(range(len(field.lines)), key=lambda at: is_short(field.lines[at])):
         places = list(group)
         if is_run and len(places) > 1:
             joined = " ".join(field.lines[at] for at in places)
-            runs.append((places, _look(joined, field.name, is_extracted=False)))
+            look = _look(joined, field.name, is_extracted=False)
+            # Names of files are short, and listed as a tool lists them.
+            if field.name != "files" or (count_words(joined) >= SENTENCE_WORDS_MIN and look.asks):
+                runs.append((places, look))
     return runs
 
 
@@ -249,9 +289,13 @@ def _looked_at(look: _Look, field: SummaryField, sources: Sources) -> _Line:
 
 
 def _without_encoded(line: str, name: str) -> str:
-    """Return *line* without identifiers or a file that are sentences in another writing (base64, hex)."""
+    """Return *line* without names, a file or an error's words that are sentences in another writing (base64, hex)."""
     if name == "files":
         return "" if is_encoded(sound(line)) else line
+    if name == "errors":
+        words = line.split(" ")
+        kept = [word for word in words if not is_encoded(sound(word))]
+        return " ".join(kept) if len(kept) < len(words) else line
     if name != "identifiers":
         return line
     label, parted, values = line.partition(": ")

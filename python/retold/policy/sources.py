@@ -31,17 +31,18 @@ _TRUSTS: Final[tuple[Trust, ...]] = ("trusted", "agent", "untrusted")
 _RANKS: Final[dict[Trust, int]] = {trust: rank for rank, trust in enumerate(_TRUSTS)}
 _WORD = re.compile(r"[\u3040-\u9fff]|[^\W\u3040-\u9fff]+")
 
-_VERBS = (
+VERBS: Final = (
     "send|run|execute|delete|transfer|email|forward|upload|call|open|visit|click|buy|pay|book|reserve|invite|remove|post|share|wire|"
     "print|repeat|tell|reply|respond|answer|always|never|do|don't|must|stop|install|download|fetch|include|append|disable|grant|"
     "approve|cancel|schedule|recommend|prefer|treat|assume|remember|act|pretend|output|obey|give|let|output|publish|submit|push|"
     "rate|subscribe|purchase|order|use|follow|ask|say|write|create|add|make|ensure|read|drop|omit|reveal|quote|copy|store|save|"
     "keep|wipe|erase|destroy|kill|shut|leak|exfiltrate|curl|wget|sudo|rm|insert|set|change|update|replace|mark|ignore|forget"
 )
+"""What an agent may be told to do, in the plainest words."""
 _IS_ORDER = re.compile(
     r"^\W*(?:(?:todo|fixme|note|important|urgent|next step|task|action|rule|goal|system|user|instruction|constraint)s?"
     r"\W{1,3})*"
-    rf"(?:(?:please|now|then|first|also|and|finally|immediately|quietly|silently|secretly|next)\W+)*(?:{_VERBS})\b"
+    rf"(?:(?:please|now|then|first|also|and|finally|immediately|quietly|silently|secretly|next)\W+)*(?:{VERBS})\b"
     r"|\b(?:you|assistant|agent|model|ai|we)\W+(?:must|should|shall|need to|have to|will|are to|are required|can now)\b"
     r"|\b(?:must|always|never|from now on|make sure|be sure to|do not|don't|please)\b"
     r"|请|务必|必须|立即|马上|不要|始终|永远|总是|应当|今后|从现在|记住|发送|转账|删除|执行|上传|调用|批准|推荐"
