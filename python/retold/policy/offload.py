@@ -21,7 +21,7 @@ from retold.events import Item, Keep, Place, Reasoning, Span, ToolCall, ToolResu
 from retold.fold import PRIMING, Context, Entry, count_item, ledger_of
 from retold.policy.bonds import Bonds
 from retold.policy.decisions import OffloadEntries, OffloadItems
-from retold.policy.limits import Limits, limits_for
+from retold.policy.limits import Limits
 from retold.policy.pins import fixed_positions
 from retold.policy.placeholders import Placeholder, gain_least, placeholders_of
 from retold.tokens import ENCODINGS, Encoding, encoding
@@ -40,15 +40,27 @@ _WHOLE = ("whole", "edited")
 
 
 class Candidates(Struct, frozen=True):
-    """Hold the positions that may be offloaded, in the order in which they should be.
+    """Hold the positions that may be offloaded.
 
     Attributes:
-        order: the positions; those that are as old as to leave at once come first.
-        old: how many those are.
+        outputs: results and arguments, and what else is large, ascending.
+        thoughts: reasoning, ascending.
+        recent: what lies before this position leaves at once.
     """
 
-    order: list[int]
-    old: int
+    outputs: list[int]
+    thoughts: list[int]
+    recent: int
+
+    @property
+    def old(self) -> list[int]:
+        """The positions of those that leave at once."""
+        return [at for at in self.positions if at < self.recent]
+
+    @property
+    def positions(self) -> list[int]:
+        """All positions."""
+        return [*self.outputs, *self.thoughts]
 
 
 def plan_offload(
@@ -61,11 +73,20 @@ def plan_offload(
     Raises:
         InputError: if it gives one that cannot stand there.
     """
+    order = _in_order(candidates, bonds)
+    old = sum(at < candidates.recent for at in order)
+    return _worded(context, bonds, order, old=old, target=limits.target, stand_in=stand_in)
+
+
+def _worded(
+    context: Context, bonds: Bonds, order: Sequence[int], *, old: int, target: int, stand_in: StandIn | None = None
+) -> OffloadItems | None:
+    """Return the first *old* of *order* offloaded, and of the others as many as *target* asks for."""
     sizes, vocabulary = ledger_of(context.entries), encoding(context.encoding)
     chosen: dict[int, Placeholder] = {}
-    placeholders = _placeholders(candidates, bonds, vocabulary)
-    for number, (at, usual) in enumerate(zip(candidates.order, placeholders, strict=False)):
-        if number >= candidates.old and sizes.upper + PRIMING <= limits.target:
+    placeholders = _placeholders(order, bonds, vocabulary, old=old)
+    for number, (at, usual) in enumerate(zip(order, placeholders, strict=False)):
+        if number >= old and sizes.upper + PRIMING <= target:
             break
         placeholder = usual if stand_in is None else _stood_in(usual, stand_in, vocabulary)
         if placeholder is not None and placeholder.tokens.upper < bonds.entries[at].tokens.upper:
@@ -76,7 +97,7 @@ def plan_offload(
     return OffloadItems(
         items=tuple(chosen[at] for at in sorted(chosen)),
         body=body_of(context.entries, {at: Place(placeholder.of.id) for at, placeholder in chosen.items()}),
-        target_tokens=limits.target,
+        target_tokens=target,
         tokens_after=sizes.upper + PRIMING,
     )
 
@@ -88,7 +109,7 @@ def plan_entries(context: Context, limits: Limits, bonds: Bonds, candidates: Can
     """
     if context.encoding not in ENCODINGS:
         return None  # a reconstruction makes several tokens of a byte, anybody's vocabulary may
-    old = candidates.order[: candidates.old]
+    old = candidates.old
     gain = sum(gain_least(bonds.entries[at], _tool_of(at, bonds)) for at in old)
     if context.tokens.upper - gain > limits.target or not gain:
         return None
@@ -97,16 +118,15 @@ def plan_entries(context: Context, limits: Limits, bonds: Bonds, candidates: Can
 
 def may_be_enough(context: Context, bonds: Bonds, candidates: Candidates, *, size: int) -> bool:
     """Return whether offloading all candidates could bring the history under *size*, if placeholders took nothing."""
-    leave = ledger_of(bonds.entries[at] for at in candidates.order).total
+    leave = ledger_of(bonds.entries[at] for at in candidates.positions).total
     return (context.tokens - leave).upper <= size
 
 
 def write_offload(context: Context, decision: OffloadEntries) -> OffloadItems | None:
     """Return *decision* with its placeholders; None if they take so much that its target is missed."""
-    limits = structs.replace(limits_for(context), target=decision.target_tokens)
-    candidates = Candidates(order=list(decision.positions), old=len(decision.positions))
-    written = plan_offload(context, limits, Bonds(context.entries), candidates)
-    return written if written is not None and written.tokens_after <= decision.target_tokens else None
+    positions, target = decision.positions, decision.target_tokens
+    written = _worded(context, Bonds(context.entries), positions, old=len(positions), target=target)
+    return written if written is not None and written.tokens_after <= target else None
 
 
 def body_of(entries: Sequence[Entry], replaced: Mapping[int, Span | None]) -> tuple[Span, ...]:
@@ -123,15 +143,15 @@ def body_of(entries: Sequence[Entry], replaced: Mapping[int, Span | None]) -> tu
     return tuple(body)
 
 
-def _placeholders(candidates: Candidates, bonds: Bonds, vocabulary: Encoding) -> Iterator[Placeholder]:
-    """Yield what may stand for the entry of each candidate.
+def _placeholders(order: Sequence[int], bonds: Bonds, vocabulary: Encoding, *, old: int) -> Iterator[Placeholder]:
+    """Yield what may stand for the entry at each position of *order*.
 
     They are made a batch at a time, for the core reads and counts many in one call: first all that leave at once, then
     as many as may not be asked for without loss.
     """
-    start, end = 0, candidates.old
-    while start < len(candidates.order):
-        batch = candidates.order[start:end]
+    start, end = 0, old
+    while start < len(order):
+        batch = order[start:end]
         tools = [_tool_of(at, bonds) for at in batch]
         yield from placeholders_of([bonds.entries[at] for at in batch], tools, vocabulary)
         start, end = end, end + BATCH
@@ -173,22 +193,29 @@ def check_stand_in(other: Item, placeholder: Item) -> Item:
 
 
 def candidates_of(context: Context, limits: Limits, bonds: Bonds) -> Candidates:
-    """Return what may be offloaded; what is newer than the newest entries of `Limits.recent` comes last. O(n)."""
+    """Return what may be offloaded. O(n)."""
     preset, sizes, entries = limits.preset, ledger_of(context.entries), bonds.entries
     recent = 0 if limits.recent is None else len(sizes) - sizes.fit(limits.recent, from_end=True)
-    end = max(0, len(bonds.items) - preset.keep_recent)
+    end = max(0, len(entries) - preset.keep_recent)
     fixed = fixed_positions(context, bonds)
     may_leave = sorted([*bonds.calls, *bonds.results, *(bonds.messages if preset.offload_messages else ())])
     sized = [at for at in may_leave if entries[at].tokens.upper >= OFFLOAD_TOKENS_MIN and at < end]
-    large = [at for at in sized if at not in fixed and entries[at].form in _WHOLE]
-    repeats, again = _repeated(bonds), _called_again(bonds)
-    ordered = sorted(large, key=lambda at: 2 * (at not in repeats) + (at not in again))
-    turn = min(end, bonds.latest_user or 0)
     thoughts = bonds.of_kind(Reasoning)
-    forgotten = thoughts[: bisect_left(thoughts, turn)]
-    ordered += [at for at in forgotten if at not in fixed and entries[at].form in _WHOLE]
-    old = [at for at in ordered if at < recent]
-    return Candidates(order=[*old, *(at for at in ordered if at >= recent)], old=len(old))
+    forgotten = thoughts[: bisect_left(thoughts, min(end, bonds.latest_user or 0))]
+    return Candidates(
+        outputs=[at for at in sized if at not in fixed and entries[at].form in _WHOLE],
+        thoughts=[at for at in forgotten if at not in fixed and entries[at].form in _WHOLE],
+        recent=recent,
+    )
+
+
+def _in_order(candidates: Candidates, bonds: Bonds) -> list[int]:
+    """Return the positions in the order in which they should leave: what is newer than is old comes last."""
+    repeats, again = _repeated(bonds), _called_again(bonds)
+    ordered = sorted(candidates.outputs, key=lambda at: 2 * (at not in repeats) + (at not in again))
+    ordered += candidates.thoughts
+    recent = candidates.recent
+    return [*(at for at in ordered if at < recent), *(at for at in ordered if at >= recent)]
 
 
 def _repeated(bonds: Bonds) -> set[int]:
