@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.laws.settings import law
+from tests.laws.stories import Story
 from tests.laws.texts import BLOB, CHINESE, OUTPUT, PROSE, TEXTS
 
 import retold
 from retold.errors import FloorError
-from retold.events import Block, Form, Reasoning, Text, ToolCall, ToolResult
+from retold.events import Block, Form, ItemAppended, ItemExtended, Reasoning, Text, ToolCall, ToolResult, Window
 from retold.fold import Tokens, count_item
 from retold.formats import to_items
 from retold.tokens import RECONSTRUCTIONS, encoding
@@ -110,3 +111,14 @@ def test_the_size_of_a_result_is_what_a_recount_of_its_messages_gives(seed: int,
     except FloorError:
         return
     assert result.tokens == retold.compact(result.messages, budget_tokens=10**9, form="anthropic").tokens
+
+
+def test_reasoning_that_begins_empty_is_counted_as_it_grows() -> None:
+    """Unsigned and without a word it is sent to nobody and takes nothing; with its first word it has its marks."""
+    story = Story(Window(hard_limit=10_000))
+    story.write(ItemAppended(item=Reasoning(form="anthropic")))
+    assert story.context.entries[-1].tokens == Tokens()
+    for text in ("", "Look at ", "the parser."):
+        story.write(ItemExtended(text=text))
+        entry = story.context.entries[-1]
+        assert entry.tokens == count_item(entry.item, _VOCABULARY)

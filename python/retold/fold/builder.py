@@ -281,7 +281,7 @@ class Builder:
         old = self._open_text.total
         size = entry.tokens + text_tokens(self._open_text.append(text) - old, self._encoding)
         item = with_open_text(entry.item, before + text)
-        if has_new_part(entry.item, item):
+        if has_new_part(entry.item, item) or not entry.tokens.total:  # reasoning that was sent to nobody gets its marks
             size = self._count(item)
         self._put(len(self._entries) - 1, structs.replace(entry, item=item, tokens=size))
         if is_reply(item):
