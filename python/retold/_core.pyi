@@ -16,6 +16,8 @@ __all__ = [
     "Counter",
     "Encoding",
     "Guard",
+    "Laid",
+    "Layout",
     "Ledger",
     "Packing",
     "Run",
@@ -38,6 +40,9 @@ _Given: TypeAlias = tuple[
 _Limits: TypeAlias = tuple[int, int, int, int, int]
 """Bytes of one event, bytes of one append, appends in flight, atomic batches among them, bytes in flight."""
 
+_Stretch: TypeAlias = tuple[int, int, int, int]
+"""Source, 0 for the message itself; segment; first row; how many."""
+
 ENCODINGS: Final[tuple[str, ...]]
 """The names of the built-in encodings whose counts are exact."""
 
@@ -52,6 +57,49 @@ def count_identifiers(texts: Sequence[str | bytes], others: Sequence[str | bytes
 
 def tell_shortly(sources: Sequence[tuple[str | bytes | Sequence[str], int]], /) -> list[str]:
     """Return the identifiers of each text, or the values given, in at most its size in characters (`identifiers`)."""
+
+@final
+class Layout:
+    """Where the rows of a kept state are stored; as it is made, nothing is. It is not changed any more."""
+
+    def __new__(cls) -> Self: ...
+    @staticmethod
+    def of(lines: bytes, runs: Sequence[_Stretch], holders: Sequence[tuple[int, int, int]], /) -> Layout:
+        """Return where the rows of *lines* are, in order, as *runs* say.
+
+        *holders* are the messages that runs name: position, number in the session, bytes of rows that it stores.
+        """
+
+    def __len__(self) -> int: ...
+    def keep(self, lines: bytes, /) -> Laid:
+        """Return what is to be stored of a state with the rows of *lines*. O(bytes); lets other threads run."""
+
+@final
+class Laid:
+    """What is to be stored of a state."""
+
+    @property
+    def sources(self) -> list[tuple[int, int]]:
+        """The earlier messages that runs name from 1 on: position, number."""
+
+    @property
+    def runs(self) -> list[_Stretch]:
+        """Where the rows lie, in order."""
+
+    @property
+    def segments(self) -> tuple[bytes, ...]:
+        """The rows that are stored in the message itself, with commas between, deflated."""
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """How many rows each segment holds."""
+
+    @property
+    def stored_bytes(self) -> int:
+        """The length of the segments before they were deflated, with a byte for each."""
+
+    def layout(self, position: int, number: int, /) -> Layout:
+        """Return where the rows are once this is stored at *position*, as the how many-th message of the session."""
 
 def check_vocabularies() -> list[Vocabulary]:
     """Hash the published file of every built-in vocabulary, and the embedded one of a reconstruction. About 50 ms."""

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from retold.errors import CorruptLogError, RetoldError, SealError
 from retold.events import Draft, Head, Kept, Recorded, SessionKey
-from retold.fold import Context, Run, encode_context
+from retold.fold import Context, Rows, Run, context_body
 from retold.lease_ports import Leases, Partitions
 
 E = TypeVar("E")
@@ -37,11 +37,11 @@ class Snapshot(Struct, frozen=True):
     version: int = 0
 
 
-def snapshot_of(context: Context) -> Snapshot:
-    """Return the snapshot of *context*. O(bytes of its entries)."""
+def snapshot_of(context: Context, *, rows: Rows | None = None) -> Snapshot:
+    """Return the snapshot of *context*, with *rows* if they are of its entries. O(bytes of these)."""
     return Snapshot(
         seq=context.seq,
-        body=encode_context(context),
+        body=context_body(context, rows=rows),
         head=context.head,
         latest=context.latest,
         next_item=context.next_item,

@@ -1,5 +1,6 @@
 """What is so: events are folded into a context; its history is what the model is sent."""
 
+from retold.fold.bodies import Body, Rows, context_body, history_body
 from retold.fold.builder import Builder
 from retold.fold.calibration import UNTAUGHT, Calibration
 from retold.fold.context import (
@@ -31,16 +32,19 @@ __all__ = [
     "INEFFECTIVE_GAIN",
     "PRIMING",
     "UNTAUGHT",
+    "Body",
     "Builder",
     "Calibration",
     "Context",
     "Entry",
     "History",
+    "Rows",
     "Run",
     "RunBuilder",
     "Tokens",
     "advance",
     "base_of",
+    "context_body",
     "count_item",
     "count_results",
     "decode_context",
@@ -48,6 +52,7 @@ __all__ = [
     "encode_context",
     "encode_history",
     "fold",
+    "history_body",
     "history_hash",
     "history_of",
     "in_decision_order",

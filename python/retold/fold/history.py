@@ -79,10 +79,11 @@ def history_of(context: Context) -> History:
     )
 
 
-def replacement_of(context: Context) -> History:
+def replacement_of(context: Context, *, known_hash: str | None = None) -> History:
     """Return the newest replacement history of *context* as it was at its base, without what was appended since.
 
     It is what a worker publishes: it depends on the source events up to the base alone, not on when it was written.
+    *known_hash* is its content hash where that was just taken: by a fold that met its replacement.
     """
     entries = tuple(entry for entry in context.entries if entry.seq <= context.base_seq)
     return History(
@@ -90,8 +91,8 @@ def replacement_of(context: Context) -> History:
         version=context.version,
         seq=context.base_seq,
         base_seq=context.base_seq,
-        counted=request_size(ledger_of(entries)),
-        hash=history_hash(entries),
+        counted=context.tokens if len(entries) == len(context.entries) else request_size(ledger_of(entries)),
+        hash=known_hash or history_hash(entries),
         entries=entries,
     )
 

@@ -25,6 +25,7 @@ from retold.log.feed import Feed
 from retold.log.headers import reaches, seq_of
 from retold.log.heads import Heads
 from retold.log.keys import DataKeys
+from retold.log.learning import Learning
 from retold.log.leases import JetStreamLeases
 from retold.log.link import Link
 from retold.log.names import (
@@ -75,9 +76,12 @@ class JetStreamLog:
         self._scanner = Scanner(link, reader)
         self._rows = RowWriter(link, writer=self._writer, trails=trails, keys=self.keys)
         self._eraser = Eraser(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
-        self._snapshots = Snapshots(link, blobs=blobs, trails=trails, keys=self.keys)
+        learning = Learning(reader, trails=trails, keys=self.keys)
+        self._snapshots = Snapshots(link, blobs=blobs, trails=trails, keys=self.keys, learning=learning)
         snapshots, keys = self._snapshots, self.keys
-        self._projections = Projections(link, blobs=blobs, snapshots=snapshots, reader=reader, trails=trails, keys=keys)
+        self._projections = Projections(
+            link, blobs=blobs, snapshots=snapshots, learning=learning, trails=trails, keys=keys
+        )
         self._copier = Copier(link, blobs=blobs, reader=reader, trails=trails)
         self._arrivals = Arrivals(link, trails)
         self.arrived, self.leave = self._arrivals.take, self._arrivals.leave
@@ -279,8 +283,7 @@ class JetStreamLog:
 
     async def save_snapshot(self, key: SessionKey, snapshot: Snapshot) -> None:
         """Keep *snapshot*, unless a newer one is kept already. It tells where its event lies, if this process knows."""
-        await self._projections.before_writing(checked(key), snapshot.body)
-        await self._snapshots.save(key, self._placed(key, snapshot))
+        await self._snapshots.save(checked(key), self._placed(key, snapshot))
         self._trails.of(key).saw(snapshot.seq)
 
     async def load_snapshot(self, key: SessionKey, *, until: int | None = None) -> Snapshot | None:

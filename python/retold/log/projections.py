@@ -23,16 +23,17 @@ from msgspec import Struct
 
 from retold.errors import CorruptLogError, UnavailableError
 from retold.events import SessionKey
+from retold.layouts import Layout
 from retold.log import api
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
 from retold.log.discarding import Discards
 from retold.log.headers import erased_of
 from retold.log.keys import DataKeys
+from retold.log.learning import Learning
 from retold.log.link import Link
 from retold.log.names import (
     BASE_SEQ,
-    CLAIM_BYTES,
     CONTENT_HASH,
     EXPECTED_SUBJECT_SEQ,
     FORM,
@@ -42,8 +43,7 @@ from retold.log.names import (
     VERSION,
     history_subject,
 )
-from retold.log.reader import Reader
-from retold.log.segments import NOTHING_STORED, Layout, Segmented, keep
+from retold.log.segments import NOTHING_STORED, Segmented
 from retold.log.snapshot_messages import Placed
 from retold.log.snapshots import TRIES_MAX, Snapshots
 from retold.log.trails import Trails
@@ -79,10 +79,10 @@ class Projections:
     """Keep published histories, and swap all that was made of a session's events."""
 
     def __init__(
-        self, link: Link, *, blobs: Blobs, snapshots: Snapshots, reader: Reader, trails: Trails, keys: DataKeys
+        self, link: Link, *, blobs: Blobs, snapshots: Snapshots, learning: Learning, trails: Trails, keys: DataKeys
     ) -> None:
         self._link = link
-        self._reader = reader
+        self._learning = learning
         self._trails = trails
         self._keys = keys
         self._blobs = blobs
@@ -90,19 +90,10 @@ class Projections:
         self.discards = Discards(link, HISTORIES)
         self._written: OrderedDict[SessionKey, Stored] = OrderedDict()
 
-    async def before_writing(self, key: SessionKey, body: bytes) -> None:
-        """Learn whether the session was erased where a projection with *body* must not be written if it was.
-
-        Mostly the server refuses it: an erasure leaves a mark where the projection is to come. What a refusal comes too
-        late for is a body that goes to the object store first, and one that is sealed, for the key depends on it.
-        """
-        if len(body) > CLAIM_BYTES or self._keys.is_on or self._trails.of(key).sealed:
-            await self._reader.erased(key)
-
     async def publish(self, key: SessionKey, published: Published) -> bool:
         """Put *published* in place of an older one, by (version, seq); return whether it was written."""
         # An agent waits for this: all that is to be asked is asked at once, and what was written here last is known.
-        knowing = self.before_writing(key, published.body)
+        knowing = self._learning.before_sealing(key)
         asked = self._older(key, published), self._layout(key, published), knowing
         last, layout, _ = await asyncio.gather(*asked)
         for _ in range(TRIES_MAX):
@@ -214,12 +205,13 @@ class Projections:
         headers = {SEQ: str(published.seq), VERSION: str(published.version), BASE_SEQ: str(published.base_seq)}
         body = published.body
         if len(body) > WHOLE_BYTES_MAX:
-            kept, _ = keep(body, layout)
+            kept, _ = self._snapshots.keep(body, layout)
             body = msgspec.msgpack.encode(kept)
             headers[FORM] = SEGMENTS
         digest = sha256(published.body).hexdigest()
         # Sealed, the hashes are sealed with it: they would tell who guesses what was said that it was.
         text = b"\n".join((published.hash.encode(), digest.encode(), body))
+        await self._learning.before_storing(key, text)
         bound = _bound(key, headers)
         sealed = await self._keys.seal_body(key, text, epoch=self._trails.of(key).erased, bound=bound)
         if sealed is text:

@@ -7,8 +7,9 @@ import msgspec
 from msgspec import Struct
 
 from retold.events import Head
+from retold.layouts import Layout
 from retold.log.api import Stored
-from retold.log.segments import NOTHING_STORED, Layout, Segmented
+from retold.log.segments import NOTHING_STORED, Segmented
 from retold.log.steps import Holds, Step, extended
 from retold.log.trails import Mark
 from retold.ports import Before, Snapshot

@@ -13,19 +13,23 @@ import logging
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from hashlib import sha256
+from weakref import WeakKeyDictionary
 
 import msgspec
 
 from retold.errors import ConflictError, CorruptLogError, UnavailableError
 from retold.events import SessionKey
+from retold.fold import Body, Rows
+from retold.layouts import Laid, Layout
 from retold.log import api, pages
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
 from retold.log.headers import erased_of, seq_of
 from retold.log.keys import DataKeys
+from retold.log.learning import Learning
 from retold.log.link import Link
 from retold.log.names import EXPECTED_SUBJECT_SEQ, HASH, SEQ, SNAPSHOTS, snapshot_subject, snapshot_subjects
-from retold.log.segments import NOTHING_STORED, Layout, Segmented, Source, cut, keep, layout_of, restore
+from retold.log.segments import NOTHING_STORED, Segmented, Source, cut, keep, lay, layout_of, restore
 from retold.log.snapshot_index import Index
 from retold.log.snapshot_messages import MESSAGES, Chain, Found, Message, Placed, holds_before, placed, step_of
 from retold.log.steps import Holds, Step, next_read
@@ -53,13 +57,15 @@ _log = logging.getLogger(__name__)
 class Snapshots:
     """Keep the snapshots of all sessions."""
 
-    def __init__(self, link: Link, *, blobs: Blobs, trails: Trails, keys: DataKeys) -> None:
+    def __init__(self, link: Link, *, blobs: Blobs, trails: Trails, keys: DataKeys, learning: Learning) -> None:
         self._link = link
+        self._learning = learning
         self._trails = trails
         self._keys = keys
         self._blobs = blobs
         self._chains: OrderedDict[SessionKey, Chain] = OrderedDict()
         self._chain_entries = 0
+        self._laid: WeakKeyDictionary[Rows, tuple[Layout, Laid]] = WeakKeyDictionary()
 
     async def save(self, key: SessionKey, placed: Placed) -> None:
         """Keep a snapshot as the newest, unless the newest kept is of a later sequence or the very same."""
@@ -192,6 +198,20 @@ class Snapshots:
         stored = await api.get(self._link, SNAPSHOTS, {"last_by_subj": snapshot_subject(key)})
         return self._remember(key, Chain() if stored is None else await self._chain_of(key, stored))
 
+    def keep(self, body: bytes, layout: Layout) -> tuple[Segmented, Laid | None]:
+        """Return *body* as it is to be stored where *layout* says what is stored already, and where its entries lie.
+
+        A state and the history that is published of it have the same rows: these are looked through once.
+        """
+        cut_body = cut(body)
+        if not isinstance(cut_body, Body):
+            return keep(body, None), None
+        known, laid = self._laid.get(cut_body.rows, (None, None))
+        if laid is None or known is not layout:
+            laid = lay(cut_body.rows, layout)
+            self._laid[cut_body.rows] = layout, laid
+        return keep(cut_body, laid), laid
+
     # ---- writing --------------------------------------------------------------------------------------------------
 
     async def _save_after(
@@ -199,24 +219,25 @@ class Snapshots:
     ) -> Chain | None:
         """Write after *chain* to *subject*, which must end at *expected*; None if it does not."""
         snapshot, mark = placed.snapshot, placed.mark
-        kept, rows = keep(snapshot.body, chain.layout)
+        kept, laid = self.keep(snapshot.body, chain.layout)
         step = step_of(snapshot, number=0 if chain.newest is None else chain.newest.number + 1)
         event_position = 0 if mark is None else mark.position
         message = Message(kept=kept, step=step, head=snapshot.head, event_position=event_position, steps=chain.steps_on)
         position = await self._put(key, subject, msgspec.msgpack.encode(message), seq=snapshot.seq, expected=expected)
         if position is None:
             return None
-        at = Source(position=position, number=step.number)
         return Chain(
             position=position,
             newest=msgspec.structs.replace(step, position=position),
             sha256=kept.sha256,
             steps=chain.steps_on,
-            layout=layout_of(kept, rows, at=at, sources=chain.layout.stored_bytes),
+            layout=NOTHING_STORED if laid is None else laid.layout(position, step.number),
         )
 
     async def _put(self, key: SessionKey, subject: str, text: bytes, *, seq: int, expected: int) -> int | None:
         """Write after position *expected* of the subject; None if it does not end there, unless by our own try."""
+        await self._learning.before_sealing(key)
+        await self._learning.before_storing(key, text)
         body = await self._keys.seal_body(key, text, epoch=self._trails.of(key).erased, bound=_bound(key, str(seq)))
         headers = {SEQ: str(seq), HASH: sha256(body).hexdigest(), EXPECTED_SUBJECT_SEQ: str(expected)}
         carried = await self._blobs.carry(body, headers, key=key, seq=seq)
@@ -244,12 +265,12 @@ class Snapshots:
             return Chain(position=stored.position, erased=erased)
         kept = found.message.kept
         sources = await self._sources(key, kept)
-        body = restore(kept, sources)
+        body = cut(restore(kept, sources) or b"")
         layout = NOTHING_STORED
-        if body is not None:
+        if isinstance(body, Body):
             at = Source(position=found.stored.position, number=found.step.number)
             known = {position: source.stored_bytes for position, source in sources.items()}
-            layout = layout_of(kept, cut(body).rows, at=at, sources=known)
+            layout = layout_of(kept, body.rows, at=at, sources=known)
         return Chain(
             position=stored.position, newest=found.step, sha256=kept.sha256, steps=found.message.steps, layout=layout
         )
@@ -366,7 +387,7 @@ def _bound(key: SessionKey, seq: str) -> bytes:
 
 
 def _held(chain: Chain) -> int:
-    return 1 + len(chain.layout.spots)  # one for a session that has none
+    return 1 + len(chain.layout)  # one for a session that has none
 
 
 def _groups(sources: Iterable[Source]) -> list[list[Source]]:

@@ -23,7 +23,7 @@ from retold.events import (
     SessionErased,
     SessionKey,
 )
-from retold.fold import Context
+from retold.fold import Context, Rows
 from retold.log.drafting import drafts_of
 from retold.log.publishing import publish
 from retold.log.tail import read_tail
@@ -191,10 +191,11 @@ class Compactor:
                 extra={"session": live.key.session, "tenant": live.key.tenant, "tier": replaced.tier},
             )
             self._telemetry.compacted(context, replacement.facts)
-            if live.is_settled:
-                await self._keep_snapshot(live)  # first: what is published names the entries that a snapshot holds
-            if live.behind <= PUBLISH_BEHIND_MAX:
-                await self._publish(live)
+            if live.replaced is not None and live.behind <= PUBLISH_BEHIND_MAX:
+                rows = Rows(live.replaced.entries)  # of the history and of the state
+                await self._publish(live, rows=rows)  # first: an agent waits for it
+                if live.is_settled:
+                    await self._keep_snapshot(live, rows=rows)
 
     def _waits_for_model(self, context: Context, decision: Decision) -> bool:
         return isinstance(decision, SummarizeSpan) and self._writer.asks_a_model(context)
@@ -261,11 +262,11 @@ class Compactor:
                 )
             live.take(recorded)
 
-    async def _publish(self, live: LiveSession) -> None:
+    async def _publish(self, live: LiveSession, *, rows: Rows | None = None) -> None:
         context = live.replaced
         if context is not None and self._lacks_history(live):
             # What no compaction could bring under the window nobody can send: then what was published before it goes.
-            await publish(self._log, context)
+            await publish(self._log, context, rows=rows, known_hash=live.replaced_hash)
             self._published[live.key] = context.version
             self._telemetry.published(live.key)
         live.release()
@@ -291,8 +292,8 @@ class Compactor:
                     await self._log.save_snapshot(live.key, snapshot)
         await self._keep_snapshot(live)
 
-    async def _keep_snapshot(self, live: LiveSession) -> None:
-        await self._log.save_snapshot(live.key, snapshot_of(live.snapshot()))
+    async def _keep_snapshot(self, live: LiveSession, *, rows: Rows | None = None) -> None:
+        await self._log.save_snapshot(live.key, snapshot_of(live.snapshot(), rows=rows))
         self._snapshots[live.key] = (live.head.seq, live.read_bytes)
 
 

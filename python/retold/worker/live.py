@@ -70,6 +70,7 @@ class LiveSession:
         head: where the log was read to.
         replaced: the state right after its newest replacement, or where it was loaded; None before the first event.
             What is published is taken from it: text that was added to an item later is no part of the replacement.
+        replaced_hash: the content hash of its entries, as the fold has just proven it; None where it was loaded.
         read_bytes: the length of all events that were taken in.
         read_events: how many that were.
         told_events: how many of them the worker's telemetry was told of.
@@ -84,6 +85,7 @@ class LiveSession:
         """
         self.key = key
         self.replaced: Context | None = None
+        self.replaced_hash: str | None = None
         self._text_bytes: int | None = None
         self.head = events[-1].head if events else Head() if base is None else base.end
         self._barrier_seq = self._tried_place = 0
@@ -245,13 +247,14 @@ class LiveSession:
         self._builder.apply(recorded)
         if self._text_bytes is not None:
             self._text_bytes += len(recorded.body)
-        if not isinstance(recorded.event.data, _GROWTH):
+        if not isinstance(data := recorded.event.data, _GROWTH):
             self._measure = None
             if self.replaced is None or self.replaced.version < self.version:
-                self._replace(self._builder.freeze())
+                known_hash = data.hash if isinstance(data, HistoryReplaced) else None
+                self._replace(self._builder.freeze(), known_hash=known_hash)
 
-    def _replace(self, context: Context | None) -> None:
-        self.replaced = context
+    def _replace(self, context: Context | None, *, known_hash: str | None = None) -> None:
+        self.replaced, self.replaced_hash = context, known_hash
         self._text_bytes = None
 
     def _note_barriers(self, events: Sequence[Recorded]) -> None:

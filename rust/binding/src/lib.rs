@@ -20,6 +20,7 @@ mod numbers;
 mod packing;
 mod runs;
 mod scan;
+mod segments;
 mod splitter;
 mod text;
 mod vocabularies;
@@ -49,6 +50,8 @@ mod _core {
     use super::runs::{Run, Runs};
     #[pymodule_export]
     use super::scan::Scan;
+    #[pymodule_export]
+    use super::segments::{Laid, Layout};
     #[pymodule_export]
     use super::splitter::Splitter;
     #[pymodule_export]
