@@ -24,7 +24,7 @@ __all__ = [
     "Runs",
 ]
 __all__ += ["Scan", "Splitter", "Vocabulary", "check_vocabularies", "count_identifiers", "folded", "identifiers_in"]
-__all__ += ["is_encoded", "origins", "tell_shortly"]
+__all__ += ["is_encoded", "items_hash", "origins", "tell_shortly"]
 
 _Size: TypeAlias = tuple[int, int, int]
 """Tokens exact, reconstructed and estimated; of an item, each from 0 to 2^32 - 1."""
@@ -57,6 +57,13 @@ def count_identifiers(texts: Sequence[str | bytes], others: Sequence[str | bytes
 
 def tell_shortly(sources: Sequence[tuple[str | bytes | Sequence[str], int]], /) -> list[str]:
     """Return the identifiers of each text, or the values given, in at most its size in characters (`identifiers`)."""
+
+def items_hash(lines: bytes, /) -> bytes:
+    """Return SHA-256 over the items of *lines*, the rows of a history, one a line. O(bytes); lets other threads run.
+
+    Raises:
+        InputError: a row is no entry of a history.
+    """
 
 @final
 class Layout:

@@ -1,8 +1,8 @@
-"""The door to the core's layouts: which rows of a kept state lie where, and what is to be stored of the next one.
+"""The door to what the core does with the rows of a kept state: where each lies, what is to be stored, what they say.
 
 Rows are given as lines, a row each, with a line feed behind it.
 """
 
-from retold._core import Laid, Layout
+from retold._core import Laid, Layout, items_hash
 
-__all__ = ["Laid", "Layout"]
+__all__ = ["Laid", "Layout", "items_hash"]

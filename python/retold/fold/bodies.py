@@ -11,6 +11,7 @@ from msgspec import structs
 
 from retold.fold.context import Context, Entry, encode_context
 from retold.fold.history import History, encode_history
+from retold.layouts import items_hash
 
 _NO_ENTRIES = b'"entries":[]'
 """Stands in no text, whose quotes are escaped."""
@@ -26,20 +27,37 @@ class Rows:
         lines: each as a row of JSON, which has no line feed, and a line feed behind it.
     """
 
-    __slots__ = ("__weakref__", "entries", "lines")
+    __slots__ = ("__weakref__", "_hash", "entries", "lines")
 
     def __init__(self, entries: Sequence[Entry], *, lines: bytes | None = None) -> None:
         """Write *entries*, or take them as *lines* have them. O(bytes)."""
         self.entries = tuple(entries)
         self.lines = _encoder.encode_lines(self.entries) if lines is None else lines
+        self._hash: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether *other* is the same rows."""
+        return isinstance(other, Rows) and self.lines == other.lines
+
+    def __hash__(self) -> int:
+        """Return a hash of the rows, which is kept with them."""
+        return hash(self.lines)
+
+    @property
+    def hash(self) -> str:
+        """Return the content hash of a history of these entries (`history_hash`)."""
+        if self._hash is None:
+            self._hash = items_hash(self.lines).hex()
+        return self._hash
+
+    @property
+    def text_bytes(self) -> int:
+        """Return what the entries take as a JSON list (`retold.fold.text_bytes`). O(1)."""
+        return len(self.lines) + 1
 
     def are_of(self, entries: Sequence[Entry]) -> bool:
-        """Return whether these are *entries*, the very same objects. O(entries)."""
-        return len(self.entries) == len(entries) and all(map(_is, self.entries, entries))
-
-
-def _is(one: Entry, other: Entry) -> bool:
-    return one is other
+        """Return whether these are *entries*. O(entries) where they are the very same objects, as most are."""
+        return self.entries == tuple(entries)
 
 
 class Body(bytes):

@@ -43,6 +43,7 @@ from retold.events import (
     UsageReported,
     WindowChanged,
 )
+from retold.fold.bodies import Rows
 from retold.fold.calibration import UNTAUGHT, after_barrier, is_reply, learn, within
 from retold.fold.context import (
     NOTHING_PLANNED,
@@ -130,8 +131,11 @@ class Builder:
             raise CorruptLogError("expected a session with events, it has none", session="", seq=1)
         return self._with(tuple(self._entries))
 
-    def apply(self, recorded: Recorded) -> None:
+    def apply(self, recorded: Recorded, *, made: Rows | None = None) -> None:
         """Fold one event in. Its chain is taken as checked.
+
+        *made* is what the caller has just made of a replacement: where the fold comes to the same entries, their hash
+        is not taken again.
 
         Raises:
             CorruptLogError: if the event does not fit the state; one that returns to an earlier one, or opens a fork
@@ -145,7 +149,7 @@ class Builder:
         elif self._seq == 0:
             self._open_fork(event.data)
         else:
-            self._change(event.data, event.seq)
+            self._change(event.data, event.seq, made=made)
         if event.seq > self._seq:
             self._seq, self._head = event.seq, recorded.hash
         self._latest, self._is_ahead = later(self._latest, event.at), True
@@ -188,7 +192,7 @@ class Builder:
             raise self._refuse(f"expected SessionOpened first, got {type(fact).__name__}", 1)
         self._restart(opened(self.freeze(), fact))
 
-    def _change(self, fact: Fact, seq: int) -> None:  # noqa: C901, PLR0912 - one case a fact, each a single call
+    def _change(self, fact: Fact, seq: int, *, made: Rows | None = None) -> None:  # noqa: C901, PLR0912 - one case a fact, each a single call
         match fact:
             case ItemAppended():
                 self._append(fact.item, seq)
@@ -215,9 +219,9 @@ class Builder:
             case SessionOpened() | SessionRewound() | CompactionUndone():
                 raise self._refuse(f"expected a fact about an open session, got {type(fact).__name__}", seq)
             case _:
-                self._derive(fact, seq)
+                self._derive(fact, seq, made=made)
 
-    def _derive(self, fact: Derived, seq: int) -> None:
+    def _derive(self, fact: Derived, seq: int, *, made: Rows | None) -> None:
         match fact:
             case CompactionPlanned():
                 self._set(plan=fact)
@@ -226,7 +230,7 @@ class Builder:
             case SummaryWritten():
                 self._stage_summary(fact)
             case HistoryReplaced():
-                self._replace(fact, seq)
+                self._replace(fact, seq, made=made)
             case CompactionFailed() | CompactionAbandoned():
                 self._give_up(fact)
             case ItemRestored():
@@ -342,13 +346,13 @@ class Builder:
         entry = summary_entry(fact.item, base_seq=fact.base_seq, tokens=self._count(fact.item))
         self._set(staged={**self._now.staged, fact.item.id: entry}, staged_summary=fact.fields)
 
-    def _replace(self, fact: HistoryReplaced, seq: int) -> None:
+    def _replace(self, fact: HistoryReplaced, seq: int, *, made: Rows | None) -> None:
         if fact.version != self._now.version + 1:
             raise self._refuse(f"expected version {self._now.version + 1}, got {fact.version}", seq)
         cut = self._cut_at(fact.base_seq)
         staged = self._now.staged | noted(fact.note, base_seq=fact.base_seq, count=self._count)
         body = self._found(partial(spread, fact.body, base=self._entries[:cut], staged=staged, count=self._count), seq)
-        if history_hash(body) != fact.hash:
+        if (made.hash if made is not None and made.are_of(body) else history_hash(body)) != fact.hash:
             raise self._refuse("the replacement history's hash does not match what the events give", seq)
         before = self._ledger.prefix(cut)
         self._put_all(0, cut, body)

@@ -25,9 +25,9 @@ from retold.fold import (
     PRIMING,
     Context,
     Entry,
+    Rows,
     Tokens,
     count_item,
-    history_hash,
     item_hash,
     ledger_of,
     noted,
@@ -35,6 +35,7 @@ from retold.fold import (
     spread,
     summary_entry,
 )
+from retold.ledger import Ledger
 from retold.policy.decisions import Decision, OffloadEntries, OffloadItems, SummarizeSpan, TruncateHistory, Worded
 from retold.policy.guarding import EXTRACTIVE, guard_fields
 from retold.policy.identifiers import count_survivors
@@ -69,7 +70,12 @@ class Replacement(Struct, frozen=True):
 
     facts: tuple[Fact, ...]
     replaced: HistoryReplaced
-    entries: tuple[Entry, ...]
+    rows: Rows
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Return the entries of the new history."""
+        return self.rows.entries
 
 
 def tier_of(decision: Decision) -> Tier:
@@ -109,8 +115,8 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
     applied = _applied(context, decision, summary) if summary is None or _says(summary) else None
     if applied is None:
         return None
-    before_facts, entries = applied
-    pins = _pins(context, entries, superseded=_superseded(context, decision, summary))
+    rows = Rows(applied.entries)
+    pins = _pins(context, applied.entries, superseded=_superseded(context, decision, summary))
     if pins is None:
         return None
     replaced = HistoryReplaced(
@@ -119,30 +125,41 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
         version=context.version + 1,
         tier=tier_of(decision),
         body=decision.body,
-        hash=history_hash(entries),
-        receipt=structs.replace(_receipt(context, decision, entries, pins), findings=findings or UNSET),
+        hash=rows.hash,
+        receipt=structs.replace(_receipt(context, decision, applied, pins), findings=findings or UNSET),
         due_tokens=due_recorded(context),
         note=decision.note if isinstance(decision, TruncateHistory) else None,
     )
-    return Replacement(facts=(*before_facts, replaced), replaced=replaced, entries=entries)
+    return Replacement(facts=(*applied.facts, replaced), replaced=replaced, rows=rows)
 
 
 def _says(summary: Summary) -> bool:
     return any(line.strip() for field in summary.fields for line in field.lines)
 
 
-def _applied(
-    context: Context, decision: Worded, summary: Summary | None
-) -> tuple[tuple[Fact, ...], tuple[Entry, ...]] | None:
-    """Return the facts before the replacement and its entries; None if it is not smaller, or larger than planned."""
+class _Applied(Struct, frozen=True):
+    """Hold the facts before a replacement, the entries that it gives, and their sizes."""
+
+    facts: tuple[Fact, ...]
+    entries: list[Entry]
+    ledger: Ledger
+
+    @property
+    def upper_tokens(self) -> int:
+        """Return the size of the history as one request, upper bound."""
+        return self.ledger.upper + PRIMING
+
+
+def _applied(context: Context, decision: Worded, summary: Summary | None) -> _Applied | None:
+    """Return what *decision* gives; None if it is not smaller, or larger than planned."""
     vocabulary = encoding(context.encoding)
     before_facts, staged = _staged(context, decision, summary)
     entries = spread(
         decision.body, base=context.entries, staged=staged, count=lambda item: count_item(item, vocabulary)
     )
-    after = ledger_of(entries).upper + PRIMING
-    missed = isinstance(decision, SummarizeSpan) and after > decision.target_tokens
-    return None if missed or after >= context.tokens.upper else (before_facts, tuple(entries))
+    applied = _Applied(facts=before_facts, entries=entries, ledger=ledger_of(entries))
+    missed = isinstance(decision, SummarizeSpan) and applied.upper_tokens > decision.target_tokens
+    return None if missed or applied.upper_tokens >= context.tokens.upper else applied
 
 
 def _guarded(context: Context, decision: SummarizeSpan, summary: Summary) -> tuple[Summary, tuple[Finding, ...]]:
@@ -221,25 +238,29 @@ def _superseded(context: Context, decision: Worded, summary: Summary | None) -> 
 
 def _pins(context: Context, entries: Sequence[Entry], *, superseded: set[str]) -> tuple[Pin, ...] | None:
     """Return what every compaction keeps, with hashes; None if *entries* have not all of it, letter for letter."""
-    fixed = [context.entries[at].item for at in sorted(fixed_positions(context))]
-    fixed = [item for item in fixed if item.id not in superseded]
-    pins = tuple(Pin(item=item.id, sha256=item_hash(item)) for item in fixed)
+    fixed = [context.entries[at] for at in sorted(fixed_positions(context))]
+    fixed = [entry for entry in fixed if entry.item.id not in superseded]
+    pins = tuple(Pin(item=entry.item.id, sha256=item_hash(entry.item)) for entry in fixed)
+    held = set(map(id, fixed))
+    if [entry for entry in entries if id(entry) in held] == fixed:
+        return pins  # they are the very same, as mostly
     ids = {pin.item for pin in pins}
     stayed = tuple(Pin(item.id, item_hash(item)) for item in (entry.item for entry in entries) if item.id in ids)
     return pins if stayed == pins else None
 
 
-def _receipt(context: Context, decision: Worded, entries: Sequence[Entry], pins: tuple[Pin, ...]) -> Receipt:
-    before = {entry.item.id: entry.item for entry in context.entries}
-    stayed = {entry.item.id for entry in entries if before.get(entry.item.id) == entry.item}
-    left = [item for item_id, item in before.items() if item_id not in stayed]
+def _receipt(context: Context, decision: Worded, applied: _Applied, pins: tuple[Pin, ...]) -> Receipt:
+    # What stays is the very same object: nothing of a long history is looked into to see that.
+    entries, old = applied.entries, set(map(id, context.entries))
+    stayed = {id(entry) for entry in entries if id(entry) in old}
+    left = [entry.item for entry in context.entries if id(entry) not in stayed]
     identifiers, identifiers_kept = count_survivors(left, (entry.item for entry in entries))
     prefix = _common_prefix(context.entries, entries)
     cut = () if isinstance(decision, OffloadItems) else decision.cut
     return Receipt(
         kept=len(stayed),
         tokens_before=context.tokens.upper,
-        tokens_after=ledger_of(entries).upper + PRIMING,
+        tokens_after=applied.upper_tokens,
         target_tokens=decision.target_tokens,
         offloaded=tuple(placeholder.of.id for placeholder in decision.items)
         if isinstance(decision, OffloadItems)
@@ -250,7 +271,7 @@ def _receipt(context: Context, decision: Worded, entries: Sequence[Entry], pins:
         pins=pins,
         prefix_kept=prefix,
         survival=Survival(
-            prefix_tokens=ledger_of(entries[:prefix]).upper,
+            prefix_tokens=applied.ledger.prefix(prefix).upper,
             identifiers=identifiers,
             identifiers_kept=identifiers_kept,
         ),
@@ -260,7 +281,7 @@ def _receipt(context: Context, decision: Worded, entries: Sequence[Entry], pins:
 def _common_prefix(old: Sequence[Entry], new: Sequence[Entry]) -> int:
     count = 0
     for before, after in zip(old, new, strict=False):
-        if before.item != after.item:
+        if before is not after and before.item != after.item:
             break
         count += 1
     return count

@@ -178,7 +178,7 @@ class Compactor:
             await self._write(live, context, [*planned, _failed(context, error)])
             self._telemetry.gave_up(context, "failed")
             return
-        if await self._write(live, context, [*planned, *replacement.facts]):
+        if await self._write(live, context, [*planned, *replacement.facts], made=replacement.rows):
             await tell(self._hooks, live.key, replacement.facts)
             replaced = replacement.replaced
             _log.info(
@@ -192,7 +192,10 @@ class Compactor:
             )
             self._telemetry.compacted(context, replacement.facts)
             if live.replaced is not None and live.behind <= PUBLISH_BEHIND_MAX:
-                rows = Rows(live.replaced.entries)  # of the history and of the state
+                rows = (
+                    replacement.rows if replacement.rows.are_of(live.replaced.entries) else Rows(live.replaced.entries)
+                )
+                live.weigh(rows)
                 await self._publish(live, rows=rows)  # first: an agent waits for it
                 if live.is_settled:
                     await self._keep_snapshot(live, rows=rows)
@@ -211,7 +214,9 @@ class Compactor:
                         break
         return replacement or carry_out(context, limits_for(context))
 
-    async def _write(self, live: LiveSession, context: Context, facts: Sequence[Fact]) -> bool:
+    async def _write(
+        self, live: LiveSession, context: Context, facts: Sequence[Fact], *, made: Rows | None = None
+    ) -> bool:
         """Append *facts*, decided at *context*; return False if the plan had to be abandoned instead."""
         drafts = drafts_of(facts, self._clock, actor=ACTOR)
         for _ in range(CONFLICTS_MAX):
@@ -220,7 +225,7 @@ class Compactor:
                 self._telemetry.gave_up(context, "abandoned")
                 await self._abandon(live, context)
                 return False
-            if await self._append(live, drafts):
+            if await self._append(live, drafts, made=made):
                 return True
         raise _crowded_out(live.key)
 
@@ -235,7 +240,7 @@ class Compactor:
                 return
         raise _crowded_out(live.key)
 
-    async def _append(self, live: LiveSession, drafts: Sequence[Draft]) -> bool:
+    async def _append(self, live: LiveSession, drafts: Sequence[Draft], *, made: Rows | None = None) -> bool:
         """Append *drafts* at the session's end as it is known; if it has moved on, follow it and return False."""
         known = live.head.seq
         try:
@@ -248,7 +253,7 @@ class Compactor:
                 await self._catch_up(live)
             return False
         for one in recorded:
-            live.take_own(one)
+            live.take_own(one, made=made)
         return True
 
     async def _catch_up(self, live: LiveSession) -> None:

@@ -31,7 +31,7 @@ from retold.events import (
     Window,
     WindowChanged,
 )
-from retold.fold import Builder, Context, base_of, fold, in_decision_order, returns_to, text_bytes
+from retold.fold import Builder, Context, Rows, base_of, fold, in_decision_order, returns_to, text_bytes
 from retold.policy import due_from, limits_for
 
 _BARRIERS = (
@@ -201,6 +201,11 @@ class LiveSession:
         assert self.is_settled
         return self._builder.freeze()
 
+    def weigh(self, rows: Rows) -> None:
+        """Learn from *rows* how long the entries are, if they are as many: else that is found when it is asked for."""
+        if len(rows.entries) == len(self._builder.entries):
+            self._text_bytes = rows.text_bytes
+
     def pack(self) -> None:
         """Pack what nobody looks at. O(bytes that are not packed)."""
         self._builder.entries.pack()
@@ -221,13 +226,13 @@ class LiveSession:
                 self.is_stale = True
         self._ahead.append(recorded)
 
-    def take_own(self, recorded: Recorded) -> None:
-        """Take in the next event of the log, decided at the present place."""
+    def take_own(self, recorded: Recorded, *, made: Rows | None = None) -> None:
+        """Take in the next event of the log, decided at the present place; *made* is the replacement, if it is one."""
         self.head = recorded.head
         self.read_bytes += len(recorded.body)
         self.read_events += 1
         self._closed_seq = max(self._closed_seq, _closed_place(recorded))
-        self._apply(recorded)
+        self._apply(recorded, made=made)
 
     def step(self) -> bool:
         """Move over the next event; return whether there was one."""
@@ -243,8 +248,8 @@ class LiveSession:
         """Return the place that *recorded* stands at; a plan of before a rewind is given up at the rewind."""
         return max(base_of(recorded) or recorded.event.seq, self._first_place)
 
-    def _apply(self, recorded: Recorded) -> None:
-        self._builder.apply(recorded)
+    def _apply(self, recorded: Recorded, *, made: Rows | None = None) -> None:
+        self._builder.apply(recorded, made=made)
         if self._text_bytes is not None:
             self._text_bytes += len(recorded.body)
         if not isinstance(data := recorded.event.data, _GROWTH):

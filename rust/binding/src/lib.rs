@@ -51,7 +51,7 @@ mod _core {
     #[pymodule_export]
     use super::scan::Scan;
     #[pymodule_export]
-    use super::segments::{Laid, Layout};
+    use super::segments::{Laid, Layout, items_hash};
     #[pymodule_export]
     use super::splitter::Splitter;
     #[pymodule_export]

@@ -4,11 +4,21 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use retold_segments::{Holder, Run};
 
+use crate::errors::refused;
+
 /// A run as Python has it: source, segment, first row, how many.
 type ToldRun = (u32, u32, u32, u32);
 
 /// A message that holds segments as Python has it: its position, its number, the bytes that it stores.
 type ToldHolder = (u64, u64, u64);
+
+/// Return the hash of the items of rows; see `retold_segments::items_hash`.
+#[pyfunction]
+#[pyo3(signature = (lines, /))]
+pub(crate) fn items_hash<'py>(py: Python<'py>, lines: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    let hash = py.detach(|| retold_segments::items_hash(lines));
+    hash.map(|hash| PyBytes::new(py, &hash)).ok_or_else(|| refused("expected rows of entries, got other lines"))
+}
 
 /// Where the rows of a kept state are stored.
 #[pyclass(frozen, module = "retold._core")]

@@ -46,15 +46,52 @@ pub fn count_identifiers(texts: &[&str], others: &[&str]) -> (usize, usize) {
         });
     }
     let count = missing.len();
+    let beginnings = Beginnings::of(missing.iter().copied());
     for other in others {
         if missing.is_empty() {
             break;
         }
         each_identifier(other, |identifier| {
-            missing.remove(identifier);
+            if beginnings.may_have(identifier) {
+                missing.remove(identifier);
+            }
         });
     }
     (count, count.saturating_sub(missing.len()))
+}
+
+/// The beginnings of texts, in few enough bits to stay near: tells at once of most others that they are not among them.
+struct Beginnings(Vec<u64>);
+
+impl Beginnings {
+    /// So many bits of a product say which word of the table it is, as many as there are places in one which bit.
+    const WORD_BITS: u32 = 10;
+    const PLACE_BITS: u32 = 6;
+
+    fn of<'text>(texts: impl Iterator<Item = &'text str>) -> Self {
+        let mut table = vec![0; 1 << Self::WORD_BITS];
+        for text in texts {
+            let (word, bit) = Self::place(text);
+            if let Some(bits) = table.get_mut(word) {
+                *bits |= bit;
+            }
+        }
+        Self(table)
+    }
+
+    fn may_have(&self, text: &str) -> bool {
+        let (word, bit) = Self::place(text);
+        self.0.get(word).is_some_and(|bits| bits & bit != 0)
+    }
+
+    /// Return the word and the bit that say whether `text` is there: its beginning and its length, mixed by a multiplication.
+    fn place(text: &str) -> (usize, u64) {
+        let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        let mixed = (beginning(text) ^ length.rotate_left(17)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let word = usize::try_from(mixed >> (u64::BITS - Self::WORD_BITS)).unwrap_or(0);
+        let place = (mixed >> (u64::BITS - Self::WORD_BITS - Self::PLACE_BITS)) & 63;
+        (word, 1 << place)
+    }
 }
 
 /// Give each identifier of `text` to `take`, as often as it stands there.

@@ -107,7 +107,8 @@ impl<'a> Plan<'a> {
     fn run(&mut self, hash: u64, spot: Spot) {
         self.laid.spots.push((hash, spot));
         if let Some(last) = self.laid.runs.last_mut()
-            && (last.source, last.segment, last.first.saturating_add(last.count)) == (spot.holder, spot.segment, spot.row)
+            && (last.source, last.segment, last.first.saturating_add(last.count))
+                == (spot.holder, spot.segment, spot.row)
         {
             last.count = last.count.saturating_add(1);
             return;

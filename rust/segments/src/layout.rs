@@ -39,12 +39,12 @@ impl Layout {
     /// Of runs that name more rows, or fewer, as many as both have.
     #[must_use]
     pub fn of(lines: &[u8], runs: &[Run], holders: Vec<Holder>) -> Self {
-        let places = runs.iter().flat_map(|run| {
-            (run.first..run.first.saturating_add(run.count)).map(|row| (run.source, run.segment, row))
-        });
-        let spots = rows(lines).zip(places).map(|(text, (holder, segment, row))| {
-            (hash(text), Spot { holder, segment, row, size: size(text) })
-        });
+        let places = runs
+            .iter()
+            .flat_map(|run| (run.first..run.first.saturating_add(run.count)).map(|row| (run.source, run.segment, row)));
+        let spots = rows(lines)
+            .zip(places)
+            .map(|(text, (holder, segment, row))| (hash(text), Spot { holder, segment, row, size: size(text) }));
         Self { spots: spots.collect(), holders }
     }
 

@@ -8,9 +8,11 @@
 
 #![forbid(unsafe_code)]
 
+mod content;
 mod laid;
 mod layout;
 
+pub use content::items_hash;
 pub use laid::{Laid, Run};
 pub use layout::{Holder, Layout};
 
