@@ -1,4 +1,7 @@
-"""Hints: where a snapshot says that an event lies. Positions may have changed since, so what is there is looked at."""
+"""Hints: where a snapshot says that an event lies, or where it must lie. What is there is looked at.
+
+Positions may have changed since a snapshot told them, and other sessions' events may lie between.
+"""
 
 from contextlib import suppress
 
@@ -9,7 +12,10 @@ from retold.log.api import Stored
 from retold.log.headers import seq_of
 from retold.log.link import Link
 from retold.log.names import CLAIM, EVENTS, event_subject
-from retold.log.trails import Trail
+from retold.log.trails import Mark, Trail
+
+NEAR_EVENTS_MAX = 64
+"""So many events are looked for right before the last of them: what one append wrote is there."""
 
 
 async def at_hint(link: Link, key: SessionKey, trail: Trail, seq: int) -> Stored | None:
@@ -39,3 +45,26 @@ async def page_at_hint(link: Link, key: SessionKey, trail: Trail, *, after: int,
                 trail.note(hint)
                 return page
     return []
+
+
+async def page_behind(link: Link, key: SessionKey, trail: Trail, mark: Mark, *, goal: int) -> list[Stored]:
+    """Return a page of the session's events behind *mark*; no further than *goal*, if so many are near."""
+    page = await _page_before(link, key, trail, mark, goal=goal)
+    if page:
+        return page
+    near = min(pages.PAGE_EVENTS_MAX, goal - mark.head.seq)
+    return await pages.page(link, EVENTS, event_subject(key), start=mark.position + 1, events_max=near)
+
+
+async def _page_before(link: Link, key: SessionKey, trail: Trail, mark: Mark, *, goal: int) -> list[Stored]:
+    """Return the events behind *mark* up to *goal* if they lie right before where *goal* is said to lie.
+
+    So the server need not look for them among all others': behind 10,000 messages of 1,600 bytes that takes it 14 ms,
+    in which appends wait; this takes 0.6.
+    """
+    end, count = trail.position_of(goal), goal - mark.head.seq
+    if end is None or not 0 < count <= min(NEAR_EVENTS_MAX, end):
+        return []
+    page = await pages.stretch(link, EVENTS, start=end - count + 1, events_max=count)
+    found = [(stored.subject, seq_of(stored)) for stored in page]
+    return page if found == [(event_subject(key), seq) for seq in range(mark.head.seq + 1, goal + 1)] else []

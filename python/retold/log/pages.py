@@ -52,9 +52,16 @@ async def page(link: Link, stream: str, subject: str, *, start: int, events_max:
     Raises:
         UnavailableError: if no answer came within the link's retries.
     """
-    request = msgspec.json.encode(
-        {"seq": start, "next_by_subj": subject, "batch": events_max, "max_bytes": PAGE_BYTES_MAX}
-    )
+    return await _batch(link, stream, {"seq": start, "next_by_subj": subject, "batch": events_max})
+
+
+async def stretch(link: Link, stream: str, *, start: int, events_max: int) -> list[Stored]:
+    """Return the next messages of any subject from stream position *start* on, in order. Else as `page`."""
+    return await _batch(link, stream, {"seq": start, "batch": events_max})
+
+
+async def _batch(link: Link, stream: str, wanted: dict[str, object]) -> list[Stored]:
+    request = msgspec.json.encode(wanted | {"max_bytes": PAGE_BYTES_MAX})
 
     async def once() -> list[Stored]:
         got = _Page()

@@ -206,9 +206,10 @@ class Projections:
         body = published.body
         if len(body) > WHOLE_BYTES_MAX:
             kept, _ = self._snapshots.keep(body, layout)
-            body = msgspec.msgpack.encode(kept)
+            body, digest = msgspec.msgpack.encode(kept), kept.sha256.hex()
             headers[FORM] = SEGMENTS
-        digest = sha256(published.body).hexdigest()
+        else:
+            digest = sha256(body).hexdigest()
         # Sealed, the hashes are sealed with it: they would tell who guesses what was said that it was.
         text = b"\n".join((published.hash.encode(), digest.encode(), body))
         await self._learning.before_storing(key, text)

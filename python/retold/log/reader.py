@@ -29,7 +29,7 @@ from retold.log.api import Refused, Stored
 from retold.log.blobs import Blobs
 from retold.log.bodies import decode_body, kept_body, mark_of
 from retold.log.headers import erased_of, reaches, seq_of
-from retold.log.hints import at_hint, page_at_hint
+from retold.log.hints import at_hint, page_at_hint, page_behind
 from retold.log.keys import DataKeys
 from retold.log.link import Link
 from retold.log.names import (
@@ -207,10 +207,6 @@ class Reader:
         """Return the message at *position* of the stream, from the leader, or None."""
         return await api.get(self._link, EVENTS, {"seq": position})
 
-    async def _page(self, key: SessionKey, mark: Mark, *, goal: int) -> list[Stored]:
-        near = min(pages.PAGE_EVENTS_MAX, goal - mark.head.seq)
-        return await pages.page(self._link, EVENTS, event_subject(key), start=mark.position + 1, events_max=near)
-
     async def _goal_and_page(self, key: SessionKey, after: int, until: int | None) -> tuple[int, list[Stored]]:
         """Return what the read must reach, and a page behind *after*, asked for at once; empty where that is not known.
 
@@ -224,7 +220,7 @@ class Reader:
         if mark is None:
             asked = page_at_hint(self._link, key, trail, after=after, until=known)
         else:
-            asked = self._page(key, mark, goal=known)
+            asked = page_behind(self._link, key, trail, mark, goal=known)
         page = asyncio.create_task(asked)
         try:
             return await self._goal(key, until), await page
@@ -247,7 +243,9 @@ class Reader:
         seq = 0 if last is None else seq_of(last)
         if seq < 0:
             return SEQ_MAX if until is None else until
-        trail.saw(reaches(last) if last is not None else 0)
+        if last is not None:
+            trail.saw(reaches(last))
+            trail.last = seq, last.position
         return trail.seen if until is None else min(until, trail.seen)
 
     async def _ask_witnesses(self, key: SessionKey) -> None:
@@ -295,7 +293,7 @@ class Reader:
 
     async def _following(self, key: SessionKey, mark: Mark, *, goal: int, take: _Take[Taken_co]) -> list[Stored]:
         """Return a page that starts with the event after *mark*, or the leader's next message alone."""
-        page = await self._page(key, mark, goal=goal)
+        page = await page_behind(self._link, key, self._trails.of(key), mark, goal=goal)
         if page and seq_of(page[0]) == mark.head.seq + 1:
             return page
         missing = mark.head.seq + 1

@@ -39,6 +39,7 @@ class Trail:
     Attributes:
         end: where it ended when last written or asked, or None if that must be asked again.
         marks: some places, by session sequence.
+        last: the sequence and the position of its last message when the stream's leader was asked; only a hint.
         hinted: a place that a snapshot tells of. Positions may have changed since, so it is to be checked.
         begin: the stream position that the session begins after: 0 unless it was written anew.
         seen: the largest sequence known to have been stored.
@@ -50,6 +51,7 @@ class Trail:
     def __init__(self) -> None:
         self.end: Mark | None = None
         self.marks: OrderedDict[int, Mark] = OrderedDict()
+        self.last = 0, 0
         self.hinted: Mark | None = None
         self.seen = 0
         self.begin = 0
@@ -64,6 +66,13 @@ class Trail:
         if len(self.marks) > MARKS_MAX:
             self.marks.popitem(last=False)
         self.saw(mark.head.seq)
+
+    def position_of(self, seq: int) -> int | None:
+        """Return where event *seq* is said to lie, if anywhere."""
+        if seq == self.last[0]:
+            return self.last[1]
+        mark = self.marks.get(seq)
+        return None if mark is None else mark.position
 
     def saw_erased(self, seq: int) -> None:
         """Remember that the session was erased at sequence *seq*."""
@@ -80,6 +89,7 @@ class Trail:
     def moved(self, mark: Mark) -> None:
         """Forget every place but *mark*: the session's messages were written anew, elsewhere in the stream."""
         self.end = None
+        self.last = 0, 0
         self.marks.clear()
         self.hinted = None
         self.note(mark)

@@ -1,5 +1,6 @@
 """What to do: a pure function reads a context and returns a decision; another turns the decision into facts."""
 
+from retold.policy.bonds import Bonds
 from retold.policy.compacting import Compacted, carry_out, compact, extract_for
 from retold.policy.compressing import CompressedRange, Range, plan_compression
 from retold.policy.decisions import Decision, OffloadEntries, OffloadItems, SummarizeSpan, TruncateHistory
@@ -16,6 +17,7 @@ from retold.policy.viewing import HistoryView
 
 __all__ = [
     "PRESETS",
+    "Bonds",
     "Compacted",
     "Compressed",
     "CompressedRange",

@@ -50,11 +50,13 @@ def due_from(context: Context, limits: Limits) -> int:
     return min(due, over)
 
 
-def decide(context: Context, window: Window, *, stand_in: StandIn | None = None) -> Decision | None:
+def decide(
+    context: Context, window: Window, *, stand_in: StandIn | None = None, bonds: Bonds | None = None
+) -> Decision | None:
     """Return what to do about the history of *context* under *window*, or None if nothing. Pure.
 
     The window is read through what usage reports have taught, and the session's preset (`limits_for`). *stand_in* may
-    put other items in the place of placeholders (`retold.policy.offload`).
+    put other items in the place of placeholders (`retold.policy.offload`). *bonds* are the history's, where known.
 
     Raises:
         FloorError: if what must be kept verbatim is larger than the window.
@@ -62,11 +64,16 @@ def decide(context: Context, window: Window, *, stand_in: StandIn | None = None)
     limits = limits_for(context, window)
     if not context.entries or not is_due(context, context.tokens.upper, limits):
         return None
-    return choose(context, limits, stand_in=stand_in)
+    return choose(context, limits, stand_in=stand_in, bonds=bonds)
 
 
 def choose(
-    context: Context, limits: Limits, *, without: Collection[Tier] = (), stand_in: StandIn | None = None
+    context: Context,
+    limits: Limits,
+    *,
+    without: Collection[Tier] = (),
+    stand_in: StandIn | None = None,
+    bonds: Bonds | None = None,
 ) -> Decision:
     """Return the first step that brings the history under its target, leaving out tiers that failed.
 
@@ -75,7 +82,7 @@ def choose(
     Raises:
         FloorError: if what must be kept verbatim is larger than the ceiling.
     """
-    limits, bonds = limits_asked(limits, context.requested), Bonds(context.entries)
+    limits, bonds = limits_asked(limits, context.requested), bonds or Bonds(context.entries)
     offload = None if "offload" in without else _offload_that_is_enough(context, limits, bonds, stand_in)
     if offload is not None:
         return offload

@@ -122,10 +122,10 @@ def may_be_enough(context: Context, bonds: Bonds, candidates: Candidates, *, siz
     return (context.tokens - leave).upper <= size
 
 
-def write_offload(context: Context, decision: OffloadEntries) -> OffloadItems | None:
+def write_offload(context: Context, decision: OffloadEntries, bonds: Bonds) -> OffloadItems | None:
     """Return *decision* with its placeholders; None if they take so much that its target is missed."""
     positions, target = decision.positions, decision.target_tokens
-    written = _worded(context, Bonds(context.entries), positions, old=len(positions), target=target)
+    written = _worded(context, bonds, positions, old=len(positions), target=target)
     return written if written is not None and written.tokens_after <= target else None
 
 

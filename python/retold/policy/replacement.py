@@ -36,6 +36,7 @@ from retold.fold import (
     summary_entry,
 )
 from retold.ledger import Ledger
+from retold.policy.bonds import Bonds
 from retold.policy.decisions import Decision, OffloadEntries, OffloadItems, SummarizeSpan, TruncateHistory, Worded
 from retold.policy.guarding import EXTRACTIVE, guard_fields
 from retold.policy.identifiers import count_survivors
@@ -96,15 +97,19 @@ def plan_id(context: Context) -> str:
     return f"{context.version + 1}@{context.seq}"
 
 
-def replace(context: Context, decision: Decision, *, summary: Summary | None = None) -> Replacement | None:
+def replace(
+    context: Context, decision: Decision, *, summary: Summary | None = None, bonds: Bonds | None = None
+) -> Replacement | None:
     """Return the facts that carry *decision* out on the history of *context*, whose `seq` is their base.
 
     *summary* is what a summarizer wrote, for a `SummarizeSpan` only. None is returned if the result would not be
     smaller than what it replaces, or the summary is longer than planned or says nothing: go on to the next tier then.
+    *bonds* are the history's, where known.
     """
+    bonds = bonds or Bonds(context.entries)
     if isinstance(decision, OffloadEntries):
-        worded = write_offload(context, decision)
-        return None if worded is None else replace(context, worded)
+        worded = write_offload(context, decision, bonds)
+        return None if worded is None else replace(context, worded, bonds=bonds)
     if summary is not None and not _says(summary):
         return None
     findings: tuple[Finding, ...] = ()
@@ -116,7 +121,7 @@ def replace(context: Context, decision: Decision, *, summary: Summary | None = N
     if applied is None:
         return None
     rows = Rows(applied.entries)
-    pins = _pins(context, applied.entries, superseded=_superseded(context, decision, summary))
+    pins = _pins(context, bonds, applied.entries, superseded=_superseded(context, decision, summary))
     if pins is None:
         return None
     replaced = HistoryReplaced(
@@ -236,9 +241,9 @@ def _superseded(context: Context, decision: Worded, summary: Summary | None) -> 
     return blocks & set(decision.covers)
 
 
-def _pins(context: Context, entries: Sequence[Entry], *, superseded: set[str]) -> tuple[Pin, ...] | None:
+def _pins(context: Context, bonds: Bonds, entries: Sequence[Entry], *, superseded: set[str]) -> tuple[Pin, ...] | None:
     """Return what every compaction keeps, with hashes; None if *entries* have not all of it, letter for letter."""
-    fixed = [context.entries[at] for at in sorted(fixed_positions(context))]
+    fixed = [context.entries[at] for at in sorted(fixed_positions(context, bonds))]
     fixed = [entry for entry in fixed if entry.item.id not in superseded]
     pins = tuple(Pin(item=entry.item.id, sha256=item_hash(entry.item)) for entry in fixed)
     held = set(map(id, fixed))

@@ -29,6 +29,7 @@ from retold.log.publishing import publish
 from retold.log.tail import read_tail
 from retold.log.walking import is_snapshot_due, snapshots_along
 from retold.policy import (
+    Bonds,
     Decision,
     Replacement,
     SummarizeSpan,
@@ -163,8 +164,9 @@ class Compactor:
     async def _compact(self, live: LiveSession) -> None:
         context = live.begin_decision()
         planned: list[Fact] = []
+        bonds = Bonds(context.entries)
         try:
-            decision = await decide_with(self._hooks, context)
+            decision = await decide_with(self._hooks, context, bonds)
             if decision is None:
                 return
             self._telemetry.compacting(context, decision)
@@ -173,7 +175,7 @@ class Compactor:
                 if not await self._write(live, context, planned):
                     return
                 planned = []
-            replacement = await self._replacement(context, decision)
+            replacement = await self._replacement(context, decision, bonds)
         except FloorError as error:
             await self._write(live, context, [*planned, _failed(context, error)])
             self._telemetry.gave_up(context, "failed")
@@ -203,14 +205,14 @@ class Compactor:
     def _waits_for_model(self, context: Context, decision: Decision) -> bool:
         return isinstance(decision, SummarizeSpan) and self._writer.asks_a_model(context)
 
-    async def _replacement(self, context: Context, decision: Decision) -> Replacement:
+    async def _replacement(self, context: Context, decision: Decision, bonds: Bonds) -> Replacement:
         replacement = None
         if not isinstance(decision, SummarizeSpan):
-            replacement = replace(context, decision)
+            replacement = replace(context, decision, bonds=bonds)
         else:
             async with aclosing(self._writer.write(context, decision)) as written:
                 async for carried_out, summary in written:
-                    if (replacement := replace(context, carried_out, summary=summary)) is not None:
+                    if (replacement := replace(context, carried_out, summary=summary, bonds=bonds)) is not None:
                         break
         return replacement or carry_out(context, limits_for(context))
 

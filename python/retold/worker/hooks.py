@@ -9,7 +9,7 @@ from typing import Final
 from retold.events import Fact, Item, SessionKey, SummaryWritten
 from retold.fold import Context
 from retold.own_threads import in_own_thread
-from retold.policy import Decision, check_stand_in, decide
+from retold.policy import Bonds, Decision, check_stand_in, decide
 
 HOOK_TIMEOUT_S: Final = 30.0
 """A hook that takes longer has failed: `compact_item` for all the items of one compaction, the others at each call."""
@@ -37,14 +37,14 @@ class Hooks:
         """Learn the ids of the items that a summary stands for from now on. The log keeps them."""
 
 
-async def decide_with(hooks: Hooks | None, context: Context) -> Decision | None:
+async def decide_with(hooks: Hooks | None, context: Context, bonds: Bonds) -> Decision | None:
     """Return what to do about the history of *context*, with placeholders by *hooks*, unless they fail.
 
     Raises:
         FloorError: if what must be kept verbatim is larger than the window.
     """
     if hooks is None or type(hooks).compact_item is Hooks.compact_item:
-        return decide(context, context.window)
+        return decide(context, context.window, bonds=bonds)
     failed: list[str] = []
 
     def stand_in(item: Item, placeholder: Item) -> Item | None:
@@ -57,11 +57,11 @@ async def decide_with(hooks: Hooks | None, context: Context) -> Decision | None:
 
     try:
         async with asyncio.timeout(HOOK_TIMEOUT_S):
-            work = partial(decide, context, context.window, stand_in=stand_in)
+            work = partial(decide, context, context.window, stand_in=stand_in, bonds=bonds)
             decision = await in_own_thread(work, name="retold-compact-item")
     except TimeoutError:
         failed = [TimeoutError.__name__]
-        decision = decide(context, context.window)
+        decision = decide(context, context.window, bonds=bonds)
     if failed:
         _log.warning("compact_item failed on session %s: %s, %d times", context.key.session, failed[0], len(failed))
     return decision
