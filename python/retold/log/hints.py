@@ -37,8 +37,7 @@ async def page_at_hint(link: Link, key: SessionKey, trail: Trail, *, after: int,
     hint = trail.hinted
     if hint is None or hint.head.seq != after:
         return []
-    events_max = min(pages.PAGE_EVENTS_MAX, until - after)
-    page = await pages.page(link, EVENTS, event_subject(key), start=hint.position + 1, events_max=events_max)
+    page = await page_behind(link, key, trail, hint, goal=until)
     if page and seq_of(page[0]) == after + 1 and CLAIM not in page[0].headers:
         with suppress(CorruptLogError):
             if standing(page[0].body).prev == hint.head.hash:

@@ -84,7 +84,8 @@ class RowWriter:
         async with careful:
             drafts = row.row.appends[row.appended]
             try:
-                recorded = await self._writer.append(row.key, drafts, expected=row.expected)
+                sent, row.is_refused = row.is_refused, False
+                recorded = await self._writer.append(row.key, drafts, expected=row.expected, were_sent=sent)
             except RetoldError as error:
                 row.error = error
             else:
@@ -150,8 +151,8 @@ class RowWriter:
             self._trails.wrote_row(row.key, part.ids[:appended], firsts)
             trail.note(mark)
             row.stored(appended, mark.head)
-        trail.end = mark if whole else None
-        row.is_stuck = not whole
+            trail.end = mark
+        row.is_stuck = row.is_refused = not whole
 
 
 class _Progress:
@@ -159,6 +160,7 @@ class _Progress:
 
     Attributes:
         is_stuck: whether its next append has to go the careful way.
+        is_refused: whether that was sent, and was not stored, or nobody said so.
     """
 
     def __init__(self, row: Row, trails: Trails) -> None:
@@ -170,7 +172,7 @@ class _Progress:
         self.appended = 0
         self.head: Head | None = None
         self.error: RetoldError | None = None
-        self.is_stuck = False
+        self.is_stuck = self.is_refused = False
 
     @property
     def is_over(self) -> bool:

@@ -86,6 +86,12 @@ class Trail:
         """Remember where *mark* is said to be."""
         self.hinted = mark
 
+    def doubt(self, seq: int) -> None:
+        """Take where event *seq* lies for a hint from now on."""
+        mark = self.marks.pop(seq, None)
+        if mark is not None:
+            self.hint(mark)
+
     def moved(self, mark: Mark) -> None:
         """Forget every place but *mark*: the session's messages were written anew, elsewhere in the stream."""
         self.end = None

@@ -61,9 +61,17 @@ class Writer:
         self._trails = trails
 
     async def append(
-        self, key: SessionKey, drafts: Sequence[Draft], *, expected: int | None, are_new: bool = False
+        self,
+        key: SessionKey,
+        drafts: Sequence[Draft],
+        *,
+        expected: int | None,
+        are_new: bool = False,
+        were_sent: bool = False,
     ) -> list[Recorded]:
         """Append *drafts*, all or none; see `retold.ports.Log.append`.
+
+        *were_sent*: behind the end that is known, and were not stored there, or nobody said so.
 
         A cancelled call may have stored them all; it has not stored some of them.
         """
@@ -71,7 +79,7 @@ class Writer:
         async with self._trails.lock(key):
             try:
                 if expected is None:
-                    return await self._append_anywhere(key, drafts)
+                    return await self._append_anywhere(key, drafts, were_sent=were_sent)
                 return await self._append_at(key, drafts, expected=expected, are_new=are_new)
             except BaseException:
                 # Whatever happened, the cancellation of this call included: the end is not known any more.
@@ -90,9 +98,8 @@ class Writer:
             if not isinstance(stored, int):
                 return stored
             if are_new and stored == 1 < len(drafts):  # a single event may have been sent twice in one try
-                trail.marks.pop(
-                    expected, None
-                )  # nobody may have been faster: a repair moves events, a log may lose some
+                # Nobody may have been faster: a repair moves events, a log may lose some.
+                trail.doubt(expected)
                 raise ConflictError(session=key.session, expected=expected, actual=expected + 1)
             base = await self._reader.end(key)
         ours = await self._stored_at(key, drafts, first=expected + 1, end=base.head.seq)
@@ -102,14 +109,18 @@ class Writer:
             return ours
         raise ConflictError(session=key.session, expected=expected, actual=base.head.seq)
 
-    async def _append_anywhere(self, key: SessionKey, drafts: Sequence[Draft]) -> list[Recorded]:
+    async def _append_anywhere(
+        self, key: SessionKey, drafts: Sequence[Draft], *, were_sent: bool = False
+    ) -> list[Recorded]:
         written = self._trails.written(key, drafts[0].id)
         if written is not None:
             return await self._repeated(key, drafts, first=written)
-        base = self._trails.of(key).end
-        if base is None:
+        trail = self._trails.of(key)
+        base = known = trail.end
+        if base is None or were_sent:
             base = await self._reader.end(key)
-            found = await self._find(key, drafts, after=max(0, base.head.seq - REPEAT_SCAN_EVENTS), end=base.head.seq)
+            after = max(0, base.head.seq - REPEAT_SCAN_EVENTS) if known is None else known.head.seq
+            found = await self._find(key, drafts, after=after, end=base.head.seq)
             if found is not None:
                 return found
         for _ in range(REBASES_MAX):
@@ -201,6 +212,8 @@ class Writer:
 
     async def _find(self, key: SessionKey, drafts: Sequence[Draft], *, after: int, end: int) -> list[Recorded] | None:
         """Return the drafts as recorded if they are among ``after < seq <= end``, or None if none of them is."""
+        if end <= after:
+            return None
         ids = {draft.id for draft in drafts}
         async for recorded in self._reader.read(key, after=after, until=end):
             if recorded.event.id in ids:
