@@ -11,6 +11,9 @@
 mod content;
 mod laid;
 mod layout;
+#[cfg(test)]
+#[expect(clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
+mod tests;
 
 pub use content::items_hash;
 pub use laid::{Laid, Run};
