@@ -14,12 +14,12 @@ from tests.laws.stories import Move, Story, long_story
 from tests.log.conftest import api, take
 
 from retold.events import Draft, Recorded, SessionKey
-from retold.fold import Body, Context, decode_context, encode_context, encode_history, fold, replacement_of
+from retold.fold import Context, decode_context, encode_context, encode_history, fold, replacement_of
 from retold.log.embedded import EmbeddedServer
 from retold.log.jetstream import JetStreamLog, connect_log
 from retold.log.names import SNAPSHOTS, snapshot_subject
 from retold.log.packing import pack, unpack
-from retold.log.segments import NOTHING_STORED, Segmented, cut, keep, lay, restore, runs_of
+from retold.log.segments import NOTHING_STORED, Segmented, cut, keep, restore, runs_of
 from retold.log.steps import Step, extended, next_read
 from retold.ports import Before, Published, Snapshot, snapshot_of
 
@@ -38,10 +38,7 @@ def _kept_all(bodies: list[bytes]) -> dict[int, Segmented]:
     """Keep *bodies* one after the other at positions 1, 2, 3 …."""
     layout, kept = NOTHING_STORED, dict[int, Segmented]()
     for position, body in enumerate(bodies, start=1):
-        cut_body = cut(body)
-        assert isinstance(cut_body, Body)
-        laid = lay(cut_body.rows, layout)
-        kept[position] = keep(cut_body, laid)
+        kept[position], laid = keep(body, layout)
         layout = laid.layout(position, position)
     return kept
 
@@ -60,7 +57,7 @@ def test_what_states_share_is_stored_once() -> None:
     events = Story().tell([Move(verb, at % 12) for at in range(100) for verb in ("user", "say")]).events
     bodies = [encode_context(state) for state in _states(events, 2)]
     kept = _kept_all(bodies)
-    alone = _kept_all(bodies[-1:])[1]
+    alone = keep(bodies[-1], NOTHING_STORED)[0]
     assert sum(one.stored_bytes for one in kept.values()) == alone.stored_bytes
     assert sum(map(len, bodies)) > 40 * alone.stored_bytes
 
@@ -96,7 +93,7 @@ def test_a_damaged_or_missing_part_gives_nothing(seed: int) -> None:
 def test_any_body_is_given_back(body: bytes) -> None:
     """What is no state, or is written otherwise than we write, is kept whole."""
     assert cut(body) == body
-    assert restore(keep(body, None), {}) == body
+    assert restore(keep(body, NOTHING_STORED)[0], {}) == body
 
 
 def test_any_snapshot_is_reached_in_a_few_reads() -> None:

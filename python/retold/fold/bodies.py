@@ -27,7 +27,7 @@ class Rows:
         lines: each as a row of JSON, which has no line feed, and a line feed behind it.
     """
 
-    __slots__ = ("__weakref__", "_hash", "entries", "lines")
+    __slots__ = ("_hash", "entries", "lines")
 
     def __init__(self, entries: Sequence[Entry], *, lines: bytes | None = None) -> None:
         """Write *entries*, or take them as *lines* have them. O(bytes)."""

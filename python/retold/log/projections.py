@@ -43,7 +43,7 @@ from retold.log.names import (
     VERSION,
     history_subject,
 )
-from retold.log.segments import NOTHING_STORED, Segmented
+from retold.log.segments import NOTHING_STORED, Segmented, keep
 from retold.log.snapshot_messages import Placed
 from retold.log.snapshots import TRIES_MAX, Snapshots
 from retold.log.trails import Trails
@@ -205,7 +205,7 @@ class Projections:
         headers = {SEQ: str(published.seq), VERSION: str(published.version), BASE_SEQ: str(published.base_seq)}
         body = published.body
         if len(body) > WHOLE_BYTES_MAX:
-            kept, _ = self._snapshots.keep(body, layout)
+            kept, _ = keep(body, layout)
             body, digest = msgspec.msgpack.encode(kept), kept.sha256.hex()
             headers[FORM] = SEGMENTS
         else:

@@ -99,25 +99,28 @@ def cut(body: bytes) -> bytes:
     return found if found == body else body
 
 
-def lay(rows: Rows, layout: Layout) -> Laid:
-    """Return where *rows* are to be stored where *layout* says what is stored already. O(bytes)."""
-    return layout.keep(rows.lines)
+def keep(body: bytes, layout: Layout) -> tuple[Segmented, Laid]:
+    """Return *body* as it is to be stored where *layout* says what is stored already; and where its rows lie. O(bytes).
 
-
-def keep(body: bytes, laid: Laid | None) -> Segmented:
-    """Return *body* as it is to be stored, its rows as *laid*; None: it has none. O(bytes)."""
-    frame, before_bytes = (body.frame, body.before_bytes) if isinstance(body, Body) else (body, len(body))
-    return Segmented(
+    What has no rows is its frame.
+    """
+    body = cut(body)
+    frame, before_bytes, lines = body, len(body), b""
+    if isinstance(body, Body):
+        frame, before_bytes, lines = body.frame, body.before_bytes, body.rows.lines
+    laid = layout.keep(lines)
+    kept = Segmented(
         form=FORM,
         frame=zlib.compress(frame, SEGMENT_LEVEL),
         before_bytes=before_bytes,
         sha256=sha256(body).digest(),
-        sources=() if laid is None else tuple(Source(*source) for source in laid.sources),
-        runs=zlib.compress(msgspec.msgpack.encode([] if laid is None else laid.runs), SEGMENT_LEVEL),
-        segments=() if laid is None else laid.segments,
-        rows=() if laid is None else laid.rows,
-        stored_bytes=0 if laid is None else laid.stored_bytes,
+        sources=tuple(Source(*source) for source in laid.sources),
+        runs=zlib.compress(msgspec.msgpack.encode(laid.runs), SEGMENT_LEVEL),
+        segments=laid.segments,
+        rows=laid.rows,
+        stored_bytes=laid.stored_bytes,
     )
+    return kept, laid
 
 
 def layout_of(kept: Segmented, rows: Rows, *, at: Source, sources: Mapping[int, int]) -> Layout:

@@ -13,14 +13,13 @@ import logging
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from hashlib import sha256
-from weakref import WeakKeyDictionary
 
 import msgspec
 
 from retold.errors import ConflictError, CorruptLogError, UnavailableError
 from retold.events import SessionKey
-from retold.fold import Body, Rows
-from retold.layouts import Laid, Layout
+from retold.fold import Body
+from retold.layouts import Layout
 from retold.log import api, pages
 from retold.log.api import Stored
 from retold.log.blobs import Blobs
@@ -29,7 +28,7 @@ from retold.log.keys import DataKeys
 from retold.log.learning import Learning
 from retold.log.link import Link
 from retold.log.names import EXPECTED_SUBJECT_SEQ, HASH, SEQ, SNAPSHOTS, snapshot_subject, snapshot_subjects
-from retold.log.segments import NOTHING_STORED, Segmented, Source, cut, keep, lay, layout_of, restore
+from retold.log.segments import NOTHING_STORED, Segmented, Source, cut, keep, layout_of, restore
 from retold.log.snapshot_index import Index
 from retold.log.snapshot_messages import MESSAGES, Chain, Found, Message, Placed, holds_before, placed, step_of
 from retold.log.steps import Holds, Step, next_read
@@ -50,7 +49,6 @@ SOURCES_GAP_MAX = 2
 
 PAGE_SOURCES_MIN = 3
 """Fewer are read one by one, side by side: a page costs one round trip more to begin."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -65,7 +63,6 @@ class Snapshots:
         self._blobs = blobs
         self._chains: OrderedDict[SessionKey, Chain] = OrderedDict()
         self._chain_entries = 0
-        self._laid: WeakKeyDictionary[Rows, tuple[Layout, Laid]] = WeakKeyDictionary()
 
     async def save(self, key: SessionKey, placed: Placed) -> None:
         """Keep a snapshot as the newest, unless the newest kept is of a later sequence or the very same."""
@@ -198,20 +195,6 @@ class Snapshots:
         stored = await api.get(self._link, SNAPSHOTS, {"last_by_subj": snapshot_subject(key)})
         return self._remember(key, Chain() if stored is None else await self._chain_of(key, stored))
 
-    def keep(self, body: bytes, layout: Layout) -> tuple[Segmented, Laid | None]:
-        """Return *body* as it is to be stored where *layout* says what is stored already, and where its entries lie.
-
-        A state and the history that is published of it have the same rows: these are looked through once.
-        """
-        cut_body = cut(body)
-        if not isinstance(cut_body, Body):
-            return keep(body, None), None
-        known, laid = self._laid.get(cut_body.rows, (None, None))
-        if laid is None or known is not layout:
-            laid = lay(cut_body.rows, layout)
-            self._laid[cut_body.rows] = layout, laid
-        return keep(cut_body, laid), laid
-
     # ---- writing --------------------------------------------------------------------------------------------------
 
     async def _save_after(
@@ -219,7 +202,7 @@ class Snapshots:
     ) -> Chain | None:
         """Write after *chain* to *subject*, which must end at *expected*; None if it does not."""
         snapshot, mark = placed.snapshot, placed.mark
-        kept, laid = self.keep(snapshot.body, chain.layout)
+        kept, laid = keep(snapshot.body, chain.layout)
         step = step_of(snapshot, number=0 if chain.newest is None else chain.newest.number + 1)
         event_position = 0 if mark is None else mark.position
         message = Message(kept=kept, step=step, head=snapshot.head, event_position=event_position, steps=chain.steps_on)
@@ -231,7 +214,7 @@ class Snapshots:
             newest=msgspec.structs.replace(step, position=position),
             sha256=kept.sha256,
             steps=chain.steps_on,
-            layout=NOTHING_STORED if laid is None else laid.layout(position, step.number),
+            layout=laid.layout(position, step.number),
         )
 
     async def _put(self, key: SessionKey, subject: str, text: bytes, *, seq: int, expected: int) -> int | None:

@@ -193,14 +193,18 @@ class Compactor:
                 extra={"session": live.key.session, "tenant": live.key.tenant, "tier": replaced.tier},
             )
             self._telemetry.compacted(context, replacement.facts)
-            if live.replaced is not None and live.behind <= PUBLISH_BEHIND_MAX:
-                rows = (
-                    replacement.rows if replacement.rows.are_of(live.replaced.entries) else Rows(live.replaced.entries)
-                )
-                live.weigh(rows)
-                await self._publish(live, rows=rows)  # first: an agent waits for it
-                if live.is_settled:
-                    await self._keep_snapshot(live, rows=rows)
+            await self._show(live, replacement.rows)
+
+    async def _show(self, live: LiveSession, made: Rows) -> None:
+        """Keep and publish what was just recorded, unless the worker is far behind; *made* are the rows of it."""
+        if live.replaced is None or live.behind > PUBLISH_BEHIND_MAX:
+            return
+        entries = live.replaced.entries
+        rows = made if made.are_of(entries) else Rows(entries)  # more may have come while it was made
+        live.weigh(rows)
+        if live.is_settled:  # first: what is published names the entries that a snapshot holds
+            await self._keep_snapshot(live, rows=rows)
+        await self._publish(live, rows=rows)
 
     def _waits_for_model(self, context: Context, decision: Decision) -> bool:
         return isinstance(decision, SummarizeSpan) and self._writer.asks_a_model(context)
