@@ -24,7 +24,7 @@ class _Looking:
         return await self._page(*args, **named)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("events", [1, 3, 64])
+@pytest.mark.parametrize("events", [1, 3, 16])
 def test_what_one_append_wrote_is_not_looked_for(
     nats_url: str, key: SessionKey, drafts: Iterator[Draft], monkeypatch: pytest.MonkeyPatch, events: int
 ) -> None:

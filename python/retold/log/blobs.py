@@ -81,19 +81,20 @@ class Blobs:
         *key* and *seq* say whose it is. *headers* gains what tells which.
         """
         packed = pack(body, headers)
-        if len(packed) <= self._carried_bytes_max:
+        if len(packed) <= self.carried_bytes_max:
             return packed
         headers.pop(PACKED, None)
         return await self._claimed(body, headers, key=key, seq=seq)
 
     async def carry(self, body: bytes, headers: dict[str, str], *, key: SessionKey, seq: int) -> bytes:
         """Return what a message is to carry for a *body* that is packed already: itself, or a claim."""
-        if len(body) <= self._carried_bytes_max:
+        if len(body) <= self.carried_bytes_max:
             return body
         return await self._claimed(body, headers, key=key, seq=seq)
 
     @property
-    def _carried_bytes_max(self) -> int:
+    def carried_bytes_max(self) -> int:
+        """Return how long a body may be that a message carries itself."""
         return min(CLAIM_BYTES, self._link.max_payload_bytes - HEADROOM_BYTES)
 
     async def _claimed(self, body: bytes, headers: dict[str, str], *, key: SessionKey, seq: int) -> bytes:

@@ -70,6 +70,7 @@ class Eraser:
                 "SessionErased first"
             )
         await self._check_readable(key)
+        self._trails.of(key).marks.pop(seq - 1, None)  # a repair may have moved it: the tombstone is asked
         first = (await self._reader.find(key, seq - 1)).position + 1
         claimed, count = list[str](), 0
         live, aside = snapshot_subjects(key)

@@ -14,7 +14,7 @@ from retold.log.link import Link
 from retold.log.names import CLAIM, EVENTS, event_subject
 from retold.log.trails import Mark, Trail
 
-NEAR_EVENTS_MAX = 64
+NEAR_EVENTS_MAX = 16
 """So many events are looked for right before the last of them: what one append wrote is there."""
 
 
@@ -37,7 +37,8 @@ async def page_at_hint(link: Link, key: SessionKey, trail: Trail, *, after: int,
     hint = trail.hinted
     if hint is None or hint.head.seq != after:
         return []
-    page = await page_behind(link, key, trail, hint, goal=until)
+    events_max = min(pages.PAGE_EVENTS_MAX, until - after)
+    page = await pages.page(link, EVENTS, event_subject(key), start=hint.position + 1, events_max=events_max)
     if page and seq_of(page[0]) == after + 1 and CLAIM not in page[0].headers:
         with suppress(CorruptLogError):
             if standing(page[0].body).prev == hint.head.hash:
@@ -65,5 +66,6 @@ async def _page_before(link: Link, key: SessionKey, trail: Trail, mark: Mark, *,
     if end is None or not 0 < count <= min(NEAR_EVENTS_MAX, end):
         return []
     page = await pages.stretch(link, EVENTS, start=end - count + 1, events_max=count)
-    found = [(stored.subject, seq_of(stored)) for stored in page]
-    return page if found == [(event_subject(key), seq) for seq in range(mark.head.seq + 1, goal + 1)] else []
+    subject, first = event_subject(key), mark.head.seq + 1  # a page of large events ends before the goal
+    is_ours = (stored.subject == subject and seq_of(stored) == seq for seq, stored in enumerate(page, first))
+    return page if all(is_ours) else []

@@ -76,7 +76,7 @@ class JetStreamLog:
         self._scanner = Scanner(link, reader)
         self._rows = RowWriter(link, writer=self._writer, trails=trails, keys=self.keys)
         self._eraser = Eraser(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
-        learning = Learning(reader, trails=trails, keys=self.keys)
+        learning = Learning(reader, blobs=blobs, trails=trails, keys=self.keys)
         self._snapshots = Snapshots(link, blobs=blobs, trails=trails, keys=self.keys, learning=learning)
         snapshots, keys = self._snapshots, self.keys
         self._projections = Projections(

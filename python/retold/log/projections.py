@@ -16,6 +16,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from hashlib import sha256
 
 import msgspec
@@ -30,7 +31,7 @@ from retold.log.blobs import Blobs
 from retold.log.discarding import Discards
 from retold.log.headers import erased_of
 from retold.log.keys import DataKeys
-from retold.log.learning import Learning
+from retold.log.learning import ErasedSince, Learning
 from retold.log.link import Link
 from retold.log.names import (
     BASE_SEQ,
@@ -92,10 +93,13 @@ class Projections:
 
     async def publish(self, key: SessionKey, published: Published) -> bool:
         """Put *published* in place of an older one, by (version, seq); return whether it was written."""
+        with suppress(ErasedSince):
+            return await self._publish(key, published)
+        return False
+
+    async def _publish(self, key: SessionKey, published: Published) -> bool:
         # An agent waits for this: all that is to be asked is asked at once, and what was written here last is known.
-        knowing = self._learning.before_sealing(key)
-        asked = self._older(key, published), self._layout(key, published), knowing
-        last, layout, _ = await asyncio.gather(*asked)
+        last, layout = await asyncio.gather(self._older(key, published), self._layout(key, published))
         for _ in range(TRIES_MAX):
             if last is not None and (_is_behind(published, last) or _order(last) == _place(published)):
                 return False
@@ -173,7 +177,8 @@ class Projections:
                     yield one
 
         first = await self._snapshots.swap(key, snapshots())
-        await self._republish(key, histories[-1] if histories else None)
+        with suppress(ErasedSince):  # then nothing is there any more
+            await self._republish(key, histories[-1] if histories else None)
         await self._snapshots.drop_before(key, first)
 
     async def _republish(self, key: SessionKey, published: Published | None) -> None:
@@ -212,7 +217,7 @@ class Projections:
             digest = sha256(body).hexdigest()
         # Sealed, the hashes are sealed with it: they would tell who guesses what was said that it was.
         text = b"\n".join((published.hash.encode(), digest.encode(), body))
-        await self._learning.before_storing(key, text)
+        await self._learning.before_writing(key, text, seq=published.seq)
         bound = _bound(key, headers)
         sealed = await self._keys.seal_body(key, text, epoch=self._trails.of(key).erased, bound=bound)
         if sealed is text:

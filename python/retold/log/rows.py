@@ -30,7 +30,7 @@ from retold.log.names import (
     event_subject,
 )
 from retold.log.packing import PACKING
-from retold.log.trails import Mark, Trails
+from retold.log.trails import Mark, Trail, Trails
 from retold.log.writer import Writer
 from retold.ports import Row, RowEnd
 from retold.wire import Appends
@@ -167,12 +167,17 @@ class _Progress:
         self.row = row
         self.key: SessionKey = row.key
         self.subject = event_subject(row.key)
-        self.trail = trails.of(row.key)
+        self._trails = trails
         self.lock = trails.lock(row.key)
         self.appended = 0
         self.head: Head | None = None
         self.error: RetoldError | None = None
         self.is_stuck = self.is_refused = False
+
+    @property
+    def trail(self) -> Trail:
+        """Return what is remembered of the session now: of very many, some are forgotten on the way."""
+        return self._trails.of(self.key)
 
     @property
     def is_over(self) -> bool:

@@ -131,7 +131,10 @@ def layout_of(kept: Segmented, rows: Rows, *, at: Source, sources: Mapping[int, 
     holders = [(at.position, at.number, kept.stored_bytes)]
     holders += [(source.position, source.number, sources[source.position]) for source in kept.sources]
     runs = [(run.source, run.segment, run.first, run.count) for run in runs_of(kept)]
-    return Layout.of(rows.lines, runs, holders)
+    try:
+        return Layout.of(rows.lines, runs, holders)
+    except OverflowError:  # it was not written here
+        return NOTHING_STORED
 
 
 def restore(kept: Segmented, sources: Mapping[int, Segmented]) -> bytes | None:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from contextlib import suppress
 from hashlib import sha256
 
 import msgspec
@@ -25,7 +26,7 @@ from retold.log.api import Stored
 from retold.log.blobs import Blobs
 from retold.log.headers import erased_of, seq_of
 from retold.log.keys import DataKeys
-from retold.log.learning import Learning
+from retold.log.learning import ErasedSince, Learning
 from retold.log.link import Link
 from retold.log.names import EXPECTED_SUBJECT_SEQ, HASH, SEQ, SNAPSHOTS, snapshot_subject, snapshot_subjects
 from retold.log.segments import NOTHING_STORED, Segmented, Source, cut, keep, layout_of, restore
@@ -65,7 +66,11 @@ class Snapshots:
         self._chain_entries = 0
 
     async def save(self, key: SessionKey, placed: Placed) -> None:
-        """Keep a snapshot as the newest, unless the newest kept is of a later sequence or the very same."""
+        """Keep a snapshot as the newest, unless the newest kept is of a later sequence or the very same, or erased."""
+        with suppress(ErasedSince):
+            await self._save(key, placed)
+
+    async def _save(self, key: SessionKey, placed: Placed) -> None:
         for _ in range(TRIES_MAX):
             chain = await self._chain(key)
             if chain.is_past(placed.snapshot):
@@ -99,7 +104,9 @@ class Snapshots:
         return first
 
     async def _written(self, chain: Chain, key: SessionKey, subject: str, placed: Placed, *, expected: int) -> Chain:
-        written = await self._save_after(chain, key, subject, placed, expected=expected)
+        written = None
+        with suppress(ErasedSince):
+            written = await self._save_after(chain, key, subject, placed, expected=expected)
         if written is None:
             raise ConflictError(session=key.session, expected=expected, actual=expected + 1)
         return written
@@ -218,9 +225,12 @@ class Snapshots:
         )
 
     async def _put(self, key: SessionKey, subject: str, text: bytes, *, seq: int, expected: int) -> int | None:
-        """Write after position *expected* of the subject; None if it does not end there, unless by our own try."""
-        await self._learning.before_sealing(key)
-        await self._learning.before_storing(key, text)
+        """Write after position *expected* of the subject; None if it does not end there, unless by our own try.
+
+        Raises:
+            ErasedSince: if what it was made of was erased meanwhile.
+        """
+        await self._learning.before_writing(key, text, seq=seq)
         body = await self._keys.seal_body(key, text, epoch=self._trails.of(key).erased, bound=_bound(key, str(seq)))
         headers = {SEQ: str(seq), HASH: sha256(body).hexdigest(), EXPECTED_SUBJECT_SEQ: str(expected)}
         carried = await self._blobs.carry(body, headers, key=key, seq=seq)

@@ -119,9 +119,10 @@ class Writer:
         base = known = trail.end
         if base is None or were_sent:
             base = await self._reader.end(key)
-            after = max(0, base.head.seq - REPEAT_SCAN_EVENTS) if known is None else known.head.seq
+            after = max(0 if known is None else known.head.seq, base.head.seq - REPEAT_SCAN_EVENTS)
             found = await self._find(key, drafts, after=after, end=base.head.seq)
             if found is not None:
+                trail.end = None  # what follows was stored, too, perhaps
                 return found
         for _ in range(REBASES_MAX):
             stored = await self._store(key, drafts, base)
