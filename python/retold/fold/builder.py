@@ -132,10 +132,7 @@ class Builder:
         return self._with(tuple(self._entries))
 
     def apply(self, recorded: Recorded, *, made: Rows | None = None) -> None:
-        """Fold one event in. Its chain is taken as checked.
-
-        *made* is what the caller has just made of a replacement: where the fold comes to the same entries, their hash
-        is not taken again.
+        """Fold one event in, its chain taken as checked; what gives what the caller has *made* is not hashed again.
 
         Raises:
             CorruptLogError: if the event does not fit the state; one that returns to an earlier one, or opens a fork
@@ -181,8 +178,7 @@ class Builder:
         self._entries = Entries(context.entries)
         self._ledger = ledger_of(context.entries)
         self._reply_tokens = context.calibration.reply_tokens
-        self._encoding = vocabulary_of(context)
-        self._open_text = None
+        self._encoding, self._open_text = vocabulary_of(context), None
 
     def _refuse(self, reason: str, seq: int) -> CorruptLogError:
         return CorruptLogError(reason, session=self._now.key.session, seq=seq)

@@ -78,10 +78,8 @@ class JetStreamLog:
         self._eraser = Eraser(link, blobs=blobs, reader=reader, trails=trails, keys=self.keys)
         learning = Learning(reader, blobs=blobs, trails=trails, keys=self.keys)
         self._snapshots = Snapshots(link, blobs=blobs, trails=trails, keys=self.keys, learning=learning)
-        snapshots, keys = self._snapshots, self.keys
-        self._projections = Projections(
-            link, blobs=blobs, snapshots=snapshots, learning=learning, trails=trails, keys=keys
-        )
+        kept, keys = self._snapshots, self.keys
+        self._projections = Projections(link, blobs=blobs, snapshots=kept, learning=learning, trails=trails, keys=keys)
         self._copier = Copier(link, blobs=blobs, reader=reader, trails=trails)
         self._arrivals = Arrivals(link, trails)
         self.arrived, self.leave = self._arrivals.take, self._arrivals.leave
