@@ -50,6 +50,7 @@ SOURCES_GAP_MAX = 2
 
 PAGE_SOURCES_MIN = 3
 """Fewer are read one by one, side by side: a page costs one round trip more to begin."""
+
 _log = logging.getLogger(__name__)
 
 
